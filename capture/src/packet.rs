@@ -1,0 +1,180 @@
+//! A packet as captured, and a batch of them.
+
+use crate::time::Timestamp;
+
+/// Most packets in one batch. Bounds memory and latency; large enough that
+/// per-batch work does not show.
+pub const BATCH_PACKETS_MAX: usize = 4096;
+
+/// A batch is full once its payload reaches this many bytes (one packet may
+/// go over it).
+pub const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// The largest captured length taken from any source: 256 KiB covers jumbo
+/// frames and offloaded segments. A record that claims more is an error, not
+/// an allocation.
+pub const CAPLEN_MAX: u32 = 256 << 10;
+
+/// A link type as numbered by the tcpdump link-type registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LinkType(pub u16);
+
+impl LinkType {
+    /// Ethernet II / 802.3.
+    pub const ETHERNET: Self = Self(1);
+    /// Raw IPv4 or IPv6, told by the first nibble.
+    pub const RAW: Self = Self(101);
+    /// Linux cooked capture v1.
+    pub const LINUX_SLL: Self = Self(113);
+    /// Raw IPv4.
+    pub const IPV4: Self = Self(228);
+    /// Raw IPv6.
+    pub const IPV6: Self = Self(229);
+    /// Linux cooked capture v2.
+    pub const LINUX_SLL2: Self = Self(276);
+}
+
+/// What stamped a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum TsSource {
+    /// The capture record's own time.
+    #[default]
+    Record = 0,
+    /// A Metamako / Arista 7130 trailer.
+    Metamako = 1,
+}
+
+impl TsSource {
+    /// Every source, at the index of its number.
+    pub const NAMES: [&'static str; 2] = ["record", "metamako"];
+}
+
+/// Bits of [`Packet::ts_flags`].
+pub mod ts_flags {
+    /// The point is configured for a trailer and this packet has none that fits.
+    pub const TRAILER_MISSING: u16 = 1 << 0;
+    /// The stamping device says its clock is degraded.
+    pub const CLOCK_DEGRADED: u16 = 1 << 1;
+    /// The device says the frame's original FCS was valid.
+    pub const FCS_VALID: u16 = 1 << 2;
+    /// The device marked the frame as a duplicate.
+    pub const DUPLICATE: u16 = 1 << 3;
+    /// The record's time does not fit 64-bit nanoseconds and was set to 0.
+    pub const TIME_OUT_OF_RANGE: u16 = 1 << 4;
+    /// The record carries no time (a simple packet): 0.
+    pub const NO_TIME: u16 = 1 << 5;
+}
+
+/// Which way a packet went past the interface, where the source says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Direction {
+    /// Not said.
+    #[default]
+    Unknown = 0,
+    /// Received.
+    In = 1,
+    /// Sent.
+    Out = 2,
+}
+
+impl Direction {
+    /// Every direction, at the index of its number.
+    pub const NAMES: [&'static str; 3] = ["unknown", "in", "out"];
+}
+
+/// What is known of a packet besides its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PacketMeta {
+    /// Best time of the packet: the trailer's where configured, else the record's.
+    pub ts: Timestamp,
+    /// The capture record's own time.
+    pub ts_record: Timestamp,
+    /// What gave `ts`.
+    pub ts_source: TsSource,
+    /// Bits of [`ts_flags`].
+    pub ts_flags: u16,
+    /// The packet's position in its capture, from 0.
+    pub packet_ix: u32,
+    /// Interface number within the capture (pcapng), else 0.
+    pub interface: u32,
+    /// Which way it went.
+    pub direction: Direction,
+    /// How to read the first header.
+    pub link_type: LinkType,
+    /// Length on the wire, in bytes, as the record says.
+    pub wire_len: u32,
+}
+
+/// A packet of a batch: its facts and its captured bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// Everything but the bytes.
+    pub meta: PacketMeta,
+    /// The captured bytes, trailer and FCS included.
+    pub data: &'a [u8],
+}
+
+/// Packets in capture order, their bytes in one arena.
+#[derive(Debug, Default)]
+pub struct PacketBatch {
+    metas: Vec<PacketMeta>,
+    ends: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl PacketBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Forgets the packets, keeps the memory.
+    pub fn clear(&mut self) {
+        self.metas.clear();
+        self.ends.clear();
+        self.bytes.clear();
+    }
+
+    /// Number of packets.
+    pub fn len(&self) -> usize {
+        self.metas.len()
+    }
+
+    /// Whether there is no packet.
+    pub fn is_empty(&self) -> bool {
+        self.metas.is_empty()
+    }
+
+    /// Sum of the captured lengths, in bytes.
+    pub fn bytes_len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether a source should hand the batch on.
+    pub fn is_full(&self) -> bool {
+        self.metas.len() >= BATCH_PACKETS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
+    }
+
+    /// Appends a copy of a packet.
+    pub fn push(&mut self, meta: PacketMeta, data: &[u8]) {
+        self.bytes.extend_from_slice(data);
+        self.ends.push(self.bytes.len());
+        self.metas.push(meta);
+    }
+
+    /// The packet at `index`, from 0.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`len`](Self::len).
+    pub fn get(&self, index: usize) -> Packet<'_> {
+        let start = if index == 0 { 0 } else { self.ends[index - 1] };
+        Packet { meta: self.metas[index], data: &self.bytes[start..self.ends[index]] }
+    }
+
+    /// The packets in order.
+    pub fn iter(&self) -> impl Iterator<Item = Packet<'_>> {
+        (0..self.len()).map(|i| self.get(i))
+    }
+}

@@ -1,0 +1,645 @@
+//! Rows of `messages` as column buffers.
+//!
+//! ```text
+//!            row 0   row 1   row 2
+//! present    0b101   0b001   0b111     one word a row: which nullable columns are set
+//! ts         ....    ....    ....      always set
+//! price      1.2e9     -     3.4e9     a slot a row; garbage where the bit is 0
+//! ```
+//!
+//! Framings push rows in wire order; engines fill the columns of a row by its
+//! index, in any order, so that a whole block of messages of one type can be
+//! decoded column by column. The store turns the buffers into Arrow arrays.
+
+use crate::kind::{Action, ExecType, Kind, OrdStatus, OrdType, PriceKind, SeqUnit, Side, Tif};
+use crate::names::Name;
+
+/// Rows a batch has room for. 8192 rows of the widest shape are about 3 MB.
+pub const BATCH_ROWS: usize = 8192;
+
+/// A batch with more text and raw bytes than this is full, whatever its rows.
+pub const BATCH_TEXT_MAX: usize = 8 << 20;
+
+/// Decimal columns hold the value times 10^9.
+pub const DECIMAL_SCALE: i32 = 9;
+
+/// What a framing knows of a message, copied into each of its rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    /// Time of the packet that completed the message, ns since the epoch.
+    pub ts: i64,
+    /// Time of the packet with the first byte, where it is another packet.
+    pub ts_first: Option<i64>,
+    /// Position in its capture of the packet that completed the message.
+    pub packet_ix: u32,
+    /// The message's place among those that complete in the packet, from 0.
+    pub msg_ix: u16,
+    /// Number of the flow in its capture.
+    pub flow_id: u32,
+    /// Protocol id, e.g. `nasdaq.totalview-itch.5.0`.
+    pub protocol: Name,
+    /// Feed line (`A`, `B`) where configured.
+    pub line: Option<Name>,
+    /// Session the sequence belongs to.
+    pub session: Option<Name>,
+    /// Feed channel, unit or partition.
+    pub channel: Option<u32>,
+    /// Sequence number, with its unit.
+    pub seq: Option<(u64, SeqUnit)>,
+    /// Messages missing just before this one; `None` is unknown.
+    pub gap_before: Option<u32>,
+    /// Bits of [`crate::kind::flags`].
+    pub flags: u32,
+    /// First byte in the captured frame, where the message lies whole in it.
+    pub raw_off: Option<u32>,
+    /// Bytes of the message.
+    pub raw_len: u32,
+    /// TCP: bytes of its direction before the message.
+    pub tcp_off: Option<u64>,
+    /// True where the TCP client (or the UDP requester) sent it, if known.
+    pub from_client: Option<bool>,
+}
+
+/// Declares the nullable columns of one storage class and their places in the
+/// presence word.
+macro_rules! columns {
+    ($(#[$doc:meta])* $name:ident from $base:literal { $($(#[$vdoc:meta])* $variant:ident $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$vdoc])* $variant,)* }
+
+        impl $name {
+            /// Every column of the class, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The column's name in `messages` and in protocol files.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// The column with this name.
+            pub fn from_text(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$variant),)* _ => None }
+            }
+
+            /// The column's bit in the presence word.
+            pub const fn bit(self) -> u64 {
+                1 << ($base + self as u64)
+            }
+        }
+    };
+}
+
+columns! {
+    /// Times, ns since the epoch, UTC.
+    TimeCol from 0 {
+        /// First byte's packet.
+        TsFirst "ts_first",
+        /// When the venue says the event happened.
+        TsExch "ts_exch",
+        /// When the venue says it sent the message.
+        TsSend "ts_send",
+    }
+}
+
+columns! {
+    /// 64-bit numbers.
+    IntCol from 3 {
+        /// Sequence number.
+        Seq "seq",
+        /// The resting order's number.
+        OrderId "order_id",
+        /// Its number before a replace.
+        OrigOrderId "orig_order_id",
+        /// The venue's number of the match.
+        MatchId "match_id",
+        /// Locate code, security id.
+        InstrumentId "instrument_id",
+        /// Sequence within the instrument.
+        InstrumentSeq "instrument_seq",
+        /// The feed sequence that the order says triggered it.
+        TriggerSeq "trigger_seq",
+        /// Bytes of the TCP direction before the message.
+        TcpOff "tcp_off",
+    }
+}
+
+columns! {
+    /// 32-bit numbers.
+    SmallCol from 11 {
+        /// Feed channel.
+        Channel "channel",
+        /// Messages missing before this one.
+        GapBefore "gap_before",
+        /// First byte in the frame.
+        RawOff "raw_off",
+        /// Depth of a price level.
+        Level "level",
+    }
+}
+
+columns! {
+    /// Exact decimals, the value times 10^9.
+    DecimalCol from 15 {
+        /// Price.
+        Price "price",
+        /// Quantity the message is about.
+        Qty "qty",
+        /// Executed or removed by this event.
+        QtyDelta "qty_delta",
+        /// Left open after it.
+        QtyLeaves "qty_leaves",
+        /// Executed so far.
+        QtyCum "qty_cum",
+        /// Best bid.
+        BidPrice "bid_price",
+        /// Size at the best bid.
+        BidQty "bid_qty",
+        /// Best ask.
+        AskPrice "ask_price",
+        /// Size at the best ask.
+        AskQty "ask_qty",
+    }
+}
+
+columns! {
+    /// Interned texts.
+    NameCol from 24 {
+        /// Feed line.
+        Line "line",
+        /// ISO MIC of the venue.
+        Venue "venue",
+        /// Session.
+        Session "session",
+        /// The message type's name.
+        MsgName "msg_name",
+        /// Native symbol.
+        Symbol "symbol",
+        /// MPID or firm.
+        Participant "participant",
+        /// Account.
+        Account "account",
+        /// Trading status.
+        Status "status",
+        /// Reason code.
+        ReasonCode "reason_code",
+        /// Kind of trade or cross.
+        TradeType "trade_type",
+    }
+}
+
+columns! {
+    /// Texts that rarely repeat, and raw bytes.
+    TextCol from 34 {
+        /// Order id as text, where it is not a number.
+        OrderIdTxt "order_id_txt",
+        /// Client order id.
+        ClOrdId "cl_ord_id",
+        /// Client order id of the version before.
+        OrigClOrdId "orig_cl_ord_id",
+        /// Execution id.
+        ExecId "exec_id",
+        /// Quote id.
+        QuoteId "quote_id",
+        /// The message's bytes where no one retained packet holds them all.
+        Raw "raw",
+    }
+}
+
+columns! {
+    /// Small vocabularies of [`crate::kind`].
+    EnumCol from 40 {
+        /// [`Side`].
+        Side "side",
+        /// [`PriceKind`].
+        PriceKind "price_kind",
+        /// [`OrdType`].
+        OrdType "ord_type",
+        /// [`Tif`].
+        Tif "tif",
+        /// [`OrdStatus`].
+        OrdStatus "ord_status",
+        /// [`ExecType`].
+        ExecType "exec_type",
+        /// [`Action`].
+        Action "action",
+        /// [`SeqUnit`].
+        SeqUnit "seq_unit",
+    }
+}
+
+impl EnumCol {
+    /// The text of `number` in the column's vocabulary.
+    pub fn value_text(self, number: u8) -> Option<&'static str> {
+        match self {
+            Self::Side => Side::from_number(number).map(Side::text),
+            Self::PriceKind => PriceKind::from_number(number).map(PriceKind::text),
+            Self::OrdType => OrdType::from_number(number).map(OrdType::text),
+            Self::Tif => Tif::from_number(number).map(Tif::text),
+            Self::OrdStatus => OrdStatus::from_number(number).map(OrdStatus::text),
+            Self::ExecType => ExecType::from_number(number).map(ExecType::text),
+            Self::Action => Action::from_number(number).map(Action::text),
+            Self::SeqUnit => SeqUnit::from_number(number).map(SeqUnit::text),
+        }
+    }
+
+    /// The number of `text` in the column's vocabulary.
+    pub fn value_number(self, text: &str) -> Option<u8> {
+        match self {
+            Self::Side => Side::from_text(text).map(|v| v as u8),
+            Self::PriceKind => PriceKind::from_text(text).map(|v| v as u8),
+            Self::OrdType => OrdType::from_text(text).map(|v| v as u8),
+            Self::Tif => Tif::from_text(text).map(|v| v as u8),
+            Self::OrdStatus => OrdStatus::from_text(text).map(|v| v as u8),
+            Self::ExecType => ExecType::from_text(text).map(|v| v as u8),
+            Self::Action => Action::from_text(text).map(|v| v as u8),
+            Self::SeqUnit => SeqUnit::from_text(text).map(|v| v as u8),
+        }
+    }
+}
+
+/// Column buffers for up to [`BATCH_ROWS`] rows.
+///
+/// The slices are as long as the capacity; only the first [`len`](Self::len)
+/// slots mean anything, and of a nullable column only those whose bit is set
+/// in [`present`](Self::present).
+#[derive(Debug)]
+pub struct MessageBatch {
+    len: usize,
+    present: Vec<u64>,
+    ts: Vec<i64>,
+    packet_ix: Vec<u32>,
+    msg_ix: Vec<u16>,
+    entry: Vec<u16>,
+    flow_id: Vec<u32>,
+    protocol: Vec<u32>,
+    msg_type: Vec<u32>,
+    kind: Vec<u8>,
+    flags: Vec<u32>,
+    raw_len: Vec<u32>,
+    times: Vec<Vec<i64>>,
+    ints: Vec<Vec<u64>>,
+    smalls: Vec<Vec<u32>>,
+    decimals: Vec<Vec<i128>>,
+    names: Vec<Vec<u32>>,
+    enums: Vec<Vec<u8>>,
+    spans: Vec<Vec<(u32, u32)>>,
+    text: Vec<u8>,
+}
+
+impl Default for MessageBatch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One buffer of `rows` slots for each of `columns` columns.
+fn buffers<T: Clone + Default>(columns: usize, rows: usize) -> Vec<Vec<T>> {
+    vec![vec![T::default(); rows]; columns]
+}
+
+impl MessageBatch {
+    /// An empty batch with room for [`BATCH_ROWS`] rows.
+    pub fn new() -> Self {
+        let rows = BATCH_ROWS;
+        Self {
+            len: 0,
+            present: vec![0; rows],
+            ts: vec![0; rows],
+            packet_ix: vec![0; rows],
+            msg_ix: vec![0; rows],
+            entry: vec![0; rows],
+            flow_id: vec![0; rows],
+            protocol: vec![0; rows],
+            msg_type: vec![0; rows],
+            kind: vec![0; rows],
+            flags: vec![0; rows],
+            raw_len: vec![0; rows],
+            times: buffers(TimeCol::ALL.len(), rows),
+            ints: buffers(IntCol::ALL.len(), rows),
+            smalls: buffers(SmallCol::ALL.len(), rows),
+            decimals: buffers(DecimalCol::ALL.len(), rows),
+            names: buffers(NameCol::ALL.len(), rows),
+            enums: buffers(EnumCol::ALL.len(), rows),
+            spans: buffers(TextCol::ALL.len(), rows),
+            text: Vec::new(),
+        }
+    }
+
+    /// Forgets the rows, keeps the memory.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.text.clear();
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Rows that still fit.
+    pub fn room(&self) -> usize {
+        if self.text.len() > BATCH_TEXT_MAX { 0 } else { BATCH_ROWS - self.len }
+    }
+
+    /// Appends a row with what the framing knows, kind [`Kind::Unknown`], and
+    /// gives its index; `None` where the batch is full.
+    pub fn push(&mut self, head: &Head, entry: u16, msg_type: Name) -> Option<usize> {
+        if self.room() == 0 {
+            return None;
+        }
+        let row = self.len;
+        self.len += 1;
+        self.present[row] = 0;
+        self.ts[row] = head.ts;
+        self.packet_ix[row] = head.packet_ix;
+        self.msg_ix[row] = head.msg_ix;
+        self.entry[row] = entry;
+        self.flow_id[row] = head.flow_id;
+        self.protocol[row] = head.protocol.0;
+        self.msg_type[row] = msg_type.0;
+        self.kind[row] = Kind::Unknown as u8;
+        self.flags[row] = head.flags;
+        self.raw_len[row] = head.raw_len;
+        self.set_head_nullable(row, head);
+        Some(row)
+    }
+
+    fn set_head_nullable(&mut self, row: usize, head: &Head) {
+        if let Some(ts) = head.ts_first {
+            self.set_time(row, TimeCol::TsFirst, ts);
+        }
+        if let Some(line) = head.line {
+            self.set_name(row, NameCol::Line, line);
+        }
+        if let Some(session) = head.session {
+            self.set_name(row, NameCol::Session, session);
+        }
+        if let Some(channel) = head.channel {
+            self.set_small(row, SmallCol::Channel, channel);
+        }
+        if let Some((seq, unit)) = head.seq {
+            self.set_int(row, IntCol::Seq, seq);
+            self.set_enum(row, EnumCol::SeqUnit, unit as u8);
+        }
+        if let Some(gap) = head.gap_before {
+            self.set_small(row, SmallCol::GapBefore, gap);
+        }
+        if let Some(offset) = head.raw_off {
+            self.set_small(row, SmallCol::RawOff, offset);
+        }
+        if let Some(offset) = head.tcp_off {
+            self.set_int(row, IntCol::TcpOff, offset);
+        }
+    }
+
+    /// Says what a row is.
+    pub fn set_kind(&mut self, row: usize, kind: Kind) {
+        self.kind[row] = kind as u8;
+    }
+
+    /// Sets a row's native message type.
+    pub fn set_msg_type(&mut self, row: usize, msg_type: Name) {
+        self.msg_type[row] = msg_type.0;
+    }
+
+    /// Adds flag bits to a row.
+    pub fn add_flags(&mut self, row: usize, flags: u32) {
+        self.flags[row] |= flags;
+    }
+
+    /// Sets a time, ns since the epoch.
+    pub fn set_time(&mut self, row: usize, col: TimeCol, ns: i64) {
+        self.times[col as usize][row] = ns;
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets a 64-bit number.
+    pub fn set_int(&mut self, row: usize, col: IntCol, value: u64) {
+        self.ints[col as usize][row] = value;
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets a 32-bit number.
+    pub fn set_small(&mut self, row: usize, col: SmallCol, value: u32) {
+        self.smalls[col as usize][row] = value;
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets a decimal, given times 10^9.
+    pub fn set_decimal(&mut self, row: usize, col: DecimalCol, value: i128) {
+        self.decimals[col as usize][row] = value;
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets an interned text.
+    pub fn set_name(&mut self, row: usize, col: NameCol, name: Name) {
+        self.names[col as usize][row] = name.0;
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets a vocabulary's number.
+    pub fn set_enum(&mut self, row: usize, col: EnumCol, number: u8) {
+        self.enums[col as usize][row] = number;
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets a text, copied into the batch.
+    pub fn set_text(&mut self, row: usize, col: TextCol, bytes: &[u8]) {
+        let start = self.text.len() as u32;
+        self.text.extend_from_slice(bytes);
+        self.spans[col as usize][row] = (start, bytes.len() as u32);
+        self.present[row] |= col.bit();
+    }
+
+    /// The presence words; each class's `bit()` says which bit is whose.
+    pub fn present(&self) -> &[u64] {
+        &self.present[..self.len]
+    }
+
+    /// Completion times, ns since the epoch.
+    pub fn ts(&self) -> &[i64] {
+        &self.ts[..self.len]
+    }
+
+    /// Packet positions.
+    pub fn packet_ix(&self) -> &[u32] {
+        &self.packet_ix[..self.len]
+    }
+
+    /// Places within the packet.
+    pub fn msg_ix(&self) -> &[u16] {
+        &self.msg_ix[..self.len]
+    }
+
+    /// Entry numbers.
+    pub fn entry(&self) -> &[u16] {
+        &self.entry[..self.len]
+    }
+
+    /// Flow numbers.
+    pub fn flow_id(&self) -> &[u32] {
+        &self.flow_id[..self.len]
+    }
+
+    /// Protocol ids, as numbers of the decoder's names.
+    pub fn protocol(&self) -> &[u32] {
+        &self.protocol[..self.len]
+    }
+
+    /// Native types, as numbers of the decoder's names.
+    pub fn msg_type(&self) -> &[u32] {
+        &self.msg_type[..self.len]
+    }
+
+    /// Numbers of [`Kind`].
+    pub fn kind(&self) -> &[u8] {
+        &self.kind[..self.len]
+    }
+
+    /// Flag bits.
+    pub fn flags(&self) -> &[u32] {
+        &self.flags[..self.len]
+    }
+
+    /// Message lengths in bytes.
+    pub fn raw_len(&self) -> &[u32] {
+        &self.raw_len[..self.len]
+    }
+
+    /// Slots of a time column.
+    pub fn times(&self, col: TimeCol) -> &[i64] {
+        &self.times[col as usize][..self.len]
+    }
+
+    /// Slots of a 64-bit column.
+    pub fn ints(&self, col: IntCol) -> &[u64] {
+        &self.ints[col as usize][..self.len]
+    }
+
+    /// Slots of a 32-bit column.
+    pub fn smalls(&self, col: SmallCol) -> &[u32] {
+        &self.smalls[col as usize][..self.len]
+    }
+
+    /// Slots of a decimal column, values times 10^9.
+    pub fn decimals(&self, col: DecimalCol) -> &[i128] {
+        &self.decimals[col as usize][..self.len]
+    }
+
+    /// Slots of an interned column.
+    pub fn names(&self, col: NameCol) -> &[u32] {
+        &self.names[col as usize][..self.len]
+    }
+
+    /// Slots of a vocabulary column.
+    pub fn enums(&self, col: EnumCol) -> &[u8] {
+        &self.enums[col as usize][..self.len]
+    }
+
+    /// The bytes of a text column in a row, where present.
+    pub fn text(&self, row: usize, col: TextCol) -> Option<&[u8]> {
+        if self.present()[row] & col.bit() == 0 {
+            return None;
+        }
+        let (start, len) = self.spans[col as usize][row];
+        self.text.get(start as usize..(start + len) as usize)
+    }
+
+    /// Columns of one class together with the presence words, for engines that
+    /// write a whole block of rows column by column.
+    pub fn decimals_mut(&mut self, col: DecimalCol) -> (&mut [i128], &mut [u64]) {
+        (&mut self.decimals[col as usize], &mut self.present)
+    }
+
+    /// See [`decimals_mut`](Self::decimals_mut).
+    pub fn ints_mut(&mut self, col: IntCol) -> (&mut [u64], &mut [u64]) {
+        (&mut self.ints[col as usize], &mut self.present)
+    }
+
+    /// See [`decimals_mut`](Self::decimals_mut).
+    pub fn times_mut(&mut self, col: TimeCol) -> (&mut [i64], &mut [u64]) {
+        (&mut self.times[col as usize], &mut self.present)
+    }
+
+    /// See [`decimals_mut`](Self::decimals_mut).
+    pub fn names_mut(&mut self, col: NameCol) -> (&mut [u32], &mut [u64]) {
+        (&mut self.names[col as usize], &mut self.present)
+    }
+
+    /// See [`decimals_mut`](Self::decimals_mut).
+    pub fn enums_mut(&mut self, col: EnumCol) -> (&mut [u8], &mut [u64]) {
+        (&mut self.enums[col as usize], &mut self.present)
+    }
+
+    /// The kinds of all rows, for engines that write a block.
+    pub fn kind_mut(&mut self) -> &mut [u8] {
+        &mut self.kind
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head {
+            ts: 7,
+            ts_first: None,
+            packet_ix: 1,
+            msg_ix: 2,
+            flow_id: 3,
+            protocol: Name(0),
+            line: None,
+            session: None,
+            channel: None,
+            seq: Some((42, SeqUnit::Message)),
+            gap_before: Some(0),
+            flags: 0,
+            raw_off: Some(42),
+            raw_len: 36,
+            tcp_off: None,
+            from_client: None,
+        }
+    }
+
+    #[test]
+    fn a_row_starts_with_the_head_and_nothing_else() {
+        let mut batch = MessageBatch::new();
+        let row = batch.push(&head(), 0, Name(1)).unwrap();
+        batch.set_decimal(row, DecimalCol::Price, 5);
+        batch.clear();
+        let row = batch.push(&head(), 0, Name(1)).unwrap();
+        assert_eq!(batch.ints(IntCol::Seq)[row], 42);
+        assert_eq!(batch.present()[row] & DecimalCol::Price.bit(), 0);
+        assert_ne!(batch.present()[row] & IntCol::Seq.bit(), 0);
+    }
+
+    #[test]
+    fn no_two_columns_share_a_bit() {
+        let bits = TimeCol::ALL.iter().map(|c| c.bit());
+        let bits = bits.chain(IntCol::ALL.iter().map(|c| c.bit()));
+        let bits = bits.chain(SmallCol::ALL.iter().map(|c| c.bit()));
+        let bits = bits.chain(DecimalCol::ALL.iter().map(|c| c.bit()));
+        let bits = bits.chain(NameCol::ALL.iter().map(|c| c.bit()));
+        let bits = bits.chain(TextCol::ALL.iter().map(|c| c.bit()));
+        let bits: Vec<u64> = bits.chain(EnumCol::ALL.iter().map(|c| c.bit())).collect();
+        let all = bits.iter().fold(0, |seen, bit| seen | bit);
+        assert_eq!(all.count_ones() as usize, bits.len());
+    }
+
+    #[test]
+    fn a_full_batch_says_so() {
+        let mut batch = MessageBatch::new();
+        for _ in 0..BATCH_ROWS {
+            assert!(batch.push(&head(), 0, Name(1)).is_some());
+        }
+        assert_eq!(batch.push(&head(), 0, Name(1)), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! One decoded field, for people: the answer of `taptrail decode` and of the
+//! SQL function `fields`.
+
+/// A field's value, exact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Absent, or the protocol's sentinel for "no value".
+    Null,
+    /// An integer.
+    Int(i128),
+    /// `mantissa` x 10^-`scale`.
+    Decimal {
+        /// Digits.
+        mantissa: i128,
+        /// Places after the point; negative for zeros before it.
+        scale: i32,
+    },
+    /// Text, padding removed.
+    Text(String),
+    /// Bytes with no other meaning.
+    Bytes(Vec<u8>),
+    /// True or false.
+    Bool(bool),
+    /// A point in time, nanoseconds since the epoch, UTC.
+    Time(i64),
+}
+
+/// A field of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The field's own name, as the protocol's file, dictionary or template has it.
+    pub name: String,
+    /// The names from the message down to this field, groups with the entry's
+    /// index from 0: `NoMDEntries[1].MDEntryPx`. Equals `name` outside groups.
+    pub path: String,
+    /// First byte, counted from the message's first byte.
+    pub offset: u32,
+    /// Bytes on the wire; 0 where the value is not on the wire (operators).
+    pub size: u32,
+    /// What the bytes mean.
+    pub value: Value,
+}

@@ -1,0 +1,2 @@
+//! taptrail
+fn main() {}
