@@ -11,7 +11,9 @@
 //! index, in any order, so that a whole block of messages of one type can be
 //! decoded column by column. The store turns the buffers into Arrow arrays.
 
-use crate::kind::{Action, ExecType, Kind, OrdStatus, OrdType, PriceKind, SeqUnit, Side, Tif};
+use crate::kind::{
+    Action, ExecType, Kind, OrdStatus, OrdType, PriceKind, Sender, SeqUnit, Side, Tif,
+};
 use crate::names::Name;
 
 /// Rows a batch has room for. 8192 rows of the widest shape are about 3 MB.
@@ -56,8 +58,8 @@ pub struct Head {
     pub raw_len: u32,
     /// TCP: bytes of its direction before the message.
     pub tcp_off: Option<u64>,
-    /// True where the TCP client (or the UDP requester) sent it, if known.
-    pub from_client: Option<bool>,
+    /// Which end sent it, where known.
+    pub sender: Option<Sender>,
 }
 
 /// Declares the nullable columns of one storage class and their places in the
@@ -226,6 +228,8 @@ columns! {
         Action "action",
         /// [`SeqUnit`].
         SeqUnit "seq_unit",
+        /// [`Sender`].
+        Sender "sender",
     }
 }
 
@@ -241,6 +245,7 @@ impl EnumCol {
             Self::ExecType => ExecType::from_number(number).map(ExecType::text),
             Self::Action => Action::from_number(number).map(Action::text),
             Self::SeqUnit => SeqUnit::from_number(number).map(SeqUnit::text),
+            Self::Sender => Sender::from_number(number).map(Sender::text),
         }
     }
 
@@ -255,6 +260,7 @@ impl EnumCol {
             Self::ExecType => ExecType::from_text(text).map(|v| v as u8),
             Self::Action => Action::from_text(text).map(|v| v as u8),
             Self::SeqUnit => SeqUnit::from_text(text).map(|v| v as u8),
+            Self::Sender => Sender::from_text(text).map(|v| v as u8),
         }
     }
 }
@@ -387,6 +393,9 @@ impl MessageBatch {
         if let Some((seq, unit)) = head.seq {
             self.set_int(row, IntCol::Seq, seq);
             self.set_enum(row, EnumCol::SeqUnit, unit as u8);
+        }
+        if let Some(sender) = head.sender {
+            self.set_enum(row, EnumCol::Sender, sender as u8);
         }
         if let Some(gap) = head.gap_before {
             self.set_small(row, SmallCol::GapBefore, gap);
@@ -605,7 +614,7 @@ mod tests {
             raw_off: Some(42),
             raw_len: 36,
             tcp_off: None,
-            from_client: None,
+            sender: None,
         }
     }
 

@@ -314,6 +314,16 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// Which end of a session sent the message.
+    Sender {
+        /// The one that connected.
+        Client = 1 "client",
+        /// The one that listens.
+        Server = 2 "server",
+    }
+}
+
 /// Bits of the `flags` column.
 pub mod flags {
     /// Part of a snapshot.
