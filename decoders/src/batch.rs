@@ -25,6 +25,12 @@ pub const BATCH_TEXT_MAX: usize = 8 << 20;
 /// Decimal columns hold the value times 10^9.
 pub const DECIMAL_SCALE: i32 = 9;
 
+/// The batch has no room for all rows of a message; nothing of it was pushed.
+/// Hand the batch out, clear it and decode the message again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the batch of messages is full")]
+pub struct Full;
+
 /// What a framing knows of a message, copied into each of its rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {

@@ -40,3 +40,17 @@ pub struct Field {
     /// What the bytes mean.
     pub value: Value,
 }
+
+/// A whole message taken apart, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explained {
+    /// Native type code.
+    pub msg_type: String,
+    /// The type's name, empty where the protocol's file does not know it.
+    pub name: String,
+    /// Fields in wire order. Those with bytes tile the whole message: what
+    /// nothing explains is named `unknown`, what the venue reserves `reserved`.
+    pub fields: Vec<Field>,
+    /// What was wrong, and where.
+    pub error: Option<String>,
+}
