@@ -1,0 +1,35 @@
+//! `losses`: what is missing at a point, and why.
+//!
+//! ```text
+//! P2 | moldudp64 | session S1 | line A | network | 1042..1044 | 3 | seen at P1, not at P2
+//! ```
+
+use crate::tables::row::{Name, Null, Plain, Text, Time, U64, rows};
+
+rows! {
+    /// A run of missing messages or bytes.
+    LossRow in "losses" {
+        /// Where it is missing.
+        point: Text as Name,
+        /// Protocol of the feed or session.
+        protocol: Text as Name,
+        /// Session the sequence belongs to.
+        session: Option<Text> as Null<Name>,
+        /// Feed line, where it has lines.
+        line: Option<Text> as Null<Name>,
+        /// network, capture, upstream, both_lines or unknown.
+        cause: Text as Name,
+        /// First missing sequence number or byte; null where messages are not numbered.
+        first_seq: Option<u64> as Null<U64>,
+        /// Last missing sequence number or byte.
+        last_seq: Option<u64> as Null<U64>,
+        /// Messages missing (bytes for a TCP stream).
+        count: u64 as U64,
+        /// Last time at this point before the loss.
+        ts_lo: Option<i64> as Null<Time>,
+        /// First time at this point after the loss.
+        ts_hi: Option<i64> as Null<Time>,
+        /// What the cause was told by.
+        evidence: Text as Plain,
+    }
+}

@@ -1,0 +1,120 @@
+//! The tables: one file each, every column's unit and source written once.
+//!
+//! ```text
+//! per capture, written by import      packets  messages  flows
+//! replaced whole by correlation       links  hops  losses  lines  orders  lineage  clocks
+//! ```
+//!
+//! The first three are Hive-partitioned below the store; `point` is a column
+//! of theirs in SQL but stands in the path, not in the file.
+
+pub mod clocks;
+pub mod column;
+pub mod flows;
+pub mod hops;
+pub mod lineage;
+pub mod lines;
+pub mod links;
+pub mod losses;
+pub mod messages;
+pub mod orders;
+pub mod packets;
+pub mod row;
+
+use crate::tables::column::{Column, ColumnType, schema};
+use arrow::datatypes::SchemaRef;
+
+/// A table: its name and columns.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Name in SQL and below the store.
+    pub name: &'static str,
+    /// One sentence on its rows.
+    pub doc: &'static str,
+    /// Columns in the file.
+    pub columns: &'static [Column],
+    /// Columns that stand in the path.
+    pub partitions: &'static [Column],
+}
+
+impl Table {
+    /// The Arrow schema of the files.
+    pub fn schema(&self) -> SchemaRef {
+        schema(self.columns)
+    }
+
+    /// The table with this name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        ALL.iter().find(|table| table.name == name)
+    }
+}
+
+/// What stands in the path of tables that are written per capture.
+pub const PARTITIONS: &[Column] = &[Column::always(
+    "point",
+    ColumnType::Name,
+    "Name of the place on the wire where it was captured.",
+)];
+
+/// Tables that are written once per capture.
+pub const PER_CAPTURE: &[Table] = &[
+    Table {
+        name: "packets",
+        doc: "One row a captured packet, its bytes included.",
+        columns: packets::COLUMNS,
+        partitions: PARTITIONS,
+    },
+    Table {
+        name: "messages",
+        doc: "One row a decoded event: a message with several entries is several rows.",
+        columns: messages::COLUMNS,
+        partitions: PARTITIONS,
+    },
+    Table {
+        name: "flows",
+        doc: "One row a direction between two addresses in a capture.",
+        columns: flows::COLUMNS,
+        partitions: PARTITIONS,
+    },
+];
+
+/// A table that correlation replaces whole.
+const fn derived(name: &'static str, doc: &'static str, columns: &'static [Column]) -> Table {
+    Table { name, doc, columns, partitions: &[] }
+}
+
+/// Tables that correlation replaces whole.
+pub const DERIVED: &[Table] = &[
+    derived("links", "One row a piece of evidence that joins two observations.", links::COLUMNS),
+    derived("hops", "Latency of each hop by link kind and message kind.", hops::COLUMNS),
+    derived("losses", "What is missing, where, and why.", losses::COLUMNS),
+    derived("lines", "How each line of a redundant feed did at a point.", lines::COLUMNS),
+    derived("orders", "One row an order, with its times and latencies by stage.", orders::COLUMNS),
+    derived("lineage", "A trade's observations in order of time.", lineage::COLUMNS),
+    derived("clocks", "How far apart two clocks are, and how surely.", clocks::COLUMNS),
+];
+
+/// Every table.
+pub const ALL: &[Table] = &{
+    let [a, b, c] = *PER_CAPTURE.first_chunk::<3>().expect("three tables");
+    let [d, e, f, g, h, i, j] = *DERIVED.first_chunk::<7>().expect("seven tables");
+    [a, b, c, d, e, f, g, h, i, j]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_column_is_documented_and_named_once() {
+        for table in ALL {
+            let mut seen = HashSet::new();
+            for column in table.columns.iter().chain(table.partitions) {
+                assert!(!column.doc().is_empty(), "{}.{}", table.name, column.name);
+                assert!(seen.insert(column.name), "{}.{} twice", table.name, column.name);
+            }
+        }
+        assert_eq!(ALL.len(), PER_CAPTURE.len() + DERIVED.len());
+    }
+}
