@@ -3,5 +3,10 @@
 
 pub mod batch;
 pub mod field;
+pub mod framing;
+pub mod headers;
 pub mod kind;
 pub mod names;
+pub mod tcp;
+#[cfg(test)]
+pub(crate) mod testing;
