@@ -10,4 +10,8 @@
 #![deny(missing_docs)]
 
 pub mod arrays;
+pub mod catalog;
+pub mod error;
+pub mod identity;
+pub mod segment;
 pub mod tables;

@@ -1,0 +1,163 @@
+//! Manifests: JSON files that say which segments count and where they came
+//! from.
+
+use crate::segment::Segment;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use taptrail_capture::point::PointConfig;
+
+/// Most warnings that a manifest keeps; the rest is counted.
+pub const WARNINGS_MAX: usize = 1000;
+
+/// A capture id as 16 hex digits: more than 2^53 is no safe number in JSON.
+pub mod hex_id {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    /// Writes the digits.
+    ///
+    /// # Errors
+    /// Where the serializer fails.
+    pub fn serialize<S: Serializer>(id: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::hex(*id))
+    }
+
+    /// Reads the digits.
+    ///
+    /// # Errors
+    /// Where they are none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
+}
+
+/// A capture id as file names have it.
+pub fn hex(capture_id: u64) -> String {
+    format!("{capture_id:016x}")
+}
+
+/// The file an import was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceFile {
+    /// Its name as it was given.
+    pub name: String,
+    /// Its bytes, uncompressed.
+    pub bytes: u64,
+    /// BLAKE3 of its uncompressed bytes, in hex.
+    pub content_blake3: String,
+}
+
+/// Packets that the source itself says it lost; `null` where it cannot tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CaptureLosses {
+    /// Dropped by the kernel's or library's ring.
+    pub ring: Option<u64>,
+    /// Dropped by the interface or its driver.
+    pub interface: Option<u64>,
+    /// Named as lost by the capture file.
+    pub recorded: Option<u64>,
+}
+
+/// What an import saw.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counters {
+    /// Packets.
+    pub packets: u64,
+    /// Captured bytes of the packets.
+    pub packet_bytes: u64,
+    /// Rows of `messages`.
+    pub rows: u64,
+    /// Messages by protocol.
+    pub messages: BTreeMap<String, u64>,
+    /// What was not decoded, by reason.
+    pub not_decoded: BTreeMap<String, u64>,
+    /// What the source lost.
+    pub losses: CaptureLosses,
+}
+
+/// What a correlation was made from: a capture, decoded for the nth time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// The capture.
+    #[serde(with = "hex_id")]
+    pub capture_id: u64,
+    /// How often it has been decoded anew.
+    pub revision: u32,
+}
+
+/// One import: a capture's packets, messages and flows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportManifest {
+    /// Store format it was written with.
+    pub format: u32,
+    /// Version that wrote it.
+    pub software: String,
+    /// Hash of the configuration that decoded it.
+    pub config_hash: String,
+    /// Name of the point.
+    pub point: String,
+    /// The point as it was configured.
+    pub point_config: PointConfig,
+    /// The capture.
+    #[serde(with = "hex_id")]
+    pub capture_id: u64,
+    /// How often it has been decoded anew.
+    pub revision: u32,
+    /// What it was made from.
+    pub source: SourceFile,
+    /// What was seen.
+    pub counters: Counters,
+    /// What was wrong, oldest first, at most [`WARNINGS_MAX`].
+    pub warnings: Vec<String>,
+    /// Warnings beyond those.
+    pub warnings_dropped: u64,
+    /// The segments, each table's in order.
+    pub files: Vec<Segment>,
+}
+
+impl ImportManifest {
+    /// The segments of a table, in order.
+    pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
+        self.files.iter().filter(move |file| file.table == table)
+    }
+
+    /// What a correlation of this import is made from.
+    pub fn input(&self) -> Input {
+        Input { capture_id: self.capture_id, revision: self.revision }
+    }
+
+    /// Its file below the store.
+    pub fn path(&self) -> String {
+        format!("manifests/{}-{}.json", self.point, hex(self.capture_id))
+    }
+}
+
+/// The current files of the tables that correlation makes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelateManifest {
+    /// Store format it was written with.
+    pub format: u32,
+    /// Version that wrote it.
+    pub software: String,
+    /// Hash of the configuration.
+    pub config_hash: String,
+    /// Counts up with every replacement.
+    pub generation: u64,
+    /// What it was made from.
+    pub inputs: Vec<Input>,
+    /// The segments, each table's in order.
+    pub files: Vec<Segment>,
+}
+
+impl CorrelateManifest {
+    /// The segments of a table, in order.
+    pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
+        self.files.iter().filter(move |file| file.table == table)
+    }
+}
