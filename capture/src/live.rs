@@ -64,6 +64,9 @@ pub struct LiveSource {
     fraction_ns: i64,
     options: LiveOptions,
     stop: Arc<AtomicBool>,
+    /// Once stopped: bytes that may still come.
+    after_stop: Option<usize>,
+    pending: Option<CaptureError>,
     warnings: Vec<Warning>,
     counters: Counters,
     stats_at: Option<Instant>,
@@ -78,22 +81,17 @@ impl LiveSource {
     /// [`CaptureError::Live`] with what libpcap said and, where it is known,
     /// what to do.
     pub fn open(interface: &str, options: LiveOptions) -> Result<Self, CaptureError> {
+        let mut capture =
+            activate(interface, &options).map_err(|error| live_error(interface, &error))?;
         let mut warnings = Vec::new();
-        let nano = activate(interface, &options, Precision::Nano);
-        let (mut capture, fraction_ns) = match nano {
-            Ok(capture) => (capture, 1),
-            // Whatever else is wrong shows again with microseconds.
-            Err(nano_error) => {
-                let capture = activate(interface, &options, Precision::Micro)
-                    .map_err(|error| live_error(interface, &error))?;
-                warnings.push(Warning {
-                    source: interface.to_string(),
-                    offset: None,
-                    text: format!("no nanosecond times ({nano_error}); taking microseconds"),
-                });
-                (capture, 1000)
-            }
-        };
+        let nanoseconds = has_nanoseconds(&capture);
+        if !nanoseconds {
+            warnings.push(Warning {
+                source: interface.to_string(),
+                offset: None,
+                text: "gives no nanosecond times; taking microseconds".to_string(),
+            });
+        }
         if !options.bpf.is_empty() {
             capture.filter(&options.bpf, true).map_err(|error| CaptureError::Live {
                 name: interface.to_string(),
@@ -108,9 +106,11 @@ impl LiveSource {
             name: interface.to_string(),
             capture,
             link_type,
-            fraction_ns,
+            fraction_ns: if nanoseconds { 1 } else { 1000 },
             options,
             stop: Arc::new(AtomicBool::new(false)),
+            after_stop: None,
+            pending: None,
             warnings,
             counters: Counters { counts_interface, ..Counters::default() },
             stats_at: None,
@@ -142,19 +142,25 @@ impl LiveSource {
         })
     }
 
-    /// Fills the batch without waiting.
-    fn drain(&mut self, batch: &mut PacketBatch) -> Result<(), CaptureError> {
-        while !batch.is_full() {
+    /// Fills the batch without waiting. An error waits until the packets
+    /// before it have been given.
+    fn drain(&mut self, batch: &mut PacketBatch) {
+        while !batch.is_full() && self.pending.is_none() {
             match self.take(batch) {
                 Ok(0) => break,
                 Ok(_) => {}
-                Err(error) => {
-                    self.ended = true;
-                    return Err(live_error(&self.name, &error));
-                }
+                Err(error) => self.pending = Some(live_error(&self.name, &error)),
             }
         }
-        Ok(())
+    }
+
+    /// Whether a stopped source has given what the ring can hold: on a busy
+    /// line it would never run dry.
+    fn stopped_and_dry(&mut self, batch: &PacketBatch) -> bool {
+        let ring = self.options.buffer_bytes as usize;
+        let left = self.after_stop.get_or_insert(ring);
+        *left = left.saturating_sub(batch.bytes_len());
+        batch.is_empty() || *left == 0
     }
 
     fn update_losses(&mut self, always: bool) {
@@ -176,15 +182,20 @@ impl PacketSource for LiveSource {
             return Ok(Progress::End);
         }
         let stopped = self.stop.load(Ordering::Relaxed);
-        self.drain(batch)?;
-        if batch.is_empty() && !stopped {
+        self.drain(batch);
+        if batch.is_empty() && !stopped && self.pending.is_none() {
             wait_readable(self.capture.as_raw_fd(), self.options.timeout_ms);
-            self.drain(batch)?;
+            self.drain(batch);
         }
-        let end = stopped && batch.is_empty();
-        self.update_losses(end);
-        self.ended = end;
-        Ok(if end { Progress::End } else { Progress::More })
+        self.ended = stopped && self.stopped_and_dry(batch);
+        self.update_losses(self.ended);
+        if batch.is_empty()
+            && let Some(error) = self.pending.take()
+        {
+            self.ended = true;
+            return Err(error);
+        }
+        Ok(if self.ended { Progress::End } else { Progress::More })
     }
 
     fn take_warnings(&mut self) -> Vec<Warning> {
@@ -196,14 +207,10 @@ impl PacketSource for LiveSource {
     }
 }
 
-fn activate(
-    interface: &str,
-    options: &LiveOptions,
-    precision: Precision,
-) -> Result<Capture<Active>, pcap::Error> {
+fn activate(interface: &str, options: &LiveOptions) -> Result<Capture<Active>, pcap::Error> {
     let as_i32 = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
     Capture::from_device(interface)?
-        .precision(precision)
+        .precision(Precision::Nano)
         .snaplen(as_i32(options.snaplen.min(CAPLEN_MAX)))
         .promisc(options.promiscuous)
         .buffer_size(as_i32(options.buffer_bytes))
@@ -256,6 +263,19 @@ fn meta(
         link_type,
         wire_len: header.len,
     }
+}
+
+unsafe extern "C" {
+    /// libpcap: 1 where header fractions are nanoseconds, 0 for microseconds.
+    fn pcap_get_tstamp_precision(handle: *mut libc::c_void) -> libc::c_int;
+}
+
+/// Whether the interface gives the nanoseconds it was asked for: one that
+/// cannot is opened all the same.
+fn has_nanoseconds(capture: &Capture<Active>) -> bool {
+    // SAFETY: the handle is open and stays so during the call, which only
+    // reads one field of it.
+    unsafe { pcap_get_tstamp_precision(capture.as_ptr().cast()) == 1 }
 }
 
 /// Waits until the descriptor has something to read, or for `timeout_ms`. An
@@ -362,6 +382,28 @@ mod tests {
         let fractions = seen.iter().any(|(meta, _)| meta.ts.ns() % 1000 != 0);
         assert!(fractions || !source.take_warnings().is_empty());
         assert_eq!(source.losses().ring, Some(0));
+    }
+
+    #[test]
+    fn a_busy_line_can_be_stopped() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let Some(mut source) = open_loopback(format!("udp dst port {port}")) else { return };
+        source.options.buffer_bytes = 10_000;
+        source.stop_handle().store(true, Ordering::Relaxed);
+        let (mut batch, mut bytes) = (PacketBatch::new(), 0);
+        loop {
+            for _ in 0..20 {
+                socket.send_to(&[7; 1000], ("127.0.0.1", port)).unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(30));
+            let progress = source.next_batch(&mut batch).unwrap();
+            bytes += batch.bytes_len();
+            if progress == Progress::End {
+                break;
+            }
+            assert!(bytes < 10_000);
+        }
     }
 
     #[test]

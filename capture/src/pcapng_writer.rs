@@ -101,11 +101,10 @@ impl<W: Write> PcapngWriter<W> {
             return self.end();
         }
         let ticks = ticks(meta.ts_record)?;
-        self.begin(ENHANCED_PACKET);
-        self.put(&meta.interface.to_le_bytes());
-        self.put_ticks(ticks);
-        self.put(&caplen.to_le_bytes());
-        self.put(&meta.wire_len.to_le_bytes());
+        self.block.clear();
+        let (high, low) = ((ticks >> 32) as u32, ticks as u32);
+        let head = [ENHANCED_PACKET, 0, meta.interface, high, low, caplen, meta.wire_len];
+        self.put(head.map(u32::to_le_bytes).as_flattened());
         self.put_padded(data);
         if meta.direction != Direction::Unknown {
             self.option(2, &(meta.direction as u32).to_le_bytes());

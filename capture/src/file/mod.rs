@@ -68,6 +68,7 @@ pub struct FileSource {
     next_ix: u32,
     /// Hand on what is there rather than wait for a full batch.
     interactive: bool,
+    compressed: bool,
     pending: Option<CaptureError>,
     ended: bool,
 }
@@ -117,12 +118,12 @@ impl FileSource {
         timestamp: TimestampFrom,
     ) -> Result<Self, CaptureError> {
         let (input, compressed) =
-            uncompressed(input).map_err(|error| read_error(&name, 0, error))?;
+            uncompressed(input).map_err(|error| CaptureError::Io { name: name.clone(), error })?;
         let mut window = Window::new(input);
         let format = match Format::recognise(&mut window) {
             Ok(Ok(format)) => format,
             Ok(Err(reason)) => return Err(CaptureError::Format { name, offset: 0, reason }),
-            Err(error) => return Err(read_error(&name, window.offset(), error)),
+            Err(error) => return Err(read_error(&name, window.offset(), compressed, error)),
         };
         let input_len = if compressed { None } else { input_len };
         Ok(Self {
@@ -132,6 +133,7 @@ impl FileSource {
             timestamp,
             next_ix: 0,
             interactive,
+            compressed,
             pending: None,
             ended: false,
         })
@@ -211,7 +213,8 @@ impl PacketSource for FileSource {
                 Ok(Progress::End)
             }
             Err(error) => {
-                let error = read_error(self.notes.name(), self.window.offset(), error);
+                let error =
+                    read_error(self.notes.name(), self.window.offset(), self.compressed, error);
                 self.end();
                 if batch.is_empty() {
                     return Err(error);
@@ -238,7 +241,8 @@ impl Format {
     /// Outside: reading failed. Inside: why it is no capture.
     fn recognise(window: &mut Window) -> io::Result<Result<Self, String>> {
         if let Have::Only(0) = window.need(1)? {
-            return Ok(Err("empty: a pcap or pcapng header was expected".to_string()));
+            let what = if window.compressed_cut { "the gzip data ends at once" } else { "empty" };
+            return Ok(Err(format!("{what}: a pcap or pcapng header was expected")));
         }
         let have = window.need(4)?;
         let magic = window.bytes().first_chunk::<4>().copied();
@@ -288,11 +292,11 @@ fn uncompressed(mut input: Box<dyn Read + Send>) -> io::Result<(Box<dyn Read + S
     Ok((Box::new(whole), false))
 }
 
-/// Corrupt compressed data is told as what it is, at its place.
-fn read_error(name: &str, offset: u64, error: io::Error) -> CaptureError {
+/// Damaged compressed data is told as what it is, at its place.
+fn read_error(name: &str, offset: u64, compressed: bool, error: io::Error) -> CaptureError {
     let name = name.to_string();
     match error.kind() {
-        ErrorKind::InvalidInput | ErrorKind::InvalidData => CaptureError::Format {
+        ErrorKind::InvalidInput | ErrorKind::InvalidData if compressed => CaptureError::Format {
             name,
             offset,
             reason: format!("the gzip data is damaged ({error}); everything before it was read"),

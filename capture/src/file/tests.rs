@@ -145,6 +145,7 @@ fn what_is_no_capture_is_said_so() {
     assert!(reason(b"hello, this is text").contains("68 65 6c 6c 6f"));
     assert!(reason(&[0x28, 0xb5, 0x2f, 0xfd, 0, 0]).contains("zstdcat"));
     assert!(reason(&pcap_image(&[])[..20]).contains("needs 24 bytes, has 20"));
+    assert!(reason(&GZIP_MAGIC).contains("gzip data ends at once"));
     assert!(reason(&gzip(b"not packets")).contains("6e 6f 74"));
 }
 
@@ -385,6 +386,51 @@ fn following_waits_for_the_rest_of_a_record() {
         assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::End);
         assert!(batch.is_empty() && source.take_warnings().is_empty());
     }
+}
+
+/// Gives its pieces one a read, then fails.
+struct Pieces(Vec<Vec<u8>>);
+
+impl Read for Pieces {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.0.is_empty() {
+            return Err(io::Error::new(ErrorKind::ConnectionReset, "gone"));
+        }
+        let piece = self.0.remove(0);
+        buf[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn a_pipe_gives_at_once_and_an_error_comes_after_its_packets() {
+    let image = pcap_image(&some_packets());
+    let (magic, rest) = image.split_at(2);
+    let (front, back) = rest.split_at(150);
+    let pieces = Pieces([magic, front, back].map(<[u8]>::to_vec).to_vec());
+    let mut source = from_reader("pipe", Box::new(pieces), TimestampFrom::Record).unwrap();
+    let mut batch = PacketBatch::new();
+    assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::More);
+    assert_eq!(batch.len(), 1);
+    assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::More);
+    assert_eq!(batch.len(), 4);
+    let error = source.next_batch(&mut batch).unwrap_err();
+    assert!(matches!(error, CaptureError::Io { .. }) && batch.is_empty());
+    assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::End);
+}
+
+#[test]
+fn a_file_read_error_comes_after_its_packets() {
+    let image = pcap_image(&some_packets());
+    let pieces = Pieces(vec![image[..2].to_vec(), image[2..].to_vec()]);
+    let name = "disk".to_string();
+    let mut source =
+        FileSource::new(name, Box::new(pieces), None, false, TimestampFrom::Record).unwrap();
+    let mut batch = PacketBatch::new();
+    assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::More);
+    assert_eq!(batch.len(), 5);
+    assert!(source.next_batch(&mut batch).is_err());
+    assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::End);
 }
 
 /// Whatever the damage: no panic, and no more than the image can hold.
