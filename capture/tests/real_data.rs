@@ -175,6 +175,37 @@ fn metamako_times_to_the_nanosecond() {
     }
 }
 
+/// These were written with the trailer's time as the record's.
+#[test]
+fn metamako_trailers_behind_exchange_traffic() {
+    let Some(data) = data() else { return };
+    let mut stamped = 0;
+    for path in files_below(&data.join("exchange/Nasdaq/Nasdaq.Nsm.Ouch.v5.0")) {
+        if path.extension().is_none_or(|extension| extension != "pcap") {
+            continue;
+        }
+        for (meta, _) in read(&path, TimestampFrom::Metamako).unwrap().0 {
+            assert_eq!(meta.ts, meta.ts_record, "{path:?}");
+            stamped += usize::from(meta.ts_source == TsSource::Metamako);
+        }
+    }
+    assert!(stamped >= 4, "{stamped}");
+}
+
+#[test]
+fn every_exchange_capture_is_read_whole() {
+    let Some(data) = data() else { return };
+    let mut files = 0;
+    for path in files_below(&data.join("exchange")) {
+        if path.extension().is_some_and(|extension| extension == "pcap") {
+            let (packets, warnings) = read(&path, TimestampFrom::Record).unwrap();
+            assert!(!packets.is_empty() && warnings.is_empty(), "{path:?} {warnings:?}");
+            files += 1;
+        }
+    }
+    assert!(files > 200, "{files}");
+}
+
 #[test]
 fn other_trailers_are_not_taken_for_metamako() {
     let Some(data) = data() else { return };
