@@ -1,0 +1,46 @@
+# make demo   the main job on embedded defaults, then a dashboard
+# make test   everything that must hold before a change lands
+#
+# Both install what is missing (they say what) and share one build directory
+# outside the tree, so that a fresh clone reuses an earlier build.
+
+XDG_CACHE_HOME ?= $(HOME)/.cache
+export CARGO_TARGET_DIR ?= $(XDG_CACHE_HOME)/taptrail-target
+TAPTRAIL = $(CARGO_TARGET_DIR)/debug/taptrail
+
+# clippy-driver in rustc's place lints while it compiles: one build serves
+# the lints and the tests.
+LINTED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_HACKERY__"
+
+.PHONY: demo test test-fast golden bench build install-build install-test fmt
+
+build: install-build
+	cargo build --locked
+
+demo: build
+	$(TAPTRAIL) demo
+
+test: install-test
+	cargo fmt --all --check
+	$(LINTED) cargo build --locked --workspace --all-targets
+	$(LINTED) cargo test --locked --workspace
+
+# Everything but the whole-product tests.
+test-fast: install-build
+	cargo test --locked --workspace --exclude taptrail
+
+# Writes the golden decodes beside the sample captures anew; look at the diff.
+golden: build
+	UPDATE_GOLDEN=1 cargo test --locked --test product golden
+
+bench: install-build
+	benches/run.sh
+
+install-build:
+	scripts/install-missing.sh build
+
+install-test:
+	scripts/install-missing.sh build test
+
+fmt:
+	cargo fmt --all

@@ -1,0 +1,312 @@
+//! The command line: one table of commands and flags, each with its help and
+//! an example.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Follow a trade from tap to tap, to the nanosecond, with evidence.
+#[derive(Debug, Parser)]
+#[command(name = "taptrail", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Simulate a trading network, import its captures, correlate, report, and serve the dashboard
+    #[command(after_help = "Example:\n  taptrail demo --once")]
+    Demo(DemoArgs),
+    /// Write the captures of a simulated trading network, its config and its truth
+    #[command(after_help = "Example:\n  taptrail sim --out ./net --seed 7 --orders 5000 --faults light")]
+    Sim(SimArgs),
+    /// Bring capture files into the store: packets and messages
+    #[command(
+        after_help = "Examples:\n  taptrail import --store ./trail edge=a.pcap core=b.pcapng.gz\n  \
+                      tcpdump -w - | taptrail import --store ./trail edge=-"
+    )]
+    Import(ImportArgs),
+    /// Capture live on this node until SIGINT or SIGTERM
+    #[command(after_help = "Example:\n  taptrail capture --config node.toml --store ./trail")]
+    Capture(CaptureArgs),
+    /// Print every message of a capture file and every field, all bytes accounted for
+    #[command(after_help = "Example:\n  taptrail decode feed.pcap --format json | head")]
+    Decode(DecodeArgs),
+    /// Link the messages of all points: latencies, losses, orders
+    #[command(after_help = "Example:\n  taptrail correlate --store ./trail --config site.toml")]
+    Correlate(CorrelateArgs),
+    /// Print the latency report
+    #[command(after_help = "Example:\n  taptrail report --store ./trail --format html > report.html")]
+    Report(ReportArgs),
+    /// Ask the store in SQL
+    #[command(
+        after_help = "Example:\n  taptrail sql --store ./trail \"SELECT * FROM hops WHERE message_kind = 'all'\""
+    )]
+    Sql(SqlArgs),
+    /// Serve the dashboard and its API
+    #[command(after_help = "Example:\n  taptrail serve --store ./trail --listen 127.0.0.1:8321")]
+    Serve(ServeArgs),
+    /// Write stored packets back as pcapng, byte for byte
+    #[command(
+        after_help = "Example:\n  taptrail export --store ./trail --where \"point = 'P1'\" -o p1.pcapng"
+    )]
+    Export(ExportArgs),
+    /// List what is decoded
+    #[command(after_help = "Example:\n  taptrail protocols")]
+    Protocols(ProtocolsArgs),
+    /// Say what is wrong in a configuration, every error at once
+    #[command(after_help = "Example:\n  taptrail check --config site.toml")]
+    Check(CheckArgs),
+}
+
+/// Where the data lives.
+#[derive(Debug, Args)]
+pub struct StoreArg {
+    /// The store's directory
+    #[arg(long, value_name = "DIR")]
+    pub store: PathBuf,
+}
+
+/// Which configuration holds.
+#[derive(Debug, Args)]
+pub struct ConfigArg {
+    /// Configuration file (TOML); defaults serve without one
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// Aligned columns, for people
+    Table,
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values with a header line
+    Csv,
+}
+
+/// `taptrail demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep the store here instead of in a temporary directory
+    #[arg(long, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Address of the dashboard
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8321")]
+    pub listen: SocketAddr,
+    /// Print the report and end
+    #[arg(long)]
+    pub once: bool,
+    /// Seed of the simulated network
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Orders to simulate
+    #[arg(long, default_value_t = 2000)]
+    pub orders: u32,
+}
+
+/// How much goes wrong in the simulated network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FaultLevel {
+    /// Nothing
+    None,
+    /// What a good network has on a normal day
+    Light,
+    /// A bad day
+    Heavy,
+}
+
+/// `taptrail sim`.
+#[derive(Debug, Args)]
+pub struct SimArgs {
+    /// Directory to write to
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Same seed, same bytes
+    #[arg(long)]
+    pub seed: u64,
+    /// Orders the strategies send
+    #[arg(long, default_value_t = 2000)]
+    pub orders: u32,
+    /// Messages a second on the public feed
+    #[arg(long, value_name = "MSG_S", default_value_t = 20_000)]
+    pub rate: u32,
+    /// What goes wrong
+    #[arg(long, value_enum, default_value_t = FaultLevel::Light)]
+    pub faults: FaultLevel,
+    /// Seconds of trading
+    #[arg(long, default_value_t = 10)]
+    pub seconds: u32,
+}
+
+/// `taptrail import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Do not correlate afterwards
+    #[arg(long)]
+    pub no_correlate: bool,
+    /// Captures as POINT=FILE; `-` reads standard input
+    #[arg(required = true, value_name = "POINT=FILE")]
+    pub captures: Vec<String>,
+}
+
+/// `taptrail capture`.
+#[derive(Debug, Args)]
+pub struct CaptureArgs {
+    /// Configuration file with the points and their interfaces
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Only this point
+    #[arg(long, value_name = "NAME")]
+    pub point: Option<String>,
+}
+
+/// How decoded messages are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DecodeFormat {
+    /// One JSON object a message
+    Json,
+    /// For people
+    Table,
+}
+
+/// `taptrail decode`.
+#[derive(Debug, Args)]
+pub struct DecodeArgs {
+    /// Capture file; `-` reads standard input
+    pub file: PathBuf,
+    /// Protocol of every flow, instead of recognising it
+    #[arg(long, value_name = "ID")]
+    pub protocol: Option<String>,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = DecodeFormat::Table)]
+    pub format: DecodeFormat,
+}
+
+/// `taptrail correlate`.
+#[derive(Debug, Args)]
+pub struct CorrelateArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+}
+
+/// How the report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// Plain text
+    Text,
+    /// JSON
+    Json,
+    /// One self-contained page
+    Html,
+}
+
+/// `taptrail report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+}
+
+/// `taptrail sql`.
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub format: RowFormat,
+    /// The statement
+    pub statement: String,
+}
+
+/// `taptrail serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Address and port [default: 127.0.0.1:8321]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Do not correlate first where messages are newer than the links
+    #[arg(long)]
+    pub no_correlate: bool,
+}
+
+/// `taptrail export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// SQL condition on the columns of `packets`, or a lineage id
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: String,
+    /// File to write
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// `taptrail protocols`.
+#[derive(Debug, Args)]
+pub struct ProtocolsArgs {
+    /// Config: also lists the protocols of your own that it names
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub format: RowFormat,
+}
+
+/// `taptrail check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_is_consistent_and_every_command_has_an_example() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("taptrail"), "{} shows no example", sub.get_name());
+        }
+    }
+}

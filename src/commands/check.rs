@@ -1,0 +1,19 @@
+//! `taptrail check`.
+
+use crate::cli::CheckArgs;
+use crate::config::Config;
+
+/// Reads the configuration and says what it found.
+pub fn run(args: CheckArgs) -> anyhow::Result<()> {
+    let config = Config::load(Some(&args.config))?;
+    println!(
+        "{}: ok ({} points, {} feeds, {} sessions, {} hops, {} clocks)",
+        args.config.display(),
+        config.points.len(),
+        config.feeds.len(),
+        config.sessions.len(),
+        config.hops.len(),
+        config.clocks.len(),
+    );
+    Ok(())
+}

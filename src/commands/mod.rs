@@ -1,0 +1,14 @@
+//! One file a command.
+
+pub mod capture;
+pub mod check;
+pub mod correlate;
+pub mod decode;
+pub mod demo;
+pub mod export;
+pub mod import;
+pub mod protocols;
+pub mod report;
+pub mod serve;
+pub mod sim;
+pub mod sql;

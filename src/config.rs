@@ -1,0 +1,217 @@
+//! The configuration: one TOML file, each section owned by the crate that
+//! uses it, joined here. Unknown keys are errors; every error is reported at
+//! once, with the section it stands in.
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use taptrail_capture::point::{PointConfig, PointName};
+use taptrail_correlate::config::{ClockConfig, CorrelateConfig, HopConfig};
+use taptrail_decoders::config::{DecodeConfig, FeedConfig, SessionConfig};
+
+/// `[capture]`: how a node keeps packets.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptureConfig {
+    /// Whether a live node decodes what it keeps.
+    pub decode: bool,
+    /// Bytes kept of each packet.
+    pub snaplen: u32,
+    /// The kernel's ring, in MiB.
+    pub buffer_mib: u32,
+    /// Whether the interface is put into promiscuous mode.
+    pub promiscuous: bool,
+    /// A filter in libpcap's language.
+    pub filter: Option<String>,
+}
+
+impl Default for CaptureConfig {
+    fn default() -> Self {
+        Self { decode: true, snaplen: 65_535, buffer_mib: 64, promiscuous: true, filter: None }
+    }
+}
+
+/// `[serve]`: the dashboard.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServeConfig {
+    /// Address and port to listen on.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Everything the file says; all defaults where there is none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Places on the wire, in the order of the file.
+    pub points: Vec<PointConfig>,
+    /// Multicast channels.
+    pub feeds: Vec<FeedConfig>,
+    /// TCP sessions.
+    pub sessions: Vec<SessionConfig>,
+    /// Decoding in general.
+    pub decode: DecodeConfig,
+    /// Live capture in general.
+    pub capture: CaptureConfig,
+    /// Known hops.
+    pub hops: Vec<HopConfig>,
+    /// Known clock offsets.
+    pub clocks: Vec<ClockConfig>,
+    /// What an order in the key may be triggered by.
+    pub instruments: BTreeMap<String, Vec<String>>,
+    /// Windows of the correlator.
+    pub correlate: CorrelateConfig,
+    /// The dashboard.
+    pub serve: ServeConfig,
+    /// BLAKE3 of the file's text, hex; of the empty text where there is none.
+    pub hash: String,
+    /// The file's directory: relative paths in it start there.
+    pub dir: PathBuf,
+}
+
+impl Config {
+    /// Reads `path`, or gives the defaults where there is none.
+    pub fn load(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Self::parse("", Path::new(".")) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{}: cannot read the configuration", path.display()))?;
+        let dir = path.parent().unwrap_or(Path::new("."));
+        Self::parse(&text, dir).with_context(|| format!("{}: not usable", path.display()))
+    }
+
+    /// Reads the text of a configuration whose relative paths start at `dir`.
+    pub fn parse(text: &str, dir: &Path) -> anyhow::Result<Self> {
+        let table: toml::Table = text.parse().context("not TOML")?;
+        let mut sections = Sections { table, errors: Vec::new() };
+        let mut config = Self {
+            points: sections.list("point"),
+            feeds: sections.list("feed"),
+            sessions: sections.list("session"),
+            decode: sections.one("decode"),
+            capture: sections.one("capture"),
+            hops: sections.list("hop"),
+            clocks: sections.list("clock"),
+            instruments: sections.one("instruments"),
+            correlate: sections.one("correlate"),
+            serve: sections.one("serve"),
+            hash: taptrail_store::identity::content_hash(text.as_bytes()),
+            dir: dir.to_path_buf(),
+        };
+        let mut errors = sections.finish();
+        errors.extend(config.contradictions());
+        config.decode.resolve_paths(dir);
+        match errors.len() {
+            0 => Ok(config),
+            1 => bail!("{}", errors[0]),
+            n => bail!("{n} errors:\n  {}", errors.join("\n  ")),
+        }
+    }
+
+    /// The point's section, or a point of which only the name is known.
+    pub fn point(&self, name: &PointName) -> PointConfig {
+        let known = self.points.iter().find(|point| point.name == *name);
+        known.cloned().unwrap_or_else(|| PointConfig::named(name.clone()))
+    }
+
+    /// What no single section can see: names that are given twice or not at all.
+    fn contradictions(&self) -> Vec<String> {
+        let mut errors = Vec::new();
+        let mut seen = HashSet::new();
+        for point in &self.points {
+            if !seen.insert(&point.name) {
+                errors.push(format!("[[point]] {}: named twice", point.name));
+            }
+        }
+        if !self.points.is_empty() {
+            for hop in &self.hops {
+                for end in [&hop.from, &hop.to] {
+                    if !self.points.iter().any(|point| point.name.as_str() == end.as_str()) {
+                        errors.push(format!("[[hop]] {} -> {}: no [[point]] is named {end}", hop.from, hop.to));
+                    }
+                }
+            }
+        }
+        errors
+    }
+}
+
+/// The file's sections, taken out one by one; what is left is unknown.
+struct Sections {
+    table: toml::Table,
+    errors: Vec<String>,
+}
+
+impl Sections {
+    /// `[name]`, or its default.
+    fn one<T: DeserializeOwned + Default>(&mut self, name: &str) -> T {
+        let Some(value) = self.table.remove(name) else { return T::default() };
+        self.read(format!("[{name}]"), value).unwrap_or_default()
+    }
+
+    /// Every `[[name]]`, in order.
+    fn list<T: DeserializeOwned>(&mut self, name: &str) -> Vec<T> {
+        let items = match self.table.remove(name) {
+            None => return Vec::new(),
+            Some(toml::Value::Array(items)) => items,
+            Some(_) => {
+                self.errors.push(format!("{name}: needs double brackets, [[{name}]]"));
+                return Vec::new();
+            }
+        };
+        let numbered = items.into_iter().enumerate();
+        numbered
+            .filter_map(|(i, item)| self.read(format!("[[{name}]] number {}", i + 1), item))
+            .collect()
+    }
+
+    fn read<T: DeserializeOwned>(&mut self, place: String, value: toml::Value) -> Option<T> {
+        match value.try_into() {
+            Ok(read) => Some(read),
+            Err(error) => {
+                let text = error.to_string();
+                self.errors.push(format!("{place}: {}", text.trim_end().replace('\n', " ")));
+                None
+            }
+        }
+    }
+
+    fn finish(mut self) -> Vec<String> {
+        let unknown = self.table.keys().map(|key| format!("{key}: not a section taptrail knows"));
+        self.errors.extend(unknown);
+        self.errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_is_named_at_once() {
+        let text = "
+            [[point]]
+            name = 'P1'
+            [[point]]
+            name = 'bad name'
+            [[hop]]
+            from = 'P1'
+            to = 'P9'
+            [wrong]
+            [[feed]]
+            line = 'A'
+            colour = 'red'
+        ";
+        let error = Config::parse(text, Path::new(".")).unwrap_err().to_string();
+        for part in ["[[point]] number 2", "P9", "wrong", "[[feed]] number 1"] {
+            assert!(error.contains(part), "{part} not in {error}");
+        }
+    }
+
+    #[test]
+    fn no_file_is_the_defaults() {
+        let config = Config::load(None).unwrap();
+        assert!(config.points.is_empty() && config.capture.decode);
+    }
+}

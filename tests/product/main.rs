@@ -1,0 +1,4 @@
+//! Whole-product tests: the real binary from the outside, fast ones first.
+//! One test binary, a file each subject.
+
+mod layout;
