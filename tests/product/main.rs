@@ -1,4 +1,6 @@
 //! Whole-product tests: the real binary from the outside, fast ones first.
 //! One test binary, a file each subject.
 
+mod bad_input;
 mod layout;
+mod support;
