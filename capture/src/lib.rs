@@ -56,6 +56,7 @@
 pub mod fault;
 pub mod file;
 pub mod live;
+pub mod open_segment;
 pub mod packet;
 pub mod pcap_writer;
 pub mod pcapng_writer;
