@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod field;
+pub mod fix;
 pub mod framing;
 pub mod headers;
 pub mod kind;

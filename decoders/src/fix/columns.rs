@@ -1,0 +1,422 @@
+//! Tags into columns of `messages`.
+//!
+//! ```text
+//! fields   35  49  56  34  52  11  55  54  38  44  60 …
+//! slots    MsgType→0  Sender→1  …  ClOrdId→5  Symbol→6 …   first field of each tag that matters
+//! row      cl_ord_id = fields[slots[ClOrdId]] …
+//! ```
+//!
+//! A message has one set of slots; each entry of a group that makes rows has
+//! its own, laid over those of the message.
+
+use super::fields::RawField;
+use super::kinds;
+use super::values::{self, Parsed};
+use crate::batch::{
+    DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, SmallCol, TextCol, TimeCol,
+};
+use crate::kind::{Kind, flags};
+use crate::names::{Name, Names};
+
+/// Declares the tags that fill columns.
+macro_rules! slots {
+    ($($slot:ident = $tag:literal,)*) => {
+        /// A tag that fills a column or decides about one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(missing_docs)]
+        #[repr(u8)]
+        pub enum Slot { $($slot,)* }
+
+        /// The tags, at the index of their slot.
+        pub const SLOT_TAGS: &[u32] = &[$($tag,)*];
+    };
+}
+
+slots! {
+    MsgType = 35,
+    Sender = 49,
+    Target = 56,
+    SenderSub = 50,
+    TargetSub = 57,
+    SeqNum = 34,
+    SendingTime = 52,
+    PossDup = 43,
+    PossResend = 97,
+    GapFill = 123,
+    NewSeqNo = 36,
+    ResetSeqNum = 141,
+    ApplVerId = 1128,
+    DefaultApplVerId = 1137,
+    ClOrdId = 11,
+    OrigClOrdId = 41,
+    OrderId = 37,
+    ExecId = 17,
+    TrdMatchId = 880,
+    TradeId = 1003,
+    Symbol = 55,
+    SecurityId = 48,
+    Side = 54,
+    Price = 44,
+    LastPx = 31,
+    OrderQty = 38,
+    LastQty = 32,
+    LeavesQty = 151,
+    CumQty = 14,
+    Account = 1,
+    OrdType = 40,
+    TimeInForce = 59,
+    OrdStatus = 39,
+    ExecType = 150,
+    ExecTransType = 20,
+    TransactTime = 60,
+    Text = 58,
+    OrdRejReason = 103,
+    CxlRejReason = 102,
+    SessionRejectReason = 373,
+    BusinessRejectReason = 380,
+    QuoteId = 117,
+    BidPx = 132,
+    OfferPx = 133,
+    BidSize = 134,
+    OfferSize = 135,
+    PriceType = 423,
+    MdUpdateAction = 279,
+    MdEntryType = 269,
+    MdEntryPx = 270,
+    MdEntrySize = 271,
+    MdEntryDate = 272,
+    MdEntryTime = 273,
+    MdEntryPositionNo = 290,
+    MdEntryRefId = 280,
+    MdPriceLevel = 1023,
+    RptSeq = 83,
+    SecurityTradingStatus = 326,
+    TradSesStatus = 340,
+    TradeReportTransType = 487,
+    TrdType = 828,
+    MassCancelResponse = 531,
+    MassActionResponse = 1375,
+}
+
+/// Number of slots.
+pub const SLOTS: usize = SLOT_TAGS.len();
+
+/// Tags below this have an entry in [`SLOT_OF_TAG`]; it holds all of
+/// [`SLOT_TAGS`].
+const SLOT_TAG_END: usize = 2048;
+
+/// The slot of a tag plus 1, 0 where it has none.
+static SLOT_OF_TAG: [u8; SLOT_TAG_END] = {
+    let mut table = [0; SLOT_TAG_END];
+    let mut at = 0;
+    while at < SLOTS {
+        table[SLOT_TAGS[at] as usize] = at as u8 + 1;
+        at += 1;
+    }
+    table
+};
+
+/// For each slot the index of its field plus 1, 0 where there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Slots([u32; SLOTS]);
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self([0; SLOTS])
+    }
+}
+
+impl Slots {
+    /// Notes a field; of several with one tag the first counts.
+    #[inline]
+    pub fn note(&mut self, tag: u32, index: usize) {
+        let slot = SLOT_OF_TAG.get(tag as usize).copied().unwrap_or(0);
+        if let Some(place) = usize::from(slot).checked_sub(1).and_then(|at| self.0.get_mut(at))
+            && *place == 0
+        {
+            *place = index as u32 + 1;
+        }
+    }
+
+    /// Lays the slots that `other` has over these.
+    pub fn overlay(&mut self, other: &Self) {
+        for (mine, &theirs) in self.0.iter_mut().zip(&other.0) {
+            if theirs != 0 {
+                *mine = theirs;
+            }
+        }
+    }
+
+    /// Takes one slot's field from `other` where this has none.
+    pub fn inherit(&mut self, slot: Slot, other: &Self) {
+        if self.0[slot as usize] == 0 {
+            self.0[slot as usize] = other.0[slot as usize];
+        }
+    }
+
+    /// Whether the slot has a field.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.0[slot as usize] != 0
+    }
+}
+
+/// The tags that decide over one row, and their values.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    /// The message.
+    pub msg: &'a [u8],
+    /// All of its fields.
+    pub fields: &'a [RawField],
+    /// Those that count for this row.
+    pub slots: &'a Slots,
+}
+
+impl<'a> Row<'a> {
+    /// A tag's value; `None` where it is missing or empty.
+    #[inline]
+    pub fn get(&self, slot: Slot) -> Option<&'a [u8]> {
+        let index = (self.slots.0[slot as usize] as usize).checked_sub(1)?;
+        let value = self.fields.get(index)?.value(self.msg);
+        (!value.is_empty()).then_some(value)
+    }
+
+    /// Whether a tag says `Y`.
+    pub fn yes(&self, slot: Slot) -> bool {
+        self.get(slot) == Some(b"Y")
+    }
+}
+
+/// Interned texts met lately, checked against the table itself. FIX names the
+/// same few sessions, types and symbols over and over.
+pub struct NameCache {
+    names: Box<[u32; Self::SIZE]>,
+}
+
+impl Default for NameCache {
+    fn default() -> Self {
+        Self { names: Box::new([u32::MAX; Self::SIZE]) }
+    }
+}
+
+impl NameCache {
+    const SIZE: usize = 1024;
+
+    /// The name of `bytes`, as [`Names::intern`] gives it.
+    #[inline]
+    pub fn intern(&mut self, bytes: &[u8], names: &mut Names) -> Option<Name> {
+        let place = &mut self.names[hash(bytes) % Self::SIZE];
+        let same = |text: &str| text.as_bytes() == bytes && text.is_ascii();
+        if names.texts().get(*place as usize).is_some_and(|text| same(text)) {
+            return Some(Name(*place));
+        }
+        let name = names.intern(bytes)?;
+        *place = name.0;
+        Some(name)
+    }
+}
+
+/// Mixes bytes well enough for a cache; being wrong costs time only.
+#[inline]
+pub fn hash(bytes: &[u8]) -> usize {
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let hash = words.iter().fold(bytes.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word)));
+    let hash = mix(hash, rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)));
+    (hash >> 48) as usize
+}
+
+/// Fills the columns of one row.
+pub struct Filler<'a> {
+    /// Where the row is.
+    pub batch: &'a mut MessageBatch,
+    /// The decoder's texts.
+    pub names: &'a mut Names,
+    /// Texts met lately.
+    pub cache: &'a mut NameCache,
+    /// Its index.
+    pub row: usize,
+}
+
+impl Filler<'_> {
+    /// Sets kind and columns of the row from its tags.
+    pub fn fill(&mut self, msg_type: &[u8], from: &Row) {
+        let kind = kinds::kind(msg_type, from);
+        self.batch.set_kind(self.row, kind);
+        self.ids(from);
+        self.texts(kind, from);
+        self.times(from);
+        self.enums(from);
+        match msg_type {
+            b"W" | b"X" => self.market_data(from, msg_type == b"W"),
+            _ => self.order(kind, from),
+        }
+    }
+
+    fn ids(&mut self, from: &Row) {
+        self.text(TextCol::ClOrdId, from.get(Slot::ClOrdId));
+        self.text(TextCol::OrigClOrdId, from.get(Slot::OrigClOrdId));
+        self.text(TextCol::ExecId, from.get(Slot::ExecId));
+        self.text(TextCol::QuoteId, from.get(Slot::QuoteId));
+        if let Some(id) = from.get(Slot::OrderId) {
+            match values::canonical_unsigned(id) {
+                Some(number) => self.batch.set_int(self.row, IntCol::OrderId, number),
+                None => self.batch.set_text(self.row, TextCol::OrderIdTxt, id),
+            }
+        }
+        let match_id = from.get(Slot::TrdMatchId).or_else(|| from.get(Slot::TradeId));
+        self.canonical(IntCol::MatchId, match_id);
+        self.canonical(IntCol::InstrumentId, from.get(Slot::SecurityId));
+    }
+
+    fn texts(&mut self, kind: Kind, from: &Row) {
+        self.name(NameCol::Symbol, from.get(Slot::Symbol));
+        self.name(NameCol::Account, from.get(Slot::Account));
+        self.name(NameCol::TradeType, from.get(Slot::TrdType));
+        let status = from.get(Slot::SecurityTradingStatus);
+        self.name(NameCol::Status, status.or_else(|| from.get(Slot::TradSesStatus)));
+        self.name(NameCol::ReasonCode, reason(kind, from));
+    }
+
+    fn times(&mut self, from: &Row) {
+        self.time(TimeCol::TsSend, from.get(Slot::SendingTime));
+        self.time(TimeCol::TsExch, from.get(Slot::TransactTime));
+    }
+
+    fn enums(&mut self, from: &Row) {
+        self.number(EnumCol::Side, kinds::side(from).map(|v| v as u8));
+        self.number(EnumCol::PriceKind, kinds::price_kind(from).map(|v| v as u8));
+        let ord_type = from.get(Slot::OrdType).map(kinds::ord_type);
+        self.number(EnumCol::OrdType, ord_type.map(|v| v as u8));
+        let tif = from.get(Slot::TimeInForce).map(kinds::tif);
+        self.number(EnumCol::Tif, tif.map(|v| v as u8));
+        let ord_status = from.get(Slot::OrdStatus).and_then(kinds::ord_status);
+        self.number(EnumCol::OrdStatus, ord_status.map(|v| v as u8));
+        let exec_type = from.get(Slot::ExecType).map(kinds::exec_type);
+        self.number(EnumCol::ExecType, exec_type.map(|v| v as u8));
+    }
+
+    /// Prices and quantities of everything but market data. A fill's price is
+    /// what it traded at.
+    fn order(&mut self, kind: Kind, from: &Row) {
+        let trade =
+            matches!(kind, Kind::RptFill | Kind::Trade | Kind::TradeBust | Kind::TradeCorrect);
+        let (price, qty) =
+            if trade { (Slot::LastPx, Slot::LastQty) } else { (Slot::Price, Slot::OrderQty) };
+        self.decimal(DecimalCol::Price, from.get(price));
+        self.decimal(DecimalCol::Qty, from.get(qty));
+        self.decimal(DecimalCol::QtyLeaves, from.get(Slot::LeavesQty));
+        self.decimal(DecimalCol::QtyCum, from.get(Slot::CumQty));
+        self.decimal(DecimalCol::BidPrice, from.get(Slot::BidPx));
+        self.decimal(DecimalCol::AskPrice, from.get(Slot::OfferPx));
+        self.decimal(DecimalCol::BidQty, from.get(Slot::BidSize));
+        self.decimal(DecimalCol::AskQty, from.get(Slot::OfferSize));
+    }
+
+    /// Price level, trade or statistic of one market-data entry.
+    fn market_data(&mut self, from: &Row, snapshot: bool) {
+        if snapshot {
+            self.batch.add_flags(self.row, flags::SNAPSHOT);
+        }
+        self.decimal(DecimalCol::Price, from.get(Slot::MdEntryPx));
+        self.decimal(DecimalCol::Qty, from.get(Slot::MdEntrySize));
+        self.number(EnumCol::Action, kinds::action(from).map(|v| v as u8));
+        let level = from.get(Slot::MdPriceLevel).or_else(|| from.get(Slot::MdEntryPositionNo));
+        if let Some(level) = level.and_then(values::unsigned).and_then(|n| u32::try_from(n).ok()) {
+            self.batch.set_small(self.row, SmallCol::Level, level);
+        }
+        self.canonical(IntCol::InstrumentSeq, from.get(Slot::RptSeq));
+        if from.get(Slot::TransactTime).is_none() {
+            self.entry_time(from);
+        }
+    }
+
+    /// An entry's own time of day, on its own date or the message's.
+    fn entry_time(&mut self, from: &Row) {
+        let Some(clock) = from.get(Slot::MdEntryTime) else { return };
+        let sent = from.get(Slot::SendingTime).and_then(|text| text.get(..8));
+        let date = from.get(Slot::MdEntryDate).or(sent);
+        let time = values::on_day(date.and_then(values::utc_date), values::utc_time(clock));
+        self.parsed_time(TimeCol::TsExch, time);
+    }
+
+    #[inline]
+    fn text(&mut self, col: TextCol, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.batch.set_text(self.row, col, value);
+        }
+    }
+
+    #[inline]
+    fn name(&mut self, col: NameCol, value: Option<&[u8]>) {
+        if let Some(name) = value.and_then(|value| self.cache.intern(value, self.names)) {
+            self.batch.set_name(self.row, col, name);
+        }
+    }
+
+    #[inline]
+    fn canonical(&mut self, col: IntCol, value: Option<&[u8]>) {
+        if let Some(number) = value.and_then(values::canonical_unsigned) {
+            self.batch.set_int(self.row, col, number);
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, col: EnumCol, number: Option<u8>) {
+        if let Some(number) = number {
+            self.batch.set_enum(self.row, col, number);
+        }
+    }
+
+    #[inline]
+    fn time(&mut self, col: TimeCol, value: Option<&[u8]>) {
+        if let Some(value) = value {
+            self.parsed_time(col, timestamp(value));
+        }
+    }
+
+    fn parsed_time(&mut self, col: TimeCol, time: Parsed<i64>) {
+        if time.irregular() {
+            self.batch.add_flags(self.row, flags::IRREGULAR);
+        }
+        if let Some(ns) = time.value() {
+            self.batch.set_time(self.row, col, ns);
+        }
+    }
+
+    #[inline]
+    fn decimal(&mut self, col: DecimalCol, value: Option<&[u8]>) {
+        let Some(value) = value else { return };
+        let number = values::decimal9(value);
+        if number.irregular() {
+            self.batch.add_flags(self.row, flags::IRREGULAR);
+        }
+        if let Some(number) = number.value() {
+            self.batch.set_decimal(self.row, col, number);
+        }
+    }
+}
+
+/// A UTCTimestamp, or the TZTimestamp that some send in its place.
+#[inline]
+fn timestamp(text: &[u8]) -> Parsed<i64> {
+    match values::utc_timestamp(text) {
+        Parsed::Bad => match values::tz_timestamp(text) {
+            Parsed::Regular(ns) => Parsed::Irregular(ns),
+            other => other,
+        },
+        good => good,
+    }
+}
+
+/// Why something was refused: the code, or the text where there is none.
+fn reason<'a>(kind: Kind, from: &Row<'a>) -> Option<&'a [u8]> {
+    let codes = [
+        Slot::OrdRejReason,
+        Slot::CxlRejReason,
+        Slot::SessionRejectReason,
+        Slot::BusinessRejectReason,
+    ];
+    let refused = matches!(kind, Kind::RptReject | Kind::RptCancelReject | Kind::Reject);
+    let text = || from.get(Slot::Text).filter(|_| refused);
+    codes.iter().find_map(|&slot| from.get(slot)).or_else(text)
+}

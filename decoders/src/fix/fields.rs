@@ -1,0 +1,199 @@
+//! A message cut into tags and values, without copying.
+//!
+//! ```text
+//! 5 5 = A L F A ␁ 9 5 = 3 ␁ 9 6 = x ␁ y ␁
+//! │     │       │             │         │
+//! start value   end           a data field is as long as the length field
+//!                             before it says, SOHs and all
+//! ```
+
+use memchr::memchr;
+
+use super::SOH;
+use super::dictionary::Dictionary;
+
+/// A field's place in its message. Tag 0 marks bytes that are no field: no
+/// `=`, or no number before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RawField {
+    /// The tag's number.
+    pub tag: u32,
+    /// First byte of the tag.
+    pub start: u32,
+    /// First byte of the value.
+    pub value: u32,
+    /// The byte after the value: its SOH, or the message's end.
+    pub end: u32,
+}
+
+impl RawField {
+    /// The value's bytes.
+    #[inline]
+    pub fn value<'a>(&self, msg: &'a [u8]) -> &'a [u8] {
+        msg.get(self.value as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// The fields of one message, in wire order.
+pub struct Fields<'a> {
+    msg: &'a [u8],
+    at: usize,
+    dictionary: &'a Dictionary,
+    /// A data field that a length field announced, and its length.
+    announced: Option<(u32, usize)>,
+    irregular: bool,
+}
+
+/// Most digits of a tag.
+const TAG_DIGITS_MAX: usize = 9;
+
+impl<'a> Fields<'a> {
+    /// The fields of `msg`; the dictionary knows which fields are data.
+    pub fn new(msg: &'a [u8], dictionary: &'a Dictionary) -> Self {
+        Self { msg, at: 0, dictionary, announced: None, irregular: false }
+    }
+
+    /// Whether some field so far was malformed: no tag, a tag with leading
+    /// zeros, an empty value, a data field whose length is wrong, no SOH at
+    /// the end.
+    pub fn irregular(&self) -> bool {
+        self.irregular
+    }
+
+    #[inline]
+    fn value_end(&mut self, tag: u32, value: usize) -> usize {
+        if let Some((data_tag, len)) = self.announced
+            && data_tag == tag
+        {
+            self.announced = None;
+            let end = value.saturating_add(len);
+            if self.msg.get(end) == Some(&SOH) {
+                return end;
+            }
+            self.irregular = true;
+        }
+        let rest = self.msg.get(value..).unwrap_or_default();
+        match memchr(SOH, rest) {
+            Some(len) => value + len,
+            None => {
+                self.irregular = true;
+                self.msg.len()
+            }
+        }
+    }
+
+    fn announce(&mut self, data_tag: u32, field: &RawField) {
+        let text = field.value(self.msg);
+        match super::values::unsigned(text).and_then(|n| usize::try_from(n).ok()) {
+            Some(len) => self.announced = Some((data_tag, len)),
+            None => self.irregular = true,
+        }
+    }
+}
+
+impl Iterator for Fields<'_> {
+    type Item = RawField;
+
+    #[inline]
+    fn next(&mut self) -> Option<RawField> {
+        let start = self.at;
+        let rest = self.msg.get(start..).filter(|rest| !rest.is_empty())?;
+        let (tag, digits) = tag(rest);
+        let known = tag != 0 && rest.get(digits) == Some(&b'=');
+        let (tag, value) = if known { (tag, start + digits + 1) } else { (0, start) };
+        let end = self.value_end(tag, value);
+        self.at = end + 1;
+        self.irregular |= !known || end == value || rest.first() == Some(&b'0');
+        let field = RawField { tag, start: start as u32, value: value as u32, end: end as u32 };
+        if let Some(data_tag) = self.dictionary.data_after(tag) {
+            self.announce(data_tag, &field);
+        }
+        Some(field)
+    }
+}
+
+/// The number at the beginning of `rest` and its digits.
+#[inline]
+fn tag(rest: &[u8]) -> (u32, usize) {
+    let mut tag = 0u32;
+    let mut digits = 0;
+    for &byte in rest.iter().take(TAG_DIGITS_MAX) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        tag = tag.wrapping_mul(10).wrapping_add(u32::from(digit));
+        digits += 1;
+    }
+    (tag, digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fix::dictionary::{Dictionary, Version};
+
+    fn read(text: &str) -> (Vec<(u32, String)>, bool) {
+        let msg = text.replace('|', "\x01").into_bytes();
+        let mut fields = Fields::new(&msg, Dictionary::of(Version::Fix50Sp2));
+        let mut out = Vec::new();
+        for field in fields.by_ref() {
+            out.push((field.tag, String::from_utf8_lossy(field.value(&msg)).replace('\x01', "|")));
+        }
+        (out, fields.irregular())
+    }
+
+    #[test]
+    fn data_is_cut_by_its_length() {
+        let (fields, irregular) = read("95=7|96=a|10=b|c|58=x|");
+        assert!(irregular, "7 bytes end before no SOH");
+        assert_eq!(fields[1], (96, "a".into()));
+        let (fields, irregular) = read("95=8|96=a|10=b|c|58=x|");
+        assert!(!irregular);
+        assert_eq!(fields[1], (96, "a|10=b|c".into()));
+        assert_eq!(fields[2], (58, "x".into()));
+    }
+
+    #[test]
+    fn a_message_in_a_header_field_stays_one_value() {
+        let inner = "8=FIX.4.2|9=5|35=0|10=1|";
+        let (fields, irregular) = read(&format!("35=n|212={}|213={inner}|34=2|", inner.len()));
+        assert!(!irregular);
+        assert_eq!(fields[2], (213, inner.into()));
+        assert_eq!(fields[3].0, 34);
+    }
+
+    #[test]
+    fn what_is_no_field_is_kept_and_flagged() {
+        for text in ["55=A|junk|54=1|", "=x|", "055=A|", "55=|", "5 5=A|", "55=A"] {
+            let (fields, irregular) = read(text);
+            assert!(irregular, "{text}");
+            assert!(!fields.is_empty());
+        }
+        assert_eq!(read("55=A|junk|54=1|").0[1], (0, "junk".into()));
+        assert_eq!(read("055=A|").0[0], (55, "A".into()));
+    }
+
+    #[test]
+    fn a_length_no_memory_could_hold_is_flagged() {
+        let (fields, irregular) = read("95=18446744073709551615|96=a|58=b|");
+        assert!(irregular);
+        assert_eq!(fields.len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn fields_tile_any_bytes(msg in prop::collection::vec(
+            prop_oneof![Just(SOH), Just(b'='), Just(b'9'), Just(b'5'), Just(b'6'), any::<u8>()], 0..300)) {
+            let mut at = 0;
+            for field in Fields::new(&msg, Dictionary::of(Version::Fix50Sp2)) {
+                prop_assert_eq!(field.start as usize, at);
+                prop_assert!(field.value <= field.end && field.start <= field.value);
+                at = field.end as usize + 1;
+            }
+            prop_assert!(at == msg.len() || at == msg.len() + 1);
+        }
+    }
+}

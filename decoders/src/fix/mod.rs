@@ -1,0 +1,27 @@
+//! FIX tag=value: framing, dictionaries, repeating groups and columns.
+//!
+//! ```text
+//! bytes ──scan──> one message ──fields──> (tag, value) ──groups──> entries ──columns──> rows
+//!                                             │                      │
+//!                                         dictionary: names, types, length/data pairs, groups
+//! ```
+//!
+//! Sources: FIX tag=value encoding v1.1, FIX 4.0 to 5.0 SP2, FIXT 1.1 session
+//! protocol; dictionaries from FIX Orchestra (see `NOTICE`).
+
+pub mod columns;
+pub mod decode;
+pub mod dictionary;
+pub mod explain;
+pub mod fields;
+pub mod framing;
+pub mod groups;
+pub mod kinds;
+pub mod sequence;
+pub mod values;
+
+/// The byte that ends a field.
+pub const SOH: u8 = 1;
+
+#[cfg(test)]
+mod tests;
