@@ -424,6 +424,17 @@ impl MessageBatch {
         self.msg_type[row] = msg_type.0;
     }
 
+    /// Sets a row's message length, for engines that find it by decoding.
+    pub fn set_raw_len(&mut self, row: usize, len: u32) {
+        self.raw_len[row] = len;
+    }
+
+    /// Takes back all rows from `len` on; their texts keep their room until
+    /// the batch is cleared.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// Adds flag bits to a row.
     pub fn add_flags(&mut self, row: usize, flags: u32) {
         self.flags[row] |= flags;

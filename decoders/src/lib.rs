@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod batch;
+pub mod fast;
 pub mod field;
 pub mod fix;
 pub mod framing;

@@ -1,0 +1,32 @@
+//! FAST (FIX Adapted for STreaming) 1.1: template-driven, state-carrying
+//! market data.
+//!
+//! ```text
+//! templates.xml ── [`compile`] ──> [`templates::Templates`]: flat arrays of ops,
+//!                                  each with its dictionary slot and its column
+//! datagram ── [`preamble`] ──> messages ── [`machine`] ─> rows ([`rows`])
+//!                                  │                      or fields ([`explain`])
+//!                    [`decode`]: message after message
+//!                    [`wire`]: stop bits, presence maps
+//!                    [`slots`]: previous values, undefined / empty / assigned
+//! ```
+//!
+//! Written from the FAST Specification 1.1 (FIX Protocol Ltd, 2006); sections
+//! named in the modules are its sections, and `D2`, `R1` … its error codes
+//! (appendix 4).
+
+pub mod compile;
+pub mod decode;
+pub mod error;
+pub mod explain;
+pub mod machine;
+pub mod mapping;
+pub mod preamble;
+pub mod rows;
+pub mod slots;
+pub mod templates;
+pub mod times;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
