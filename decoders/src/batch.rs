@@ -306,6 +306,19 @@ impl Default for MessageBatch {
     }
 }
 
+/// Kind, type and name of all rows, with the presence words.
+#[derive(Debug)]
+pub struct HeadsMut<'b> {
+    /// Numbers of [`Kind`].
+    pub kind: &'b mut [u8],
+    /// Native types, as numbers of the decoder's names.
+    pub msg_type: &'b mut [u32],
+    /// Slots of [`NameCol::MsgName`].
+    pub msg_name: &'b mut [u32],
+    /// The presence words.
+    pub present: &'b mut [u64],
+}
+
 /// One buffer of `rows` slots for each of `columns` columns.
 fn buffers<T: Clone + Default>(columns: usize, rows: usize) -> Vec<Vec<T>> {
     vec![vec![T::default(); rows]; columns]
@@ -607,6 +620,27 @@ impl MessageBatch {
     /// The kinds of all rows, for engines that write a block.
     pub fn kind_mut(&mut self) -> &mut [u8] {
         &mut self.kind
+    }
+
+    /// See [`decimals_mut`](Self::decimals_mut).
+    pub fn smalls_mut(&mut self, col: SmallCol) -> (&mut [u32], &mut [u64]) {
+        (&mut self.smalls[col as usize], &mut self.present)
+    }
+
+    /// A time column with the completion times beside it, for clocks that need
+    /// the packet's day.
+    pub fn ts_and_times_mut(&mut self, col: TimeCol) -> (&[i64], &mut [i64], &mut [u64]) {
+        (&self.ts, &mut self.times[col as usize], &mut self.present)
+    }
+
+    /// What says what a message is, for engines that write a block.
+    pub fn heads_mut(&mut self) -> HeadsMut<'_> {
+        HeadsMut {
+            kind: &mut self.kind,
+            msg_type: &mut self.msg_type,
+            msg_name: &mut self.names[NameCol::MsgName as usize],
+            present: &mut self.present,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod batch;
 pub mod fast;
 pub mod field;
 pub mod fix;
+pub mod fixed;
 pub mod framing;
 pub mod headers;
 pub mod kind;

@@ -1,0 +1,20 @@
+//! Lists `protocols/*.toml`, so that a new protocol is one new file.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+fn main() {
+    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("protocols");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let entries = fs::read_dir(&folder).expect("protocols/ is part of the source");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();
+    files.retain(|file| file.extension().is_some_and(|ending| ending == "toml"));
+    files.sort();
+    let line = |file: &PathBuf| {
+        let name = file.file_name().expect("a file").display().to_string();
+        format!("({name:?}, include_str!({:?})),\n", file.display().to_string())
+    };
+    let list: String = files.iter().map(line).collect();
+    let out = Path::new(&env::var("OUT_DIR").expect("set by cargo")).join("protocol_files.rs");
+    fs::write(out, format!("&[\n{list}]")).expect("OUT_DIR is writable");
+}

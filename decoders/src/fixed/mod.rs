@@ -1,0 +1,32 @@
+//! The engine for fixed layouts: one TOML file a protocol, no code.
+//!
+//! ```text
+//! protocols/*.toml ── source ─▶ layout lines ── compile ─▶ FixedProtocol      once, at load
+//!                                                             │
+//! block of messages ── bucket by layout ── op by op ──────────┴─▶ MessageBatch   per packet batch
+//!   A D A U D E       AA DD U E            order_id of AA, …
+//! ```
+//!
+//! A message's layout becomes a flat list of operations, each one field into
+//! one column. A block of messages is sorted by layout, then every operation
+//! runs over all messages of its layout at once, so the cost of interpreting
+//! is paid once a bucket and not once a field. `PROTOCOLS.md` says how a
+//! protocol file is written. The engine reads its own format and no other.
+
+pub mod bytes;
+pub mod catalog;
+pub mod clock;
+pub mod compile;
+pub mod decoder;
+pub mod error;
+pub mod explain;
+pub mod layout;
+pub mod learned;
+pub mod program;
+pub mod protocol;
+pub mod run;
+pub mod source;
+pub mod targets;
+pub mod text;
+pub mod tlv;
+pub mod wire;

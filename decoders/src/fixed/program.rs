@@ -1,0 +1,279 @@
+//! What a message's layout is compiled to: fields to explain it, operations to
+//! decode it.
+
+use crate::batch::{DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol};
+use crate::fixed::bytes::Window;
+use crate::fixed::wire::{FieldType, Trim};
+use crate::kind::{Kind, Sender};
+
+/// A field of a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldDef {
+    /// Its name; `reserved` for bytes the venue reserves.
+    pub name: String,
+    /// First byte, counted from the message's first.
+    pub offset: u32,
+    /// Its type.
+    pub ty: FieldType,
+}
+
+/// One field into one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// A number into a 64-bit column.
+    Int {
+        /// Where it is.
+        at: Window,
+        /// Where it goes.
+        col: IntCol,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// A number into a 32-bit column.
+    Small {
+        /// Where it is.
+        at: Window,
+        /// Where it goes.
+        col: SmallCol,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// A count of a clock into a time column.
+    Time {
+        /// Where it is.
+        at: Window,
+        /// Where it goes.
+        col: TimeCol,
+        /// Which clock of the protocol.
+        clock: usize,
+    },
+    /// A number times a power of ten into a decimal column.
+    Decimal {
+        /// Where it is.
+        at: Window,
+        /// Where it goes.
+        col: DecimalCol,
+        /// 10^(9 - scale).
+        factor: u64,
+        /// Two's complement.
+        signed: bool,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// A code into a vocabulary column.
+    Code {
+        /// Where it is.
+        at: Window,
+        /// Where it goes.
+        col: EnumCol,
+        /// Which code table of the protocol.
+        codes: usize,
+    },
+    /// The same word in every message.
+    Constant {
+        /// Where it goes.
+        col: EnumCol,
+        /// The word's number.
+        number: u8,
+    },
+    /// A text into a column of names.
+    Name {
+        /// Where it is.
+        from: TextAt,
+        /// Where it goes.
+        col: NameCol,
+    },
+    /// A text into a column of texts.
+    Text {
+        /// First byte.
+        offset: u32,
+        /// Bytes.
+        width: u32,
+        /// Its padding.
+        trim: Trim,
+        /// Where it goes.
+        col: TextCol,
+    },
+    /// A number as decimal text into a column of texts.
+    Digits {
+        /// Where it is.
+        at: Window,
+        /// Where it goes.
+        col: TextCol,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// What a table learned for the key, into a column.
+    Lookup {
+        /// Where the key is.
+        key: Window,
+        /// Which table of the protocol.
+        table: usize,
+        /// Which of its values.
+        slot: usize,
+        /// Where it goes.
+        col: LearnedCol,
+    },
+}
+
+/// Columns that learned values go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LearnedCol {
+    /// Learned names.
+    Name(NameCol),
+    /// Learned numbers.
+    Int(IntCol),
+}
+
+/// A text that becomes a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextAt {
+    /// Up to 8 bytes, or a number, through a cache.
+    Short {
+        /// Where it is.
+        at: Window,
+        /// Which cache of the protocol.
+        cache: usize,
+    },
+    /// Longer.
+    Long {
+        /// First byte.
+        offset: u32,
+        /// Bytes.
+        width: u32,
+        /// Its padding.
+        trim: Trim,
+    },
+}
+
+/// Code of a field to the number of a word in a column's vocabulary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeTable {
+    /// For one-byte codes; 0 is no word.
+    pub bytes: Box<[u8; 256]>,
+    /// For wider codes, sorted.
+    pub wide: Vec<(u64, u8)>,
+}
+
+/// What a message teaches a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learn {
+    /// Which table of the protocol.
+    pub table: usize,
+    /// Where the key is.
+    pub key: Window,
+    /// Slot and value.
+    pub values: Vec<(usize, LearnFrom)>,
+    /// Only where the key is not known yet.
+    pub if_absent: bool,
+}
+
+/// A value to learn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LearnFrom {
+    /// A text, as a name.
+    Name(TextAt),
+    /// A number.
+    Int(Window),
+}
+
+/// A list of elements at the end of a layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The list's name.
+    pub name: String,
+    /// Where the bytes of the list are counted.
+    pub length: Window,
+    /// Which element list of the protocol.
+    pub tlv: usize,
+}
+
+/// One size of one message.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Native code.
+    pub code: u64,
+    /// Native code as the tables have it.
+    pub code_text: String,
+    /// The venue's name for the message.
+    pub name: String,
+    /// What it says happened.
+    pub kind: Kind,
+    /// Who sends it; `None` is either end.
+    pub sender: Option<Sender>,
+    /// Bytes, without the tail.
+    pub size: u32,
+    /// Whether this is the message at its full size.
+    pub full: bool,
+    /// Elements after the fixed part.
+    pub tail: Option<Tail>,
+    /// The fields, in order, without a hole.
+    pub fields: Vec<FieldDef>,
+    /// What decoding does.
+    pub ops: Vec<Op>,
+    /// Presence bits of the columns that every such message fills.
+    pub always: u64,
+    /// What the message teaches.
+    pub learn: Vec<Learn>,
+}
+
+impl Op {
+    /// First byte that the operation does not need.
+    pub fn end(&self) -> u32 {
+        match self {
+            Self::Int { at, .. }
+            | Self::Small { at, .. }
+            | Self::Time { at, .. }
+            | Self::Decimal { at, .. }
+            | Self::Code { at, .. }
+            | Self::Digits { at, .. }
+            | Self::Lookup { key: at, .. } => at.end(),
+            Self::Name { from, .. } => from.end(),
+            Self::Text { offset, width, .. } => offset.saturating_add(*width),
+            Self::Constant { .. } => 0,
+        }
+    }
+
+    /// The column's presence bit.
+    pub fn bit(&self) -> u64 {
+        match self {
+            Self::Int { col, .. } => col.bit(),
+            Self::Small { col, .. } => col.bit(),
+            Self::Time { col, .. } => col.bit(),
+            Self::Decimal { col, .. } => col.bit(),
+            Self::Code { col, .. } | Self::Constant { col, .. } => col.bit(),
+            Self::Name { col, .. } | Self::Lookup { col: LearnedCol::Name(col), .. } => col.bit(),
+            Self::Text { col, .. } | Self::Digits { col, .. } => col.bit(),
+            Self::Lookup { col: LearnedCol::Int(col), .. } => col.bit(),
+        }
+    }
+
+    /// Whether every message with the field has the column.
+    pub fn always(&self) -> bool {
+        match self {
+            Self::Int { null, .. } | Self::Small { null, .. } | Self::Decimal { null, .. } => {
+                null.is_empty()
+            }
+            Self::Constant { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl TextAt {
+    /// First byte that is not part of it.
+    pub fn end(&self) -> u32 {
+        match self {
+            Self::Short { at, .. } => at.end(),
+            Self::Long { offset, width, .. } => offset.saturating_add(*width),
+        }
+    }
+}
+
+impl CodeTable {
+    /// The number of a code's word; 0 is none.
+    pub fn number(&self, code: u64) -> u8 {
+        let at = self.wide.binary_search_by_key(&code, |(code, _)| *code);
+        at.ok().and_then(|at| self.wide.get(at)).map_or(0, |(_, number)| *number)
+    }
+}

@@ -1,0 +1,217 @@
+//! A compiled protocol: which layout a message has.
+
+use crate::fixed::bytes::Window;
+use crate::fixed::clock::Clock;
+use crate::fixed::compile;
+use crate::fixed::error::SpecError;
+use crate::fixed::program::{CodeTable, Layout};
+use crate::fixed::text::NameSpec;
+use crate::fixed::tlv::TlvSpec;
+use crate::kind::Sender;
+
+/// In the place of a layout: none.
+const NO_LAYOUT: u16 = u16::MAX;
+
+/// A protocol file, compiled. Immutable; decoders share it.
+#[derive(Debug)]
+pub struct FixedProtocol {
+    /// Id, title and origin.
+    pub about: About,
+    /// Where the code is.
+    pub code: Window,
+    /// Whether the code is a character.
+    pub code_is_text: bool,
+    /// Every size of every message.
+    pub layouts: Vec<Layout>,
+    /// The layouts by code and sender.
+    pub codes: Codes,
+    /// Clocks that layouts name.
+    pub clocks: Vec<Clock>,
+    /// Vocabularies that layouts name.
+    pub code_tables: Vec<CodeTable>,
+    /// Kinds of names that layouts have.
+    pub name_specs: Vec<NameSpec>,
+    /// Learned tables and the names of their values.
+    pub tables: Vec<TableSpec>,
+    /// Element lists that layouts end with.
+    pub tlvs: Vec<TlvSpec>,
+}
+
+/// What a protocol is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// `venue.product.version`.
+    pub id: String,
+    /// Name for people.
+    pub title: String,
+    /// The document the layouts were read in.
+    pub source: String,
+    /// MICs of the venues that speak it.
+    pub venues: Vec<String>,
+    /// Ids of the framings that carry it.
+    pub framings: Vec<String>,
+}
+
+/// A learned table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSpec {
+    /// Its name in the file.
+    pub name: String,
+    /// Names of its values, and whether each is a text.
+    pub values: Vec<(String, bool)>,
+}
+
+/// How well a layout fits a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// To the byte.
+    Exact,
+    /// The message has bytes after it.
+    Longer,
+    /// The message ends before it.
+    Shorter,
+}
+
+/// A message's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Index into [`FixedProtocol::layouts`].
+    pub layout: usize,
+    /// How well it fits.
+    pub fit: Fit,
+}
+
+/// The layouts of every code, by who sent the message.
+#[derive(Debug, Default)]
+pub struct Codes {
+    /// Index: code, then [`by`]. What most messages of a code are.
+    first: Vec<[First; 3]>,
+    /// All candidates, the same way.
+    all: Vec<[Vec<u16>; 3]>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct First {
+    layout: u16,
+    size: u16,
+}
+
+const NOTHING: First = First { layout: NO_LAYOUT, size: u16::MAX };
+
+/// Place of a sender among the candidates.
+fn by(sender: Option<Sender>) -> usize {
+    match sender {
+        None => 0,
+        Some(Sender::Client) => 1,
+        Some(Sender::Server) => 2,
+    }
+}
+
+impl Codes {
+    /// Sorts layouts by code and sender; those of one message stand together,
+    /// the full size first.
+    pub fn new(layouts: &[Layout]) -> Self {
+        let count = layouts.iter().map(|l| l.code as usize + 1).max().unwrap_or(0);
+        let mut codes = Self { first: vec![[NOTHING; 3]; count], all: vec![Default::default(); count] };
+        for (at, layout) in layouts.iter().enumerate() {
+            for sender in [None, Some(Sender::Client), Some(Sender::Server)] {
+                if sender.is_none() || layout.sender.is_none() || layout.sender == sender {
+                    codes.add(layout, at as u16, by(sender));
+                }
+            }
+        }
+        codes
+    }
+
+    fn add(&mut self, layout: &Layout, at: u16, by: usize) {
+        let code = layout.code as usize;
+        if let Some(candidates) = self.all.get_mut(code).and_then(|all| all.get_mut(by)) {
+            candidates.push(at);
+        }
+        if let Some(first) = self.first.get_mut(code).and_then(|first| first.get_mut(by))
+            && first.layout == NO_LAYOUT
+        {
+            let size = if layout.tail.is_none() { layout.size as u16 } else { u16::MAX };
+            *first = First { layout: at, size };
+        }
+    }
+}
+
+impl FixedProtocol {
+    /// Reads and checks a protocol file; `file_name` is only for errors.
+    pub fn parse(file_name: &str, toml: &str) -> Result<Self, SpecError> {
+        compile::compile(toml).map_err(|fault| fault.in_file(file_name))
+    }
+
+    /// The protocol's id, e.g. `nasdaq.totalview-itch.5.0`.
+    pub fn id(&self) -> &str {
+        &self.about.id
+    }
+
+    /// Ids of the framings that carry it.
+    pub fn framings(&self) -> &[String] {
+        &self.about.framings
+    }
+
+    /// Its messages at their full size, in the order of the file's codes.
+    pub fn messages(&self) -> impl Iterator<Item = &Layout> {
+        self.layouts.iter().filter(|layout| layout.full)
+    }
+
+    /// Whether the message has a known code and exactly a size of its.
+    pub fn knows(&self, body: &[u8], sender: Option<Sender>) -> bool {
+        self.choose(body, sender).is_some_and(|choice| choice.fit == Fit::Exact)
+    }
+
+    /// The message's code; `None` where it is too short for one.
+    #[inline(always)]
+    pub fn code_of(&self, body: &[u8]) -> Option<u64> {
+        (body.len() >= self.code.end() as usize).then(|| self.code.unsigned(body))
+    }
+
+    /// The layout of a message; `None` where its code is not known. Where the
+    /// sender is not known either, the client's messages are tried first.
+    #[inline(always)]
+    pub fn choose(&self, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
+        let code = self.code_of(body)? as usize;
+        let first = self.codes.first.get(code)?.get(by(sender))?;
+        if usize::from(first.size) == body.len() && first.size != u16::MAX {
+            return Some(Choice { layout: first.layout.into(), fit: Fit::Exact });
+        }
+        self.choose_slowly(code, body, sender)
+    }
+
+    fn choose_slowly(&self, code: usize, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
+        let candidates = self.codes.all.get(code)?.get(by(sender))?;
+        let sized = |&at: &u16| Some((usize::from(at), self.layouts.get(usize::from(at))?));
+        let layouts = || candidates.iter().filter_map(sized);
+        let choice = |(layout, _): (usize, &Layout), fit| Choice { layout, fit };
+        let exact = layouts().find(|(_, layout)| self.fits(layout, body));
+        let longer = || {
+            let within = layouts().filter(|(_, layout)| layout.size as usize <= body.len());
+            within.max_by_key(|(_, layout)| layout.size)
+        };
+        let shorter = || layouts().min_by_key(|(_, layout)| layout.size);
+        exact
+            .map(|found| choice(found, Fit::Exact))
+            .or_else(|| longer().map(|found| choice(found, Fit::Longer)))
+            .or_else(|| shorter().map(|found| choice(found, Fit::Shorter)))
+    }
+
+    /// Whether a layout covers a message exactly.
+    fn fits(&self, layout: &Layout, body: &[u8]) -> bool {
+        let Some(tail) = &layout.tail else { return body.len() == layout.size as usize };
+        let Some(list) = body.get(layout.size as usize..) else { return false };
+        let counted = tail.length.unsigned(body);
+        let tiles = || self.tlvs.get(tail.tlv).is_some_and(|tlv| tlv.tiles(list));
+        usize::try_from(counted) == Ok(list.len()) && tiles()
+    }
+
+    /// A code as the tables have it.
+    pub fn code_text(&self, code: u64) -> String {
+        match u8::try_from(code) {
+            Ok(byte) if self.code_is_text => char::from(byte).to_string(),
+            _ => code.to_string(),
+        }
+    }
+}
