@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 fn main() {
-    let folder = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("protocols");
+    let folder =
+        Path::new(&env::var("CARGO_MANIFEST_DIR").expect("set by cargo")).join("protocols");
     println!("cargo::rerun-if-changed={}", folder.display());
     let entries = fs::read_dir(&folder).expect("protocols/ is part of the source");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("readable").path()).collect();

@@ -99,9 +99,12 @@ mod tests {
     /// The plain way, byte by byte.
     fn by_hand(body: &[u8], offset: usize, width: usize, little: bool) -> u64 {
         let byte = |i: usize| u64::from(body.get(offset + i).copied().unwrap_or(0));
-        (0..width).fold(0, |value, i| {
-            if little { value | byte(i) << (8 * i) } else { value << 8 | byte(i) }
-        })
+        (0..width).fold(
+            0,
+            |value, i| {
+                if little { value | byte(i) << (8 * i) } else { value << 8 | byte(i) }
+            },
+        )
     }
 
     proptest! {

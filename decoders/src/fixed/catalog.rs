@@ -56,7 +56,8 @@ mod tests {
     fn every_shipped_file_compiles_and_is_named_after_its_id() {
         assert!(!FILES.is_empty());
         for (name, text) in FILES {
-            let protocol = FixedProtocol::parse(name, text).unwrap_or_else(|fault| panic!("{fault}"));
+            let protocol =
+                FixedProtocol::parse(name, text).unwrap_or_else(|fault| panic!("{fault}"));
             assert_eq!(format!("{}.toml", protocol.id()), *name);
         }
         assert_eq!(embedded().len(), FILES.len());

@@ -75,7 +75,8 @@ impl RunningClock {
 /// The midnight whose `ns` lies nearest to `ts_ns`, and that time.
 fn nearest(tz: Tz, ns: i64, ts_ns: i64) -> Option<(i64, i64)> {
     let today = DateTime::from_timestamp_nanos(ts_ns).with_timezone(&tz).date_naive();
-    let days = [today.checked_sub_days(Days::new(1)), Some(today), today.checked_add_days(Days::new(1))];
+    let days =
+        [today.checked_sub_days(Days::new(1)), Some(today), today.checked_add_days(Days::new(1))];
     let bases = days.into_iter().flatten().filter_map(|day| midnight_ns(tz, day));
     let times = bases.filter_map(|base| Some((base, base.checked_add(ns)?)));
     times.min_by_key(|(_, time)| time.abs_diff(ts_ns))
@@ -127,7 +128,9 @@ mod tests {
     #[test]
     fn the_order_of_calls_changes_nothing() {
         let calls: Vec<(u64, i64)> = (0..200)
-            .map(|i| ((i * 7 % 24) as u64 * HOUR_NS as u64, 1_700_000_000_000_000_000 + i * HOUR_NS))
+            .map(|i| {
+                ((i * 7 % 24) as u64 * HOUR_NS as u64, 1_700_000_000_000_000_000 + i * HOUR_NS)
+            })
             .collect();
         let mut forward = new_york();
         let mut a: Vec<_> = calls.iter().map(|&(c, ts)| forward.time_ns(c, ts)).collect();

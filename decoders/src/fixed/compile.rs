@@ -8,11 +8,11 @@ use crate::fixed::bytes::Window;
 use crate::fixed::clock::{Clock, Since};
 use crate::fixed::error::Fault;
 use crate::fixed::layout::{self, LayoutLine, reference};
-use crate::fixed::program::{ElementSpec, FieldDef, Layout, Learn, LearnFrom, Op, Tail};
+use crate::fixed::program::{FieldDef, Layout, Learn, LearnFrom, Op, Tail};
 use crate::fixed::protocol::{About, Codes, FixedProtocol, TableSpec};
 use crate::fixed::source::{self, File, Lookup, Message, Part, Text, TypeTable};
 use crate::fixed::targets::{Column, Targets};
-use crate::fixed::tlv::TlvSpec;
+use crate::fixed::tlv::{ElementSpec, TlvSpec};
 use crate::fixed::wire::{FieldType, Trim, Wire};
 use crate::kind::{Kind, Sender};
 
@@ -136,7 +136,8 @@ impl<'a> Compiler<'a> {
             }
             if line.offset != fields.size {
                 let (name, at) = (&line.name, fields.size);
-                let reason = format!("`{name}` is at {} but the field before it ends at {at}", line.offset);
+                let reason =
+                    format!("`{name}` is at {} but the field before it ends at {at}", line.offset);
                 return Err(Fault::new(line.line, reason));
             }
             match reference(&line.type_name, "tlv") {
@@ -187,17 +188,14 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn tlv(
-        &mut self,
-        name: &str,
-        table: &Spanned<source::TlvTable>,
-    ) -> Result<TlvSpec, Fault> {
+    fn tlv(&mut self, name: &str, table: &Spanned<source::TlvTable>) -> Result<TlvSpec, Fault> {
         let at = self.text.line_of(table);
         let width = |text: &str| match Wire::parse(text, self.little) {
             Some(Wire::Int { width, signed: false, .. }) if width <= 2 => Ok(width),
             _ => Err(Fault::new(at, "length and tag are u8 or u16")),
         };
-        let (length_width, tag_width) = (width(&table.get_ref().length)?, width(&table.get_ref().tag)?);
+        let (length_width, tag_width) =
+            (width(&table.get_ref().length)?, width(&table.get_ref().tag)?);
         let lines = &table.get_ref().elements;
         let mut elements = Vec::new();
         for line in layout::parse(lines.get_ref(), self.text.first_line_of(lines))? {
@@ -408,7 +406,9 @@ impl<'a> Compiler<'a> {
         let if_absent = match learn.when.as_deref() {
             None | Some("always") => false,
             Some("absent") => true,
-            Some(other) => return Err(Fault::new(line, format!("`when` is always or absent, not `{other}`"))),
+            Some(other) => {
+                return Err(Fault::new(line, format!("`when` is always or absent, not `{other}`")));
+            }
         };
         let key = self.key(&learn.key, layout, line)?;
         let mut values = Vec::new();
@@ -442,15 +442,26 @@ impl<'a> Compiler<'a> {
     }
 
     /// The slot of a table's value, new where it is new.
-    fn value(&mut self, table: &str, value: &str, is_text: bool, line: usize) -> Result<usize, Fault> {
+    fn value(
+        &mut self,
+        table: &str,
+        value: &str,
+        is_text: bool,
+        line: usize,
+    ) -> Result<usize, Fault> {
         if !self.tables.iter().any(|spec| spec.name == table) {
             self.tables.push(TableSpec { name: table.to_owned(), values: Vec::new() });
         }
         let missing = || Fault::new(line, format!("no table `{table}`"));
         let spec = self.tables.iter_mut().find(|spec| spec.name == table).ok_or_else(missing)?;
         match spec.values.iter().position(|(name, _)| name == value) {
-            Some(slot) if spec.values.get(slot).is_some_and(|(_, text)| *text == is_text) => Ok(slot),
-            Some(_) => Err(Fault::new(line, format!("`{value}` is a text in one message and a number in another"))),
+            Some(slot) if spec.values.get(slot).is_some_and(|(_, text)| *text == is_text) => {
+                Ok(slot)
+            }
+            Some(_) => Err(Fault::new(
+                line,
+                format!("`{value}` is a text in one message and a number in another"),
+            )),
             None => {
                 spec.values.push((value.to_owned(), is_text));
                 Ok(spec.values.len() - 1)
@@ -491,7 +502,8 @@ impl<'a> Compiler<'a> {
         }
         let (_, key) = self.key(&lookup.key, layout, message_line)?;
         for (column, value) in &lookup.get {
-            let values = self.tables.get(table).map(|table| table.values.as_slice()).unwrap_or_default();
+            let values =
+                self.tables.get(table).map(|table| table.values.as_slice()).unwrap_or_default();
             let slot = values.iter().position(|(name, _)| name == value);
             let slot = slot.ok_or_else(|| fault(format!("`{value}` is never taught")))?;
             let is_text = values.get(slot).is_some_and(|(_, is_text)| *is_text);
@@ -516,11 +528,15 @@ fn chain<'a>(
     let mut last = message;
     while let Some(base) = last.get_ref().extends.as_deref() {
         let line = text.line_of(last);
-        let missing = || Fault::new(line, format!("extends `{base}`, which this end does not send"));
+        let missing =
+            || Fault::new(line, format!("extends `{base}`, which this end does not send"));
         last = messages.get(base).ok_or_else(missing)?;
         chain.push(last);
         if chain.len() > EXTENDS_MAX {
-            return Err(Fault::new(line, format!("more than {EXTENDS_MAX} messages extend each other")));
+            return Err(Fault::new(
+                line,
+                format!("more than {EXTENDS_MAX} messages extend each other"),
+            ));
         }
     }
     Ok(chain)
@@ -577,7 +593,8 @@ fn types<'a>(
     let mut types = BTreeMap::new();
     for (name, table) in &file.types {
         let ty = named_type(table.get_ref(), little);
-        let ty = ty.map_err(|reason| Fault::new(text.line_of(table), format!("{name}: {reason}")))?;
+        let ty =
+            ty.map_err(|reason| Fault::new(text.line_of(table), format!("{name}: {reason}")))?;
         if Wire::parse(name, little).is_some() {
             let reason = format!("`{name}` is a wire type already");
             return Err(Fault::new(text.line_of(table), reason));

@@ -62,7 +62,7 @@ fn unknown(protocol: &FixedProtocol, body: &[u8]) -> Explained {
         None => format!("the message has {} bytes, too few for a type", body.len()),
     };
     let msg_type = code.unwrap_or_default();
-    Explained { msg_type, name: "unknown".into(), fields: walk.fields, error: Some(error) }
+    Explained { msg_type, name: String::new(), fields: walk.fields, error: Some(error) }
 }
 
 fn misfit(layout: &Layout, choice: Choice, body: &[u8]) -> Option<String> {

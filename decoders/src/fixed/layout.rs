@@ -80,12 +80,7 @@ fn fields(input: &str) -> IResult<&str, Fields<'_>> {
     let name = alt((word, tag("-")));
     let argument = delimited(one('('), word, one(')'));
     let targets = preceded((space1, tag("->"), space1), separated_list1(comma, target));
-    (
-        offset,
-        preceded(space1, name),
-        (preceded(space1, dotted), opt(argument)),
-        opt(targets),
-    )
+    (offset, preceded(space1, name), (preceded(space1, dotted), opt(argument)), opt(targets))
         .parse(input)
 }
 

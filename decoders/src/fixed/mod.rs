@@ -30,3 +30,6 @@ pub mod targets;
 pub mod text;
 pub mod tlv;
 pub mod wire;
+
+#[cfg(test)]
+mod tests;

@@ -112,7 +112,8 @@ impl Codes {
     /// the full size first.
     pub fn new(layouts: &[Layout]) -> Self {
         let count = layouts.iter().map(|l| l.code as usize + 1).max().unwrap_or(0);
-        let mut codes = Self { first: vec![[NOTHING; 3]; count], all: vec![Default::default(); count] };
+        let mut codes =
+            Self { first: vec![[NOTHING; 3]; count], all: vec![Default::default(); count] };
         for (at, layout) in layouts.iter().enumerate() {
             for sender in [None, Some(Sender::Client), Some(Sender::Server)] {
                 if sender.is_none() || layout.sender.is_none() || layout.sender == sender {

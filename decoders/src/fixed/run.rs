@@ -3,7 +3,9 @@
 //! The branch on what the operation is stands outside the loop over the
 //! messages; inside there is a load, two shifts and a store.
 
-use crate::batch::{DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, SmallCol, TextCol, TimeCol};
+use crate::batch::{
+    DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, SmallCol, TextCol, TimeCol,
+};
 use crate::fixed::bytes::Window;
 use crate::fixed::clock::RunningClock;
 use crate::fixed::learned::{ABSENT, LearnedTable};
@@ -152,7 +154,13 @@ fn ints(at: Window, col: IntCol, null: &[u64], entries: &[Entry<'_>], batch: &mu
     write(at, null, col.bit(), entries, batch.ints_mut(col), |raw| raw);
 }
 
-fn smalls(at: Window, col: SmallCol, null: &[u64], entries: &[Entry<'_>], batch: &mut MessageBatch) {
+fn smalls(
+    at: Window,
+    col: SmallCol,
+    null: &[u64],
+    entries: &[Entry<'_>],
+    batch: &mut MessageBatch,
+) {
     write(at, null, col.bit(), entries, batch.smalls_mut(col), |raw| raw as u32);
 }
 
@@ -351,7 +359,8 @@ mod tests {
         #[test]
         fn digits_are_those_of_display(number: u64) {
             let mut digits = [0; 20];
-            prop_assert_eq!(decimal_text(number, &mut digits), number.to_string().as_bytes());
+            let want = number.to_string();
+            prop_assert_eq!(decimal_text(number, &mut digits), want.as_bytes());
         }
     }
 }

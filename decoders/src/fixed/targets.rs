@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use crate::batch::{DECIMAL_SCALE, DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol};
+use crate::batch::{
+    DECIMAL_SCALE, DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol,
+};
 use crate::fixed::bytes::Window;
 use crate::fixed::clock::Clock;
 use crate::fixed::error::Fault;
@@ -36,8 +38,19 @@ pub enum Column {
 impl Column {
     /// The column with this name; none of those that the framing fills.
     pub fn parse(text: &str) -> Option<Self> {
-        let framing = ["ts_first", "seq", "seq_unit", "sender", "gap_before", "raw_off", "raw",
-            "tcp_off", "line", "session", "msg_name"];
+        let framing = [
+            "ts_first",
+            "seq",
+            "seq_unit",
+            "sender",
+            "gap_before",
+            "raw_off",
+            "raw",
+            "tcp_off",
+            "line",
+            "session",
+            "msg_name",
+        ];
         if framing.contains(&text) {
             return None;
         }
@@ -93,7 +106,9 @@ impl<'a> Targets<'a> {
         let transform = target.transform.as_deref();
         let null: Box<[u64]> = field.ty.null.clone().into();
         let op = match (column, window(field), transform) {
-            (Column::Time(col), Some(at), Some(name)) => Op::Time { at, col, clock: self.clock(name, line)? },
+            (Column::Time(col), Some(at), Some(name)) => {
+                Op::Time { at, col, clock: self.clock(name, line)? }
+            }
             (Column::Int(col), Some(at), None) if whole(field) => Op::Int { at, col, null },
             (Column::Small(col), Some(at), None) if whole(field) && field.ty.wire.width() <= 4 => {
                 Op::Small { at, col, null }
@@ -103,7 +118,9 @@ impl<'a> Targets<'a> {
             (Column::Name(col), _, transform) => {
                 Op::Name { from: self.text_at(field, transform, line)?, col }
             }
-            (Column::Text(col), Some(at), Some("text")) if whole(field) => Op::Digits { at, col, null },
+            (Column::Text(col), Some(at), Some("text")) if whole(field) => {
+                Op::Digits { at, col, null }
+            }
             (Column::Text(col), None, None) => text(field, col, line)?,
             _ => return Err(mismatch(field, target, line)),
         };
@@ -117,7 +134,12 @@ impl<'a> Targets<'a> {
     }
 
     /// The words of `enum.NAME`, by code, sorted.
-    fn words(&self, field: &FieldDef, transform: &str, line: usize) -> Result<Vec<(u64, String)>, Fault> {
+    fn words(
+        &self,
+        field: &FieldDef,
+        transform: &str,
+        line: usize,
+    ) -> Result<Vec<(u64, String)>, Fault> {
         let table = reference(transform, "enum").and_then(|name| self.enums.get(name));
         let Some(table) = table else {
             return Err(Fault::new(line, format!("`{transform}` is no enum of this file")));
@@ -125,7 +147,8 @@ impl<'a> Targets<'a> {
         let mut words = Vec::new();
         for (code, word) in table.get_ref() {
             let Some(code) = enum_code(code, field.ty.wire) else {
-                let reason = format!("code `{code}` of `{transform}` does not fit `{}`", field.name);
+                let reason =
+                    format!("code `{code}` of `{transform}` does not fit `{}`", field.name);
                 return Err(Fault::new(line, reason));
             };
             words.push((code, word.clone()));
@@ -137,7 +160,13 @@ impl<'a> Targets<'a> {
         Ok(words)
     }
 
-    fn code(&mut self, field: &FieldDef, col: EnumCol, transform: &str, line: usize) -> Result<Op, Fault> {
+    fn code(
+        &mut self,
+        field: &FieldDef,
+        col: EnumCol,
+        transform: &str,
+        line: usize,
+    ) -> Result<Op, Fault> {
         let at = any_window(field, line)?;
         let mut table = CodeTable { bytes: Box::new([0; 256]), wide: Vec::new() };
         for (code, word) in self.words(field, transform, line)? {
@@ -146,7 +175,9 @@ impl<'a> Targets<'a> {
                 let reason = format!("`{word}` of `{transform}` is no word of `{}`", col.text());
                 return Err(Fault::new(line, reason));
             };
-            if let Some(place) = usize::try_from(code).ok().and_then(|code| table.bytes.get_mut(code)) {
+            if let Some(place) =
+                usize::try_from(code).ok().and_then(|code| table.bytes.get_mut(code))
+            {
                 *place = number;
             }
             table.wide.push((code, number));
@@ -184,7 +215,10 @@ impl<'a> Targets<'a> {
     pub fn constants(&self, set: &BTreeMap<&str, &str>, line: usize) -> Result<Vec<Op>, Fault> {
         let constant = |(column, word): (&&str, &&str)| {
             let Some(Column::Enum(col)) = Column::parse(column) else {
-                return Err(Fault::new(line, format!("`{column}` has no vocabulary to `set` from")));
+                return Err(Fault::new(
+                    line,
+                    format!("`{column}` has no vocabulary to `set` from"),
+                ));
             };
             let unknown = || Fault::new(line, format!("`{word}` is no word of `{column}`"));
             Ok(Op::Constant { col, number: col.value_number(word).ok_or_else(unknown)? })
@@ -236,7 +270,10 @@ fn text(field: &FieldDef, col: TextCol, line: usize) -> Result<Op, Fault> {
 }
 
 fn mismatch(field: &FieldDef, target: &Target, line: usize) -> Fault {
-    let how = target.transform.as_deref().map_or_else(|| "without a transform".into(), |t| format!("by `{t}`"));
+    let how = target
+        .transform
+        .as_deref()
+        .map_or_else(|| "without a transform".into(), |t| format!("by `{t}`"));
     let reason = format!("`{}` can't go to `{}` {how}", field.name, target.column);
     Fault::new(line, reason)
 }

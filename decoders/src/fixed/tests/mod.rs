@@ -1,0 +1,10 @@
+//! Tests over whole messages, with bytes made by hand.
+
+mod any_bytes;
+mod exchange;
+mod itch;
+mod learning;
+mod ouch;
+mod rows;
+mod spec_faults;
+mod wire_bytes;
