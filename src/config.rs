@@ -2,15 +2,17 @@
 //! uses it, joined here. Unknown keys are errors; every error is reported at
 //! once, with the section it stands in.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use taptrail_capture::point::{PointConfig, PointName};
 use taptrail_correlate::config::{ClockConfig, CorrelateConfig, HopConfig};
-use taptrail_decoders::config::{DecodeConfig, FeedConfig, SessionConfig};
+use taptrail_decoders::config::DecoderConfig;
+use taptrail_decoders::library::Library;
 
 /// `[capture]`: how a node keeps packets.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -47,12 +49,8 @@ pub struct ServeConfig {
 pub struct Config {
     /// Places on the wire, in the order of the file.
     pub points: Vec<PointConfig>,
-    /// Multicast channels.
-    pub feeds: Vec<FeedConfig>,
-    /// TCP sessions.
-    pub sessions: Vec<SessionConfig>,
-    /// Decoding in general.
-    pub decode: DecodeConfig,
+    /// Feeds, sessions and decoding in general.
+    pub decoder: DecoderConfig,
     /// Live capture in general.
     pub capture: CaptureConfig,
     /// Known hops.
@@ -85,11 +83,14 @@ impl Config {
     pub fn parse(text: &str, dir: &Path) -> anyhow::Result<Self> {
         let table: toml::Table = text.parse().context("not TOML")?;
         let mut sections = Sections { table, errors: Vec::new() };
-        let mut config = Self {
+        let config = Self {
             points: sections.list("point"),
-            feeds: sections.list("feed"),
-            sessions: sections.list("session"),
-            decode: sections.one("decode"),
+            decoder: DecoderConfig {
+                feeds: sections.list("feed"),
+                sessions: sections.list("session"),
+                decode: sections.one("decode"),
+                protocol: None,
+            },
             capture: sections.one("capture"),
             hops: sections.list("hop"),
             clocks: sections.list("clock"),
@@ -101,12 +102,15 @@ impl Config {
         };
         let mut errors = sections.finish();
         errors.extend(config.contradictions());
-        config.decode.resolve_paths(dir);
-        match errors.len() {
-            0 => Ok(config),
-            1 => bail!("{}", errors[0]),
-            n => bail!("{n} errors:\n  {}", errors.join("\n  ")),
-        }
+        if errors.is_empty() { Ok(config) } else { Err(joined(&errors)) }
+    }
+
+    /// The protocols that hold, with the files that the configuration names.
+    pub fn library(&self) -> anyhow::Result<Arc<Library>> {
+        let loaded = Library::load(&self.decoder, &self.dir);
+        loaded.map(Arc::new).map_err(|errors| {
+            joined(&errors.iter().map(ToString::to_string).collect::<Vec<_>>())
+        })
     }
 
     /// The point's section, or a point of which only the name is known.
@@ -134,6 +138,14 @@ impl Config {
             }
         }
         errors
+    }
+}
+
+/// One error that says all of them.
+fn joined(errors: &[String]) -> anyhow::Error {
+    match errors {
+        [one] => anyhow!("{one}"),
+        many => anyhow!("{} errors:\n  {}", many.len(), many.join("\n  ")),
     }
 }
 

@@ -7,6 +7,9 @@
 mod cli;
 mod commands;
 mod config;
+mod output;
+mod progress;
+mod runtime;
 
 use clap::Parser;
 use cli::{Cli, Command};
