@@ -2,6 +2,7 @@
 //! to do.
 
 use arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
 use parquet::errors::ParquetError;
 use std::path::{Path, PathBuf};
 use taptrail_capture::source::CaptureError;
@@ -100,6 +101,9 @@ pub enum StoreError {
         /// What the decoders said.
         reason: String,
     },
+    /// The query engine refused something.
+    #[error("query: {0}")]
+    Query(Box<DataFusionError>),
     /// A thread of the import ended without an answer.
     #[error("{part} stopped without saying why: this is a fault of the program, please report it")]
     Stopped {
@@ -109,6 +113,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What the query engine refused.
+    pub(crate) fn query(error: DataFusionError) -> Self {
+        Self::Query(Box::new(error))
+    }
+
     /// Names the file that the system refused.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |error| Self::Io { path: path.to_owned(), error }

@@ -14,4 +14,5 @@ pub mod catalog;
 pub mod error;
 pub mod identity;
 pub mod segment;
+pub mod sql;
 pub mod tables;

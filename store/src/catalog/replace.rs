@@ -46,7 +46,7 @@ impl WriteLock {
         let provenance =
             Provenance { config_hash: config_hash.to_owned(), made_from: "correlation".to_owned() };
         let writer = |table: &'static Table| {
-            (table.name, TableWriter::new(table, None, scratch.path(), &provenance))
+            (table.name, TableWriter::new(table, scratch.path(), &provenance))
         };
         let writers = DERIVED.iter().map(writer).collect();
         Ok(Replacement {

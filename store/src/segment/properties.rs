@@ -23,15 +23,10 @@ pub struct Provenance {
     pub made_from: String,
 }
 
-/// Writer properties of a table's segments. `time` is the index of the column
-/// by which rows of a row group are sorted.
-pub fn writer_properties(
-    table: &Table,
-    time: Option<usize>,
-    provenance: &Provenance,
-) -> WriterProperties {
+/// Writer properties of a table's segments.
+pub fn writer_properties(table: &Table, provenance: &Provenance) -> WriterProperties {
     let level = ZstdLevel::try_new(1).unwrap_or_default();
-    let sorting = time.map(|index| {
+    let sorting = table.time_index().map(|index| {
         vec![SortingColumn { column_idx: index as i32, descending: false, nulls_first: false }]
     });
     let mut builder = WriterProperties::builder()

@@ -111,8 +111,7 @@ mod tests {
     fn packets_come_in_capture_order() {
         let directory = tempfile::tempdir().unwrap();
         let table = Table::named("packets").unwrap();
-        let mut writer =
-            TableWriter::new(table, Some("ts"), directory.path(), &Provenance::default());
+        let mut writer = TableWriter::new(table, directory.path(), &Provenance::default());
         let mut batch = PacketBatch::new();
         for ix in 0..10_000u32 {
             push(&mut batch, ix, i64::from(ix ^ 3), ix as usize % 100);

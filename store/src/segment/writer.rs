@@ -59,20 +59,13 @@ struct OpenSegment {
 }
 
 impl TableWriter {
-    /// Writes `table` into `directory`; `time` names the column of times by
-    /// which the rows of a row group shall be sorted.
-    pub fn new(
-        table: &'static Table,
-        time: Option<&str>,
-        directory: &Path,
-        provenance: &Provenance,
-    ) -> Self {
-        let time = time.and_then(|name| table.columns.iter().position(|c| c.name == name));
+    /// Writes `table` into `directory`.
+    pub fn new(table: &'static Table, directory: &Path, provenance: &Provenance) -> Self {
         Self {
             table,
             directory: directory.to_owned(),
-            time,
-            properties: writer_properties(table, time, provenance),
+            time: table.time_index(),
+            properties: writer_properties(table, provenance),
             held: Vec::new(),
             held_rows: 0,
             held_bytes: 0,
@@ -254,7 +247,7 @@ mod tests {
 
     fn writer(directory: &Path) -> TableWriter {
         let table = Table::named("packets").unwrap();
-        TableWriter::new(table, Some("ts"), directory, &Provenance::default())
+        TableWriter::new(table, directory, &Provenance::default())
     }
 
     #[test]

@@ -35,12 +35,25 @@ pub struct Table {
     pub columns: &'static [Column],
     /// Columns that stand in the path.
     pub partitions: &'static [Column],
+    /// The column of times by which the rows of a row group are sorted.
+    pub time: Option<&'static str>,
 }
 
 impl Table {
     /// The Arrow schema of the files.
     pub fn schema(&self) -> SchemaRef {
         schema(self.columns)
+    }
+
+    /// The Arrow schema in SQL: the files' columns and then those of the path.
+    pub fn sql_schema(&self) -> SchemaRef {
+        schema(&[self.columns, self.partitions].concat())
+    }
+
+    /// Place among the columns of the one by which row groups are sorted.
+    pub fn time_index(&self) -> Option<usize> {
+        let time = self.time?;
+        self.columns.iter().position(|column| column.name == time)
     }
 
     /// The table with this name.
@@ -63,24 +76,27 @@ pub const PER_CAPTURE: &[Table] = &[
         doc: "One row a captured packet, its bytes included.",
         columns: packets::COLUMNS,
         partitions: PARTITIONS,
+        time: Some("ts"),
     },
     Table {
         name: "messages",
         doc: "One row a decoded event: a message with several entries is several rows.",
         columns: messages::COLUMNS,
         partitions: PARTITIONS,
+        time: Some("ts"),
     },
     Table {
         name: "flows",
         doc: "One row a direction between two addresses in a capture.",
         columns: flows::COLUMNS,
         partitions: PARTITIONS,
+        time: Some("first_ts"),
     },
 ];
 
 /// A table that correlation replaces whole.
 const fn derived(name: &'static str, doc: &'static str, columns: &'static [Column]) -> Table {
-    Table { name, doc, columns, partitions: &[] }
+    Table { name, doc, columns, partitions: &[], time: None }
 }
 
 /// Tables that correlation replaces whole.
