@@ -9,6 +9,7 @@
 //! A message has one set of slots; each entry of a group that makes rows has
 //! its own, laid over those of the message.
 
+use super::dictionary::{Dictionary, Version};
 use super::fields::RawField;
 use super::kinds;
 use super::values::{self, Parsed};
@@ -101,13 +102,52 @@ slots! {
 /// Number of slots.
 pub const SLOTS: usize = SLOT_TAGS.len();
 
-/// Tags below this have an entry in [`SLOT_OF_TAG`]; it holds all of
+/// Tags below this have a place in a [`TagTable`], which holds all of
 /// [`SLOT_TAGS`].
-const SLOT_TAG_END: usize = 2048;
+const TAG_END: usize = 2048;
+
+/// Places for slots: one for tags that have none, and as many as six bits
+/// number.
+const PLACES: usize = 64;
+
+const _: () = assert!(SLOTS < PLACES);
+
+/// What one pass over a message must know of a tag, a byte each: the slot plus
+/// 1 in the low six bits, and whether it counts the entries of a group with
+/// tags that have slots.
+pub struct TagTable(Box<[u8; TAG_END]>);
+
+/// The bit of a [`TagTable`]'s byte that says a tag counts such entries.
+pub const COUNTS: u8 = 1 << 6;
+
+impl TagTable {
+    /// The table of a version.
+    pub fn of(version: Version) -> Self {
+        let mut table = Box::new([0; TAG_END]);
+        for (slot, &tag) in (1u8..).zip(SLOT_TAGS) {
+            table[tag as usize] = slot;
+        }
+        for group in Dictionary::of(version).groups() {
+            let fills = SLOT_TAGS.iter().any(|&tag| group.members.position(tag).is_some());
+            let around = group.members.groups().iter().any(|&(tag, _)| tag == 295);
+            if let Some(byte) = table.get_mut(group.count_tag as usize).filter(|_| fills || around)
+            {
+                *byte |= COUNTS;
+            }
+        }
+        Self(table)
+    }
+
+    /// The byte of a tag.
+    #[inline]
+    pub fn byte(&self, tag: u32) -> u8 {
+        self.0.get(tag as usize).copied().unwrap_or(0)
+    }
+}
 
 /// The slot of a tag plus 1, 0 where it has none.
-static SLOT_OF_TAG: [u8; SLOT_TAG_END] = {
-    let mut table = [0; SLOT_TAG_END];
+static SLOT_OF_TAG: [u8; TAG_END] = {
+    let mut table = [0; TAG_END];
     let mut at = 0;
     while at < SLOTS {
         table[SLOT_TAGS[at] as usize] = at as u8 + 1;
@@ -116,13 +156,14 @@ static SLOT_OF_TAG: [u8; SLOT_TAG_END] = {
     table
 };
 
-/// For each slot the index of its field plus 1, 0 where there is none.
+/// For each slot the index of its field plus 1, 0 where there is none. The
+/// first place is that of all tags without a slot.
 #[derive(Clone, Copy, Debug)]
-pub struct Slots([u32; SLOTS]);
+pub struct Slots([u32; PLACES]);
 
 impl Default for Slots {
     fn default() -> Self {
-        Self([0; SLOTS])
+        Self([0; PLACES])
     }
 }
 
@@ -130,10 +171,14 @@ impl Slots {
     /// Notes a field; of several with one tag the first counts.
     #[inline]
     pub fn note(&mut self, tag: u32, index: usize) {
-        let slot = SLOT_OF_TAG.get(tag as usize).copied().unwrap_or(0);
-        if let Some(place) = usize::from(slot).checked_sub(1).and_then(|at| self.0.get_mut(at))
-            && *place == 0
-        {
+        self.note_byte(SLOT_OF_TAG.get(tag as usize).copied().unwrap_or(0), index);
+    }
+
+    /// As [`note`](Self::note), by the tag's byte of a [`TagTable`].
+    #[inline]
+    pub fn note_byte(&mut self, byte: u8, index: usize) {
+        let place = &mut self.0[usize::from(byte) % PLACES];
+        if *place == 0 {
             *place = index as u32 + 1;
         }
     }
@@ -149,14 +194,15 @@ impl Slots {
 
     /// Takes one slot's field from `other` where this has none.
     pub fn inherit(&mut self, slot: Slot, other: &Self) {
-        if self.0[slot as usize] == 0 {
-            self.0[slot as usize] = other.0[slot as usize];
+        let at = slot as usize + 1;
+        if self.0[at] == 0 {
+            self.0[at] = other.0[at];
         }
     }
 
     /// Whether the slot has a field.
     pub fn has(&self, slot: Slot) -> bool {
-        self.0[slot as usize] != 0
+        self.0[slot as usize + 1] != 0
     }
 }
 
@@ -175,7 +221,7 @@ impl<'a> Row<'a> {
     /// A tag's value; `None` where it is missing or empty.
     #[inline]
     pub fn get(&self, slot: Slot) -> Option<&'a [u8]> {
-        let index = (self.slots.0[slot as usize] as usize).checked_sub(1)?;
+        let index = (self.slots.0[slot as usize + 1] as usize).checked_sub(1)?;
         let value = self.fields.get(index)?.value(self.msg);
         (!value.is_empty()).then_some(value)
     }
@@ -199,18 +245,20 @@ impl Default for NameCache {
 }
 
 impl NameCache {
-    const SIZE: usize = 1024;
+    const SIZE: usize = 4096;
 
     /// The name of `bytes`, as [`Names::intern`] gives it.
     #[inline]
     pub fn intern(&mut self, bytes: &[u8], names: &mut Names) -> Option<Name> {
         let place = &mut self.names[hash(bytes) % Self::SIZE];
-        let same = |text: &str| text.as_bytes() == bytes && text.is_ascii();
-        if names.texts().get(*place as usize).is_some_and(|text| same(text)) {
+        if names.texts().get(*place as usize).is_some_and(|text| text.as_bytes() == bytes) {
             return Some(Name(*place));
         }
         let name = names.intern(bytes)?;
-        *place = name.0;
+        // Other texts are kept as other bytes than they came in.
+        if bytes.is_ascii() {
+            *place = name.0;
+        }
         Some(name)
     }
 }
@@ -221,8 +269,11 @@ pub fn hash(bytes: &[u8]) -> usize {
     let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let (words, rest) = bytes.as_chunks::<8>();
     let hash = words.iter().fold(bytes.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word)));
-    let hash = mix(hash, rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)));
-    (hash >> 48) as usize
+    let rest = match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    (mix(hash, rest) >> 48) as usize
 }
 
 /// Fills the columns of one row.

@@ -11,11 +11,11 @@
 //! tags, the groups are worked out, so that what stands in an entry is not
 //! taken for the message's own.
 
-use super::columns::{Filler, NameCache, Row, SLOT_TAGS, Slot, Slots};
+use super::columns::{COUNTS, Filler, NameCache, Row, Slot, Slots, TagTable, hash};
 use super::dictionary::{Dictionary, MessageDef, Version};
 use super::fields::{Fields, RawField};
 use super::groups::{Entry, Structure, TOP};
-use super::sequence::Sessions;
+use super::sequence::{Sequence, Sessions};
 use super::{framing, kinds, values};
 use crate::batch::{BATCH_ROWS, Full, Head, IntCol, MessageBatch, NameCol};
 use crate::kind::{SeqUnit, flags};
@@ -46,10 +46,12 @@ pub struct FixDecoder {
     pub(super) config: FixConfig,
     pub(super) sessions: Sessions,
     cache: NameCache,
-    structured: [StructuredTags; Version::ALL.len()],
+    tags: [TagTable; Version::ALL.len()],
+    types: [TypeNames; Version::ALL.len()],
     fields: Vec<RawField>,
     structure: Structure,
     session_text: Vec<u8>,
+    met: Vec<(Vec<u8>, Met)>,
     entries_dropped: u64,
 }
 
@@ -69,10 +71,12 @@ impl FixDecoder {
             config,
             sessions: Sessions::default(),
             cache: NameCache::default(),
-            structured: Version::ALL.map(StructuredTags::of),
+            tags: Version::ALL.map(TagTable::of),
+            types: Default::default(),
             fields: Vec::new(),
             structure: Structure::default(),
             session_text: Vec::new(),
+            met: vec![Default::default(); MET],
             entries_dropped: 0,
         }
     }
@@ -109,8 +113,8 @@ impl FixDecoder {
         if begin == b"FIXT.1.1" {
             version = self.sessions.version(msg_type, &row);
         }
-        let message = Dictionary::of(version).message(msg_type);
-        let reading = Reading { msg, fields: &fields, msg_type, version, message };
+        let number = Dictionary::of(version).message_number(msg_type);
+        let reading = Reading { msg, fields: &fields, msg_type, version, number };
         let result = self.rows(&reading, &pass, head, batch, names);
         if result.is_ok() && msg_type == b"A" {
             self.note_versions(&row);
@@ -128,22 +132,25 @@ impl FixDecoder {
         fields: &mut Vec<RawField>,
     ) -> Pass {
         fields.clear();
-        let groups = &self.structured[version as usize];
+        let tags = &self.tags[version as usize];
+        let trigger_tag = trigger_tag.unwrap_or(0);
         let mut seen = [0u64; SEEN_TAGS / 64];
+        let mut doubt = false;
         let mut pass = Pass { slots: Slots::default(), trigger: None, flags: 0, structured: false };
         let mut reader = Fields::new(msg, Dictionary::of(version));
         for field in reader.by_ref() {
-            let index = fields.len();
-            fields.push(field);
-            pass.slots.note(field.tag, index);
-            let place = field.tag as usize % SEEN_TAGS;
-            let (word, bit) = (&mut seen[place / 64], 1u64 << (place % 64));
-            pass.structured |= *word & bit != 0 || groups.has(place);
+            let byte = tags.byte(field.tag);
+            pass.slots.note_byte(byte, fields.len());
+            let word = &mut seen[field.tag as usize / 64 % (SEEN_TAGS / 64)];
+            let bit = 1 << (field.tag % 64);
+            doubt |= *word & bit != 0 || byte & COUNTS != 0;
             *word |= bit;
-            if trigger_tag == Some(field.tag) {
-                pass.trigger.get_or_insert(index as u32);
+            if field.tag == trigger_tag {
+                pass.trigger.get_or_insert(fields.len() as u32);
             }
+            fields.push(field);
         }
+        pass.structured = doubt;
         let first: [u32; 3] = std::array::from_fn(|at| fields.get(at).map_or(0, |f| f.tag));
         if reader.irregular() || first != [8, 9, 35] {
             pass.flags |= flags::IRREGULAR;
@@ -167,9 +174,8 @@ impl FixDecoder {
             return Err(Full);
         }
         let head = self.head(reading, &plan, head, names);
-        let code = self.cache.intern(reading.msg_type, names).unwrap_or(head.protocol);
-        let name = reading.message.map(|message| message.name.as_bytes());
-        let name = name.and_then(|name| self.cache.intern(name, names));
+        let (code, name) = self.type_names(reading, names);
+        let code = code.unwrap_or(head.protocol);
         let trigger = pass.trigger.and_then(|at| reading.fields.get(at as usize));
         let trigger = trigger.and_then(|f| values::trailing_unsigned(f.value(reading.msg)));
         for (entry, slots) in (0u16..).zip(plan.rows()) {
@@ -190,15 +196,31 @@ impl FixDecoder {
         Ok(())
     }
 
+    /// The message type's code and name.
+    fn type_names(&mut self, reading: &Reading, names: &mut Names) -> (Option<Name>, Option<Name>) {
+        let met = &mut self.types[reading.version as usize];
+        if let Some(&Some((code, name))) = reading.number.and_then(|number| met.get(number)) {
+            return (Some(code), Some(name));
+        }
+        let code = names.intern(reading.msg_type);
+        let Some(message) = reading.message() else { return (code, None) };
+        let name = names.intern(message.name.as_bytes());
+        if let (Some(number), Some(code), Some(name)) = (reading.number, code, name) {
+            met.resize(met.len().max(number + 1), None);
+            met[number] = Some((code, name));
+        }
+        (code, name)
+    }
+
     /// Works out the groups where they matter.
     fn plan(&mut self, reading: &Reading, pass: &Pass) -> Plan {
         let mut plan =
             Plan { slots: pass.slots, entries: Vec::new(), dropped: 0, flags: pass.flags };
-        if reading.message.is_none() {
+        if reading.number.is_none() {
             plan.flags |= flags::UNKNOWN_TYPE;
         } else if pass.structured {
             let dictionary = Dictionary::of(reading.version);
-            self.structure.build(dictionary, reading.message, reading.msg, reading.fields);
+            self.structure.build(dictionary, reading.message(), reading.msg, reading.fields);
             if self.structure.repeated || !self.structure.mismatches.is_empty() {
                 plan.flags |= flags::IRREGULAR;
             }
@@ -211,7 +233,12 @@ impl FixDecoder {
     /// What the framing knows, with what the message says of its session.
     fn head(&mut self, reading: &Reading, plan: &Plan, head: &Head, names: &mut Names) -> Head {
         let row = reading.row(&plan.slots);
-        let sequence = self.sessions.note(reading.msg_type, &row);
+        let seen_before = head.flags & (flags::RETRANSMIT | flags::DUPLICATE) != 0;
+        let met = self.session(&row, names).unwrap_or_default();
+        let sequence = match seen_before {
+            true => Sequence::default(),
+            false => self.sessions.note(met.number, reading.msg_type, &row),
+        };
         let mut head = *head;
         head.flags |= plan.flags | sequence.flags;
         head.gap_before = sequence.gap_before;
@@ -220,23 +247,35 @@ impl FixDecoder {
         if row.yes(Slot::PossDup) || row.yes(Slot::PossResend) {
             head.flags |= flags::POSS_DUP;
         }
-        head.session = self.session(&row, names);
+        head.session = met.name;
         head
     }
 
-    /// `49/50>56/57`, without the sub-ids that are not there.
-    fn session(&mut self, row: &Row, names: &mut Names) -> Option<Name> {
+    /// `49/50>56/57`, without the sub-ids that are not there, as a name, and
+    /// the number of the session.
+    fn session(&mut self, row: &Row, names: &mut Names) -> Option<Met> {
+        let (sender, target) = (row.get(Slot::Sender)?, row.get(Slot::Target)?);
         let text = &mut self.session_text;
         text.clear();
-        text.extend_from_slice(row.get(Slot::Sender)?);
+        text.extend_from_slice(sender);
         append(text, b'/', row.get(Slot::SenderSub));
-        append(text, b'>', row.get(Slot::Target));
+        append(text, b'>', Some(target));
         append(text, b'/', row.get(Slot::TargetSub));
-        self.cache.intern(text, names)
+        let (known, met) = &mut self.met[hash(text) % MET];
+        if known == text && met.number.is_some() {
+            return Some(*met);
+        }
+        *met = Met { name: names.intern(text), number: self.sessions.number(sender, target) };
+        known.clone_from(text);
+        Some(*met)
     }
 
     /// Remembers the versions a FIXT logon gives single message types.
     fn note_versions(&mut self, row: &Row) {
+        let (Some(sender), Some(target)) = (row.get(Slot::Sender), row.get(Slot::Target)) else {
+            return;
+        };
+        let number = self.sessions.number(sender, target);
         let mut ref_type = None;
         for field in row.fields {
             let value = field.value(row.msg);
@@ -244,7 +283,7 @@ impl FixDecoder {
                 (372, _) => ref_type = Some(value),
                 (1130, Some(ref_type)) => {
                     if let Some(version) = Version::of_appl_ver_id(value) {
-                        self.sessions.set_version(row, ref_type, version);
+                        self.sessions.set_version(number, ref_type, version);
                     }
                 }
                 _ => {}
@@ -252,6 +291,16 @@ impl FixDecoder {
         }
     }
 }
+
+/// A session met before: its name and its number among the sessions.
+#[derive(Clone, Copy, Debug, Default)]
+struct Met {
+    name: Option<Name>,
+    number: Option<usize>,
+}
+
+/// Sessions met lately that are found again without a search.
+const MET: usize = 64;
 
 fn append(text: &mut Vec<u8>, mark: u8, value: Option<&[u8]>) {
     if let Some(value) = value {
@@ -266,10 +315,15 @@ struct Reading<'a> {
     fields: &'a [RawField],
     msg_type: &'a [u8],
     version: Version,
-    message: Option<&'static MessageDef>,
+    /// The type's number in its dictionary.
+    number: Option<usize>,
 }
 
 impl<'a> Reading<'a> {
+    fn message(&self) -> Option<&'static MessageDef> {
+        Dictionary::of(self.version).messages().get(self.number?)
+    }
+
     fn row<'b>(&'b self, slots: &'b Slots) -> Row<'b>
     where
         'a: 'b,
@@ -352,26 +406,6 @@ fn laid_slots(structure: &Structure, fields: &[RawField], top: &Slots) -> Vec<Sl
     all
 }
 
-/// The tags that count entries of groups with tags that fill columns, by their
-/// place modulo [`SEEN_TAGS`].
-struct StructuredTags([u64; SEEN_TAGS / 64]);
-
-impl StructuredTags {
-    fn of(version: Version) -> Self {
-        let mut tags = Self([0; SEEN_TAGS / 64]);
-        for group in Dictionary::of(version).groups() {
-            let fills = SLOT_TAGS.iter().any(|&tag| group.members.position(tag).is_some());
-            let rows = [268, 295, 296, 552, 73, 146].contains(&group.count_tag);
-            if fills || rows {
-                let place = group.count_tag as usize % SEEN_TAGS;
-                tags.0[place / 64] |= 1 << (place % 64);
-            }
-        }
-        tags
-    }
-
-    #[inline]
-    fn has(&self, place: usize) -> bool {
-        self.0[place / 64] & 1 << (place % 64) != 0
-    }
-}
+/// The interned code and name of each message type of a version, where it was
+/// met.
+type TypeNames = Vec<Option<(Name, Name)>>;

@@ -143,8 +143,12 @@ pub struct Dictionary {
     fields: Vec<FieldDef>,
     field_at: Vec<u16>,
     data_after: Vec<u32>,
+    /// A bit a tag: whether `data_after` has one. Asked for every field.
+    lengths: [u64; (TAG_MAX as usize + 1) / 64 + 1],
     groups: Vec<Group>,
     messages: Vec<MessageDef>,
+    /// Position plus 1 of the messages whose code is one byte.
+    letters: [u8; 256],
 }
 
 impl Dictionary {
@@ -171,13 +175,29 @@ impl Dictionary {
     /// The data field that follows this length field.
     #[inline]
     pub fn data_after(&self, length_tag: u32) -> Option<u32> {
-        self.data_after.get(length_tag as usize).copied().filter(|&tag| tag != 0)
+        let word = *self.lengths.get(length_tag as usize / 64)?;
+        if word >> (length_tag % 64) & 1 == 0 {
+            return None;
+        }
+        self.data_after.get(length_tag as usize).copied()
     }
 
     /// The message with this code.
     pub fn message(&self, msg_type: &[u8]) -> Option<&MessageDef> {
-        let at = self.messages.binary_search_by(|m| m.msg_type.as_bytes().cmp(msg_type)).ok()?;
-        self.messages.get(at)
+        self.messages.get(self.message_number(msg_type)?)
+    }
+
+    /// The position among [`messages`](Self::messages) of the one with this code.
+    #[inline]
+    pub fn message_number(&self, msg_type: &[u8]) -> Option<usize> {
+        match msg_type {
+            &[letter] => usize::from(self.letters[usize::from(letter)]).checked_sub(1),
+            _ => self.find_message(msg_type),
+        }
+    }
+
+    fn find_message(&self, msg_type: &[u8]) -> Option<usize> {
+        self.messages.binary_search_by(|m| m.msg_type.as_bytes().cmp(msg_type)).ok()
     }
 
     /// A group by the number that [`Members::group`] gives.
@@ -201,11 +221,18 @@ impl Dictionary {
             fields: Vec::new(),
             field_at: vec![0; TAG_MAX as usize + 1],
             data_after: vec![0; TAG_MAX as usize + 1],
+            lengths: [0; (TAG_MAX as usize + 1) / 64 + 1],
             groups: Vec::new(),
             messages: Vec::new(),
+            letters: [0; 256],
         };
         for table in tables {
             Table::read(table).add_to(&mut loaded);
+        }
+        for (number, message) in (1u8..).zip(&loaded.messages) {
+            if let &[letter] = message.msg_type.as_bytes() {
+                loaded.letters[usize::from(letter)] = number;
+            }
         }
         loaded
     }
@@ -214,8 +241,10 @@ impl Dictionary {
         let Some(at) = self.field_at.get_mut(tag as usize).filter(|at| **at == 0) else { return };
         self.fields.push(FieldDef { tag, name, field_type: field_type(kind) });
         *at = self.fields.len() as u16;
-        if let Some(slot) = length_tag.and_then(|tag| self.data_after.get_mut(tag as usize)) {
+        let Some(length_tag) = length_tag else { return };
+        if let Some(slot) = self.data_after.get_mut(length_tag as usize) {
             *slot = tag;
+            self.lengths[length_tag as usize / 64] |= 1 << (length_tag % 64);
         }
     }
 }
@@ -279,7 +308,7 @@ impl Table {
             loaded.groups.push(Group { count_tag, members });
         }
         for &(msg_type, name, members) in &self.messages {
-            if loaded.message(msg_type.as_bytes()).is_none() {
+            if loaded.find_message(msg_type.as_bytes()).is_none() {
                 let members = self.members(members, &numbers);
                 loaded.messages.push(MessageDef { msg_type, name, members });
                 loaded.messages.sort_unstable_by_key(|m| m.msg_type);

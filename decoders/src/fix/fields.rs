@@ -7,10 +7,9 @@
 //!                             before it says, SOHs and all
 //! ```
 
-use memchr::memchr;
-
-use super::SOH;
 use super::dictionary::Dictionary;
+use super::words::{self, SohFinder};
+use super::{SOH, values};
 
 /// A field's place in its message. Tag 0 marks bytes that are no field: no
 /// `=`, or no number before it.
@@ -41,6 +40,7 @@ pub struct Fields<'a> {
     dictionary: &'a Dictionary,
     /// A data field that a length field announced, and its length.
     announced: Option<(u32, usize)>,
+    ends: SohFinder,
     irregular: bool,
 }
 
@@ -50,7 +50,7 @@ const TAG_DIGITS_MAX: usize = 9;
 impl<'a> Fields<'a> {
     /// The fields of `msg`; the dictionary knows which fields are data.
     pub fn new(msg: &'a [u8], dictionary: &'a Dictionary) -> Self {
-        Self { msg, at: 0, dictionary, announced: None, irregular: false }
+        Self { msg, at: 0, dictionary, announced: None, ends: SohFinder::new(), irregular: false }
     }
 
     /// Whether some field so far was malformed: no tag, a tag with leading
@@ -68,23 +68,20 @@ impl<'a> Fields<'a> {
             self.announced = None;
             let end = value.saturating_add(len);
             if self.msg.get(end) == Some(&SOH) {
+                self.ends.seek(self.msg, end + 1);
                 return end;
             }
             self.irregular = true;
         }
-        let rest = self.msg.get(value..).unwrap_or_default();
-        match memchr(SOH, rest) {
-            Some(len) => value + len,
-            None => {
-                self.irregular = true;
-                self.msg.len()
-            }
-        }
+        self.ends.next(self.msg).unwrap_or_else(|| {
+            self.irregular = true;
+            self.msg.len()
+        })
     }
 
     fn announce(&mut self, data_tag: u32, field: &RawField) {
         let text = field.value(self.msg);
-        match super::values::unsigned(text).and_then(|n| usize::try_from(n).ok()) {
+        match values::unsigned(text).and_then(|n| usize::try_from(n).ok()) {
             Some(len) => self.announced = Some((data_tag, len)),
             None => self.irregular = true,
         }
@@ -98,12 +95,15 @@ impl Iterator for Fields<'_> {
     fn next(&mut self) -> Option<RawField> {
         let start = self.at;
         let rest = self.msg.get(start..).filter(|rest| !rest.is_empty())?;
-        let (tag, digits) = tag(rest);
-        let known = tag != 0 && rest.get(digits) == Some(&b'=');
-        let (tag, value) = if known { (tag, start + digits + 1) } else { (0, start) };
+        let read = match rest.first_chunk() {
+            Some(word) => words::tag(word).or_else(|| tag(rest)),
+            None => tag(rest),
+        };
+        let read = read.filter(|&(tag, _)| tag != 0);
+        let (tag, value) = read.map_or((0, start), |(tag, digits)| (tag, start + digits + 1));
         let end = self.value_end(tag, value);
         self.at = end + 1;
-        self.irregular |= !known || end == value || rest.first() == Some(&b'0');
+        self.irregular |= tag == 0 || end == value || rest.first() == Some(&b'0');
         let field = RawField { tag, start: start as u32, value: value as u32, end: end as u32 };
         if let Some(data_tag) = self.dictionary.data_after(tag) {
             self.announce(data_tag, &field);
@@ -112,20 +112,14 @@ impl Iterator for Fields<'_> {
     }
 }
 
-/// The number at the beginning of `rest` and its digits.
-#[inline]
-fn tag(rest: &[u8]) -> (u32, usize) {
-    let mut tag = 0u32;
-    let mut digits = 0;
-    for &byte in rest.iter().take(TAG_DIGITS_MAX) {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            break;
-        }
-        tag = tag.wrapping_mul(10).wrapping_add(u32::from(digit));
-        digits += 1;
-    }
-    (tag, digits)
+/// The number before the `=` and its digits, for what [`words::tag`] does not
+/// read: long tags, the message's last bytes, and what is no field. Tag 0 is
+/// none.
+#[cold]
+fn tag(rest: &[u8]) -> Option<(u32, usize)> {
+    let digits = rest.iter().take(TAG_DIGITS_MAX).take_while(|b| b.is_ascii_digit()).count();
+    let number = values::unsigned(rest.get(..digits)?).and_then(|n| u32::try_from(n).ok())?;
+    (number != 0 && rest.get(digits) == Some(&b'=')).then_some((number, digits))
 }
 
 #[cfg(test)]

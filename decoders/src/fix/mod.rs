@@ -19,6 +19,7 @@ pub mod groups;
 pub mod kinds;
 pub mod sequence;
 pub mod values;
+pub mod words;
 
 /// The byte that ends a field.
 pub const SOH: u8 = 1;

@@ -13,7 +13,7 @@
 
 use std::collections::HashMap;
 
-use super::columns::{Row, Slot, hash};
+use super::columns::{Row, Slot};
 use super::dictionary::Version;
 use super::values;
 use crate::kind::flags;
@@ -50,13 +50,8 @@ struct Session {
 pub struct Sessions {
     index: HashMap<Box<[u8]>, usize>,
     states: Vec<Session>,
-    /// Sessions met lately, by a hash: most messages are of the same few.
-    recent: [(Vec<u8>, usize); RECENT],
     refused: u64,
 }
-
-/// Sessions met lately that are found without building their key.
-const RECENT: usize = 32;
 
 impl Sessions {
     /// Messages of sessions that were over the limit.
@@ -64,32 +59,29 @@ impl Sessions {
         self.refused
     }
 
-    /// Takes note of a message and says what is missing before it.
-    pub fn note(&mut self, msg_type: &[u8], row: &Row) -> Sequence {
-        let (Some(sender), Some(target)) = (row.get(Slot::Sender), row.get(Slot::Target)) else {
+    /// Takes note of a message of the session with this number and says what is
+    /// missing before it.
+    pub fn note(&mut self, number: Option<usize>, msg_type: &[u8], row: &Row) -> Sequence {
+        let seq = row.get(Slot::SeqNum).and_then(values::unsigned);
+        let named = row.get(Slot::Sender).is_some() && row.get(Slot::Target).is_some();
+        let (Some(seq), true) = (seq, named) else {
             return Sequence { gap_before: None, flags: flags::IRREGULAR };
         };
-        let Some(at) = self.number(sender, target) else { return Sequence::default() };
-        let Some(state) = self.states.get_mut(at) else { return Sequence::default() };
+        let Some(state) = number.and_then(|number| self.states.get_mut(number)) else {
+            return Sequence::default();
+        };
         if msg_type == b"A"
             && let Some(version) = row.get(Slot::DefaultApplVerId).and_then(Version::of_appl_ver_id)
         {
             state.version = Some(version);
         }
-        match row.get(Slot::SeqNum).and_then(values::unsigned) {
-            Some(seq) => state.advance(msg_type, seq, row),
-            None => Sequence { gap_before: None, flags: flags::IRREGULAR },
-        }
+        state.advance(msg_type, seq, row)
     }
 
-    /// Says which version a session's logon gave a message type of its own
+    /// Says which version the session's logon gave a message type of its own
     /// (tags 372 and 1130).
-    pub fn set_version(&mut self, row: &Row, msg_type: &[u8], version: Version) {
-        let (Some(sender), Some(target)) = (row.get(Slot::Sender), row.get(Slot::Target)) else {
-            return;
-        };
-        let at = self.number(sender, target);
-        let Some(state) = at.and_then(|at| self.states.get_mut(at)) else { return };
+    pub fn set_version(&mut self, number: Option<usize>, msg_type: &[u8], version: Version) {
+        let Some(state) = number.and_then(|number| self.states.get_mut(number)) else { return };
         state.versions.retain(|(known, _)| **known != *msg_type);
         if state.versions.len() < REF_VERSIONS_MAX {
             state.versions.push((msg_type.into(), version));
@@ -112,31 +104,21 @@ impl Sessions {
         self.states.get(*self.index.get(key(sender, target).as_slice())?)
     }
 
-    fn number(&mut self, sender: &[u8], target: &[u8]) -> Option<usize> {
-        let slot = (hash(sender) ^ hash(target).rotate_left(1)) % RECENT;
-        let (recent, at) = &self.recent[slot];
-        if recent.len() == sender.len() + 1 + target.len()
-            && recent.starts_with(sender)
-            && recent.ends_with(target)
-        {
-            return Some(*at);
-        }
+    /// The number of the session between two CompIDs, this way; `None`, and
+    /// counted, where there are too many.
+    pub fn number(&mut self, sender: &[u8], target: &[u8]) -> Option<usize> {
         let key = key(sender, target);
-        let at = match self.index.get(key.as_slice()) {
-            Some(&at) => at,
-            None if self.states.len() < SESSIONS_MAX && key.len() <= KEY_MAX => {
-                self.states.push(Session::default());
-                let at = self.states.len() - 1;
-                self.index.insert(key.as_slice().into(), at);
-                at
-            }
-            None => {
-                self.refused += 1;
-                return None;
-            }
-        };
-        self.recent[slot] = (key, at);
-        Some(at)
+        if let Some(&number) = self.index.get(key.as_slice()) {
+            return Some(number);
+        }
+        if self.states.len() >= SESSIONS_MAX || key.len() > KEY_MAX {
+            self.refused += 1;
+            return None;
+        }
+        let number = self.states.len();
+        self.states.push(Session::default());
+        self.index.insert(key.into(), number);
+        Some(number)
     }
 }
 
@@ -208,7 +190,9 @@ mod tests {
         let mut slots = Slots::default();
         fields.iter().enumerate().for_each(|(at, field)| slots.note(field.tag, at));
         let row = Row { msg: &msg, fields: &fields, slots: &slots };
-        sessions.note(row.get(Slot::MsgType).unwrap_or_default(), &row)
+        let (sender, target) = (row.get(Slot::Sender), row.get(Slot::Target));
+        let number = sender.zip(target).and_then(|(from, to)| sessions.number(from, to));
+        sessions.note(number, row.get(Slot::MsgType).unwrap_or_default(), &row)
     }
 
     #[test]

@@ -344,6 +344,19 @@ fn sums_resends_and_gaps_are_flagged() {
 }
 
 #[test]
+fn copies_of_a_message_leave_the_numbers_alone() {
+    let mut b = Bench::new();
+    b.one("FIX.4.4", "35=D|49=A|56=B|34=1|");
+    b.one("FIX.4.4", "35=D|49=A|56=B|34=2|");
+    let again = Head { flags: flags::RETRANSMIT, ..head() };
+    let msg = message("FIX.4.4", "35=D|49=A|56=B|34=1|");
+    b.decoder.decode(&msg, &again, None, &mut b.batch, &mut b.names).unwrap();
+    assert_eq!(b.flags(2), flags::RETRANSMIT);
+    let row = b.one("FIX.4.4", "35=D|49=A|56=B|34=3|");
+    assert_eq!((b.batch.smalls(SmallCol::GapBefore)[row], b.flags(row)), (0, 0));
+}
+
+#[test]
 fn a_logon_chooses_the_version_of_what_follows() {
     let mut b = Bench::new();
     let name = |b: &mut Bench, body: &str| {

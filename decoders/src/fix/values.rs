@@ -1,6 +1,8 @@
 //! Values of FIX data types, exact: numbers without floats, times in integer
 //! nanoseconds (FIX data types, "int", "float", "UTCTimestamp", "TZTimestamp").
 
+use super::words;
+
 /// Places after the point that the decimal columns keep.
 const PLACES: usize = 9;
 
@@ -185,14 +187,11 @@ pub fn utc_date(text: &[u8]) -> Option<i64> {
 #[inline]
 pub fn utc_time(text: &[u8]) -> Parsed<i64> {
     let Some((clock, fraction)) = text.split_first_chunk::<8>() else { return Parsed::Bad };
-    let &[h0, h1, b':', m0, m1, b':', s0, s1] = clock else { return Parsed::Bad };
-    let (Some(hour), Some(minute), Some(second)) = (two(h0, h1), two(m0, m1), two(s0, s1)) else {
-        return Parsed::Bad;
-    };
+    let Some((hour, minute, second)) = words::clock(clock) else { return Parsed::Bad };
     if hour > 23 || minute > 59 || second > 60 {
         return Parsed::Bad;
     }
-    let ns = (hour * 3600 + minute * 60 + second) * 1_000_000_000;
+    let ns = i64::from(hour * 3600 + minute * 60 + second) * 1_000_000_000;
     match nanoseconds(fraction) {
         Parsed::Regular(fraction) => Parsed::Regular(ns + fraction),
         Parsed::Irregular(fraction) => Parsed::Irregular(ns + fraction),
@@ -248,19 +247,20 @@ fn nanoseconds(text: &[u8]) -> Parsed<i64> {
     if digits.is_empty() || digits.len() > 12 {
         return Parsed::Bad;
     }
-    let mut ns = 0i64;
-    for at in 0..PLACES {
-        let byte = digits.get(at).copied().unwrap_or(b'0');
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return Parsed::Bad;
-        }
-        ns = ns * 10 + i64::from(digit);
-    }
-    if !digits.iter().skip(PLACES).all(u8::is_ascii_digit) {
-        return Parsed::Bad;
-    }
+    let Some(ns) = nine_digits(digits) else { return Parsed::Bad };
     if digits.len() % 3 == 0 { Parsed::Regular(ns) } else { Parsed::Irregular(ns) }
+}
+
+/// The first nine of at most twelve digits, as if zeros followed.
+#[inline]
+fn nine_digits(digits: &[u8]) -> Option<i64> {
+    let mut padded = [b'0'; 16];
+    padded.iter_mut().zip(digits).for_each(|(to, &from)| *to = from);
+    let (eight, rest) = padded.split_first_chunk::<8>()?;
+    let (beyond, _) = rest.split_first_chunk::<8>()?;
+    words::eight_digits(beyond)?;
+    let ninth = i64::from(beyond[0].wrapping_sub(b'0'));
+    Some(i64::from(words::eight_digits(eight)?) * 10 + ninth)
 }
 
 #[inline]
@@ -273,9 +273,8 @@ fn two(tens: u8, units: u8) -> Option<i64> {
 /// arithmetic of years that begin in March.
 #[inline]
 fn days(date: &[u8; 8]) -> Option<i64> {
-    let &[y0, y1, y2, y3, m0, m1, d0, d1] = date;
-    let year = two(y0, y1)? * 100 + two(y2, y3)?;
-    let (month, day) = (two(m0, m1)?, two(d0, d1)?);
+    let number = i64::from(words::eight_digits(date)?);
+    let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100);
     if !(1..=12).contains(&month) || !(1..=month_days(year, month)).contains(&day) {
         return None;
     }
