@@ -50,7 +50,14 @@ const TAG_DIGITS_MAX: usize = 9;
 impl<'a> Fields<'a> {
     /// The fields of `msg`; the dictionary knows which fields are data.
     pub fn new(msg: &'a [u8], dictionary: &'a Dictionary) -> Self {
-        Self { msg, at: 0, dictionary, announced: None, ends: SohFinder::new(), irregular: false }
+        Self {
+            msg,
+            at: 0,
+            dictionary,
+            announced: None,
+            ends: SohFinder::default(),
+            irregular: false,
+        }
     }
 
     /// Whether some field so far was malformed: no tag, a tag with leading
