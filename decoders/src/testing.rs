@@ -1,6 +1,8 @@
 //! Frames built by hand, for tests.
 
 use std::net::{IpAddr, SocketAddr};
+use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
+use taptrail_capture::time::Timestamp;
 
 /// An IP packet under construction.
 pub(crate) struct Frame {
@@ -60,5 +62,19 @@ fn ip(src: IpAddr, dst: IpAddr, protocol: u8, body: &[u8]) -> Vec<u8> {
             [&header[..], &src.octets(), &dst.octets(), body].concat()
         }
         _ => panic!("addresses of two families"),
+    }
+}
+/// Facts of an Ethernet packet.
+pub(crate) fn meta(packet_ix: u32, ts: i64, len: usize) -> PacketMeta {
+    PacketMeta {
+        ts: Timestamp::from_ns(ts),
+        ts_record: Timestamp::from_ns(ts),
+        ts_source: TsSource::Record,
+        ts_flags: 0,
+        packet_ix,
+        interface: 0,
+        direction: Direction::Unknown,
+        link_type: LinkType::ETHERNET,
+        wire_len: len as u32,
     }
 }

@@ -148,7 +148,7 @@ fn slot(seq: u64) -> usize {
 #[inline]
 pub fn fingerprint(bytes: &[u8]) -> u64 {
     let mix = |hash: u64, word: u64| {
-        let wide = u128::from(hash ^ word) * 0x9E37_79B9_7F4A_7C15_F39C_u128;
+        let wide = u128::from(hash ^ word) * 0x9E37_79B9_7F4A_7C15_u128;
         (wide as u64) ^ ((wide >> 64) as u64)
     };
     let (words, rest) = bytes.as_chunks::<8>();

@@ -19,7 +19,7 @@ pub const HOLE_BYTES_MAX: usize = 1 << 20;
 pub const HOLE_WAIT_NS: i64 = 3_000_000_000;
 
 /// Most bytes in order that a framing may leave for later.
-pub const READY_BYTES_MAX: usize = 1 << 20;
+pub const READY_BYTES_MAX: usize = 2 << 20;
 
 /// Most bytes held for all directions together; a direction that would go
 /// over it gives its holes up at once.

@@ -1,0 +1,155 @@
+//! What a configuration says about decoding: feeds, sessions and where to find
+//! the files that venues give their members.
+//!
+//! ```toml
+//! [[feed]]
+//! protocol = "nasdaq.totalview-itch.5.0"
+//! group = "233.54.12.101"
+//! port = 26477
+//! ```
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A `[[feed]]`: a channel of datagrams. Without group and port it is every
+/// UDP flow that no other feed names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedConfig {
+    /// Protocol id; with `templates` any name you like.
+    pub protocol: String,
+    /// Line (`A`, `B`) where the feed is sent twice.
+    #[serde(default)]
+    pub line: Option<String>,
+    /// Destination address.
+    #[serde(default)]
+    pub group: Option<IpAddr>,
+    /// Destination port.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// Channel number for the rows.
+    #[serde(default)]
+    pub channel: Option<u32>,
+    /// Name for people.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// FAST: the templates file, in the folder of `[decode] schemas`.
+    #[serde(default)]
+    pub templates: Option<String>,
+    /// FAST: the bytes before the message.
+    #[serde(default)]
+    pub preamble: PreambleConfig,
+    /// FAST: when previous values are forgotten: `never`, `message`,
+    /// `datagram` or `template`.
+    #[serde(default)]
+    pub reset: Option<String>,
+    /// FAST: a template id that means "forget" though no template has it.
+    #[serde(default)]
+    pub implicit_template: Option<u32>,
+}
+
+/// The bytes before a FAST message: how many, or what they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PreambleConfig {
+    /// So many bytes of no known meaning.
+    Bytes(usize),
+    /// Fields such as `"u32le seq"`.
+    Fields(Vec<String>),
+}
+
+impl Default for PreambleConfig {
+    fn default() -> Self {
+        Self::Bytes(0)
+    }
+}
+
+/// A `[[session]]`: TCP connections to one server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionConfig {
+    /// Protocol id.
+    pub protocol: String,
+    /// The server's address.
+    pub server: IpAddr,
+    /// The server's port.
+    pub port: u16,
+    /// FIX: the user tag with the feed sequence that triggered an order.
+    #[serde(default)]
+    pub trigger_tag: Option<u32>,
+    /// Name for people.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+/// `[decode]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecodeConfig {
+    /// Folder with SBE schemas and FAST templates.
+    #[serde(default)]
+    pub schemas: Option<String>,
+    /// Folder with protocol files of your own.
+    #[serde(default)]
+    pub protocols: Option<String>,
+    /// Show passwords in explanations.
+    #[serde(default)]
+    pub show_secrets: bool,
+}
+
+/// Everything a decoder is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecoderConfig {
+    /// The `[[feed]]`s.
+    #[serde(default, rename = "feed")]
+    pub feeds: Vec<FeedConfig>,
+    /// The `[[session]]`s.
+    #[serde(default, rename = "session")]
+    pub sessions: Vec<SessionConfig>,
+    /// `[decode]`.
+    #[serde(default)]
+    pub decode: DecodeConfig,
+    /// The protocol of every flow, where the command line names one.
+    #[serde(skip)]
+    pub protocol: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_design_shows() {
+        let config: DecoderConfig = toml::from_str(
+            r#"
+            [[feed]]
+            protocol = "nasdaq.totalview-itch.5.0"
+            line = "A"
+            group = "233.54.12.101"
+            port = 26477
+            [[feed]]
+            protocol = "bus"
+            templates = "bus.xml"
+            preamble = ["u32le seq"]
+            [[session]]
+            protocol = "fix.4.4"
+            server = "10.20.5.9"
+            port = 9101
+            trigger_tag = 9717
+            [decode]
+            schemas = "schemas/"
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.feeds.len(), 2);
+        assert_eq!(config.feeds[1].preamble, PreambleConfig::Fields(vec!["u32le seq".into()]));
+        assert_eq!(config.sessions[0].trigger_tag, Some(9717));
+    }
+
+    #[test]
+    fn refuses_unknown_keys() {
+        let error = toml::from_str::<DecoderConfig>("[[feed]]\nprotocol = 'x'\nports = 3\n");
+        assert!(error.unwrap_err().to_string().contains("ports"));
+    }
+}

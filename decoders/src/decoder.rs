@@ -1,0 +1,341 @@
+//! Packets into rows of `messages`.
+//!
+//! ```text
+//! PacketBatch ─► pipeline ─┬─ fixed layouts: row pushed now, columns filled
+//!                          │  a block at a time
+//!                          └─ FIX, FAST, framings: row filled at once
+//!                                     │ full, or the packets end
+//!                                     ▼
+//!                               MessageBatch, Names
+//! ```
+
+use crate::batch::{Head, MessageBatch, NameCol, TextCol};
+use crate::config::DecoderConfig;
+use crate::fast::decode::FastDecoder;
+use crate::fast::error::FastError;
+use crate::fix::decode::{FixConfig, FixDecoder};
+use crate::fixed::decoder::{FixedDecoder, Queued};
+use crate::flow::FlowInfo;
+use crate::kind::{Kind, Sender, flags};
+use crate::library::Library;
+use crate::names::{Name, Names};
+use crate::pipeline::Pipeline;
+use crate::pipeline::counters::Counters;
+use crate::pipeline::sink::{Cut, Engine, Outcome, OwnMessage, Sink};
+use crate::tcp::origin::Bytes;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use taptrail_capture::packet::PacketBatch;
+
+/// Decodes the packets of one capture, in order.
+///
+/// Rows come out in the order in which messages complete. Where a TCP hole is
+/// given up late, rows of the packets behind it come after rows of later
+/// packets of other flows.
+pub struct Decoder {
+    pipeline: Pipeline,
+    engines: Engines,
+    batch: MessageBatch,
+}
+
+/// Decodes nothing itself: the engines with their states.
+pub(crate) struct Engines {
+    library: Arc<Library>,
+    fixed: Vec<Option<FixedDecoder>>,
+    pub fix: FixDecoder,
+    /// By flow: each line of a feed has values of its own.
+    fast: HashMap<u32, FastDecoder>,
+}
+
+impl Decoder {
+    /// A decoder that has seen nothing.
+    pub fn new(config: Arc<DecoderConfig>, library: Arc<Library>) -> Self {
+        let engines = Engines::new(&config, Arc::clone(&library));
+        Self { pipeline: Pipeline::new(config, library), engines, batch: MessageBatch::new() }
+    }
+
+    /// Decodes the packets that follow. `out` gets the rows as often as the
+    /// batch fills and once at the end; the names are those of all rows so
+    /// far, and names once given stay.
+    pub fn decode(&mut self, packets: &PacketBatch, out: &mut dyn FnMut(&MessageBatch, &Names)) {
+        let mut sink = RowSink::new(&mut self.engines, &mut self.batch, out);
+        for packet in packets.iter() {
+            self.pipeline.packet(packet, &mut sink);
+        }
+        sink.hand_out(&mut self.pipeline.shared.names);
+    }
+
+    /// The capture has ended: gives the rows of what still waited.
+    pub fn finish(&mut self, out: &mut dyn FnMut(&MessageBatch, &Names)) {
+        let mut sink = RowSink::new(&mut self.engines, &mut self.batch, out);
+        self.pipeline.finish(&mut sink);
+        sink.hand_out(&mut self.pipeline.shared.names);
+    }
+
+    /// The flows so far, at the index of their `flow_id`.
+    pub fn flows(&self) -> &[FlowInfo] {
+        self.pipeline.shared.flows.infos()
+    }
+
+    /// The names of all rows so far.
+    pub fn names(&self) -> &Names {
+        &self.pipeline.shared.names
+    }
+
+    /// What was read, and what was not.
+    pub fn counters(&self) -> &Counters {
+        &self.pipeline.shared.counters
+    }
+}
+
+impl Engines {
+    pub fn new(config: &DecoderConfig, library: Arc<Library>) -> Self {
+        Self {
+            fixed: library.fixed.iter().map(|_| None).collect(),
+            fix: FixDecoder::new(FixConfig { show_secrets: config.decode.show_secrets }),
+            fast: HashMap::new(),
+            library,
+        }
+    }
+
+    /// The decoder of a fixed protocol, made where it is new.
+    pub fn fixed(&mut self, protocol: u16, names: &mut Names) -> Option<&mut FixedDecoder> {
+        let at = usize::from(protocol);
+        let known = self.library.fixed.get(at)?;
+        let slot = self.fixed.get_mut(at)?;
+        Some(slot.get_or_insert_with(|| FixedDecoder::new(Arc::clone(known), names)))
+    }
+
+    /// The FAST decoder of a flow, made where it is new.
+    pub fn fast(&mut self, feed: u16, flow_id: u32) -> Option<&mut FastDecoder> {
+        let setup = self.library.fast.get(usize::from(feed))?.as_ref()?;
+        Some(self.fast.entry(flow_id).or_insert_with(|| {
+            FastDecoder::new(Arc::clone(&setup.templates), setup.reset)
+                .with_implicit_reset(setup.implicit_template)
+        }))
+    }
+}
+
+/// A message whose row is pushed and whose columns are still to be filled.
+struct Waiting<'p> {
+    row: u32,
+    body: Body<'p>,
+    scope: u32,
+    sender: Option<Sender>,
+}
+
+enum Body<'p> {
+    Packet(&'p [u8]),
+    Copied(Range<usize>),
+}
+
+struct RowSink<'p, 'o> {
+    engines: &'o mut Engines,
+    batch: &'o mut MessageBatch,
+    out: &'o mut dyn FnMut(&MessageBatch, &Names),
+    /// By fixed protocol.
+    waiting: Vec<Vec<Waiting<'p>>>,
+    /// Bodies that lie in no packet.
+    copied: Vec<u8>,
+    unknown: Option<Name>,
+}
+
+impl<'p, 'o> RowSink<'p, 'o> {
+    fn new(
+        engines: &'o mut Engines,
+        batch: &'o mut MessageBatch,
+        out: &'o mut dyn FnMut(&MessageBatch, &Names),
+    ) -> Self {
+        let waiting = engines.fixed.iter().map(|_| Vec::new()).collect();
+        Self { engines, batch, out, waiting, copied: Vec::new(), unknown: None }
+    }
+
+    /// Fills the columns of the rows that wait.
+    fn fill(&mut self, names: &mut Names) {
+        for (protocol, waiting) in self.waiting.iter_mut().enumerate() {
+            if waiting.is_empty() {
+                continue;
+            }
+            let copied = &self.copied;
+            let block: Vec<Queued<'_>> = waiting.iter().map(|w| w.queued(copied)).collect();
+            if let Some(decoder) = self.engines.fixed(protocol as u16, names) {
+                decoder.decode(&block, self.batch, names);
+            }
+            waiting.clear();
+        }
+        self.copied.clear();
+    }
+
+    /// Gives the rows out and makes room.
+    fn hand_out(&mut self, names: &mut Names) {
+        self.fill(names);
+        if !self.batch.is_empty() {
+            (self.out)(self.batch, names);
+            self.batch.clear();
+        }
+    }
+
+    /// A row of a message; makes room where there is none.
+    #[inline]
+    fn push(&mut self, names: &mut Names, head: &Head, msg_type: Name) -> Option<usize> {
+        if let Some(row) = self.batch.push(head, 0, msg_type) {
+            return Some(row);
+        }
+        self.hand_out(names);
+        self.batch.push(head, 0, msg_type)
+    }
+
+    #[inline]
+    fn fixed(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, protocol: u16, scope: u32) {
+        let unknown = self.unknown(names);
+        let Some(row) = self.push(names, cut.head, unknown) else { return };
+        self.keep_bytes(row, cut);
+        let body = match cut.bytes {
+            Bytes::Frame(bytes) => Body::Packet(bytes),
+            Bytes::Stream(bytes) => {
+                let start = self.copied.len();
+                self.copied.extend_from_slice(bytes);
+                Body::Copied(start..self.copied.len())
+            }
+        };
+        if let Some(waiting) = self.waiting.get_mut(usize::from(protocol)) {
+            waiting.push(Waiting { row: row as u32, body, scope, sender: cut.head.sender });
+        }
+    }
+
+    fn fix(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, trigger_tag: Option<u32>) {
+        for _ in 0..2 {
+            let row = self.batch.len();
+            let bytes = cut.bytes.get();
+            let fix = &mut self.engines.fix;
+            if fix.decode(bytes, cut.head, trigger_tag, self.batch, names).is_ok() {
+                if self.batch.len() > row {
+                    self.keep_bytes(row, cut);
+                }
+                return;
+            }
+            self.hand_out(names);
+        }
+    }
+
+    /// FAST messages one after the other; the rest after an error is a row.
+    fn fast(
+        &mut self,
+        names: &mut Names,
+        cut: &Cut<'p, '_, '_>,
+        feed: u16,
+        first: bool,
+        gap: bool,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut head = *cut.head;
+        let mut rest = cut.bytes.get();
+        if let Some(decoder) = self.engines.fast(feed, head.flow_id) {
+            if gap {
+                decoder.mark_gap();
+            }
+            if first {
+                decoder.start_datagram();
+            }
+        }
+        while !rest.is_empty() {
+            head.raw_len = rest.len() as u32;
+            let Some(decoder) = self.engines.fast(feed, head.flow_id) else { break };
+            match decoder.decode(rest, &head, self.batch, names) {
+                Ok(len) => {
+                    rest = rest.get(len.max(1)..).unwrap_or_default();
+                    head.raw_off = head.raw_off.map(|off| off.saturating_add(len.max(1) as u32));
+                    head.gap_before = head.gap_before.map(|_| 0);
+                }
+                Err(FastError::Full) if !self.batch.is_empty() => {
+                    self.hand_out(names);
+                    continue;
+                }
+                Err(_) => {
+                    head.flags |= flags::DECODE_ERROR;
+                    let unknown = self.unknown(names);
+                    self.push(names, &head, unknown);
+                    outcome.errors += 1;
+                    rest = &[];
+                }
+            }
+            outcome.messages = outcome.messages.saturating_add(1);
+            head.msg_ix = head.msg_ix.saturating_add(1);
+        }
+        outcome
+    }
+
+    /// A row that says only that the message was there, and its first byte.
+    fn opaque(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>) {
+        let bytes = cut.bytes.get();
+        let code = bytes.first().filter(|code| code.is_ascii_graphic());
+        let code = code.and_then(|&code| names.intern(&[code]));
+        let msg_type = code.unwrap_or_else(|| self.unknown(names));
+        let head = Head { flags: cut.head.flags | flags::UNKNOWN_TYPE, ..*cut.head };
+        if let Some(row) = self.push(names, &head, msg_type) {
+            self.keep_bytes(row, cut);
+        }
+    }
+
+    /// A framing's own message.
+    fn own(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, own: &OwnMessage) {
+        let msg_type = names.intern(own.msg_type.as_bytes());
+        let msg_type = msg_type.unwrap_or_else(|| self.unknown(names));
+        let msg_name = names.intern(own.name.as_bytes());
+        let Some(row) = self.push(names, cut.head, msg_type) else { return };
+        self.batch.set_kind(row, own.kind);
+        if let Some(name) = msg_name {
+            self.batch.set_name(row, NameCol::MsgName, name);
+        }
+        if own.kind != Kind::Gap {
+            self.keep_bytes(row, cut);
+        }
+    }
+
+    /// Keeps the message's bytes in its row where no packet holds them all.
+    #[inline]
+    fn keep_bytes(&mut self, row: usize, cut: &Cut<'p, '_, '_>) {
+        if cut.head.raw_off.is_none() {
+            self.batch.set_text(row, TextCol::Raw, cut.bytes.get());
+        }
+    }
+
+    #[inline]
+    fn unknown(&mut self, names: &mut Names) -> Name {
+        match self.unknown {
+            Some(name) => name,
+            None => {
+                let name = names.intern(b"?").unwrap_or(Name(0));
+                *self.unknown.insert(name)
+            }
+        }
+    }
+}
+
+impl Waiting<'_> {
+    #[inline]
+    fn queued<'a>(&'a self, copied: &'a [u8]) -> Queued<'a> {
+        let body = match &self.body {
+            Body::Packet(bytes) => bytes,
+            Body::Copied(range) => copied.get(range.clone()).unwrap_or_default(),
+        };
+        Queued { row: self.row, body, scope: self.scope, sender: self.sender }
+    }
+}
+
+impl<'p> Sink<'p> for RowSink<'p, '_> {
+    #[inline]
+    fn message(&mut self, names: &mut Names, cut: Cut<'p, '_, '_>) -> Outcome {
+        match &cut.engine {
+            Engine::Fixed { protocol, scope } => self.fixed(names, &cut, *protocol, *scope),
+            Engine::Fix { trigger_tag } => self.fix(names, &cut, *trigger_tag),
+            Engine::Fast { feed, first, gap } => {
+                return self.fast(names, &cut, *feed, *first, *gap);
+            }
+            Engine::Opaque => self.opaque(names, &cut),
+            Engine::Own(own) => self.own(names, &cut, own),
+        }
+        Outcome::ONE
+    }
+}

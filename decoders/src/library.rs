@@ -1,0 +1,294 @@
+//! The protocols a decoder knows, loaded and checked once, shared by all.
+//!
+//! ```text
+//! shipped protocol files ┐
+//! protocols.d/*.toml     ├─► Library ─► Decoder, Explainer
+//! schemas/*.xml (FAST)   ┘
+//! ```
+
+use crate::config::{DecoderConfig, FeedConfig, PreambleConfig};
+use crate::fast::decode::ResetPolicy;
+use crate::fast::preamble::{Preamble, PreambleError};
+use crate::fast::templates::{TemplateError, Templates};
+use crate::fixed::catalog;
+use crate::fixed::error::SpecError;
+use crate::fixed::protocol::FixedProtocol;
+use crate::framing::{moldudp64, soupbintcp};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Most protocols of fixed layout at once: the shipped ones and your own.
+pub const FIXED_MAX: usize = 128;
+
+/// Something wrong in a configuration or a file that it names.
+#[derive(Debug, thiserror::Error)]
+pub enum LibraryError {
+    /// A protocol file.
+    #[error("{0}")]
+    Protocol(#[from] SpecError),
+    /// Too many protocol files.
+    #[error("{had} protocols, at most {FIXED_MAX}: remove files from the folder {folder}")]
+    TooMany {
+        /// The folder.
+        folder: String,
+        /// How many there would be.
+        had: usize,
+    },
+    /// A templates file.
+    #[error("{0}")]
+    Templates(#[from] TemplateError),
+    /// A file that can't be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A feed's preamble.
+    #[error("feed {feed}: {error}")]
+    Preamble {
+        /// The feed's protocol.
+        feed: String,
+        /// What is wrong.
+        error: PreambleError,
+    },
+    /// A feed's reset.
+    #[error(
+        "feed {feed}: reset = {reset:?} is none of \"never\", \"message\", \"datagram\", \"template\""
+    )]
+    Reset {
+        /// The feed's protocol.
+        feed: String,
+        /// What it says.
+        reset: String,
+    },
+    /// A protocol id that nothing here knows.
+    #[error("protocol {id:?} is not known; `taptrail protocols` lists those that are{hint}")]
+    Unknown {
+        /// The id.
+        id: String,
+        /// What else to do.
+        hint: &'static str,
+    },
+}
+
+/// How the datagrams of a FAST feed are read.
+#[derive(Debug)]
+pub struct FastFeed {
+    /// Templates.
+    pub templates: Arc<Templates>,
+    /// Bytes before the messages.
+    pub preamble: Preamble,
+    /// When previous values are forgotten.
+    pub reset: ResetPolicy,
+    /// A template id that means so.
+    pub implicit_template: Option<u32>,
+}
+
+/// What a protocol id means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolRef {
+    /// The fixed protocol at this index.
+    Fixed(u16),
+    /// FIX of any version.
+    Fix,
+    /// The FAST feed at this index of the configuration.
+    Fast(u16),
+    /// MoldUDP64 with messages of an unknown protocol.
+    Mold,
+    /// SoupBinTCP with messages of an unknown protocol.
+    Soup,
+}
+
+/// Everything loaded.
+#[derive(Debug)]
+pub struct Library {
+    /// Protocols of fixed layout; your own come first and win over shipped
+    /// ones with the same id.
+    pub fixed: Vec<Arc<FixedProtocol>>,
+    /// By the index of the feed; `None` where it is no FAST feed.
+    pub fast: Vec<Option<FastFeed>>,
+    on_mold: u128,
+    on_soup: u128,
+}
+
+impl Library {
+    /// Loads what `config` names; relative paths start at `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, not only the first.
+    pub fn load(config: &DecoderConfig, base: &Path) -> Result<Self, Vec<LibraryError>> {
+        let mut errors = Vec::new();
+        let fixed = load_fixed(config, base, &mut errors);
+        let mut fast = Vec::new();
+        for feed in &config.feeds {
+            fast.push(load_fast(feed, config, base, &mut errors));
+        }
+        let carried = |framing: &str| {
+            let carries = |p: &Arc<FixedProtocol>| p.framings().iter().any(|id| id == framing);
+            fixed.iter().enumerate().filter(|(_, p)| carries(p)).fold(0, |m, (i, _)| m | 1 << i)
+        };
+        let (on_mold, on_soup) = (carried(moldudp64::ID), carried(soupbintcp::ID));
+        let library = Self { fixed, fast, on_mold, on_soup };
+        library.check_ids(config, &mut errors);
+        if errors.is_empty() { Ok(library) } else { Err(errors) }
+    }
+
+    /// What is shipped and nothing else.
+    pub fn shipped() -> Self {
+        Self::load(&DecoderConfig::default(), Path::new("")).unwrap_or_else(|_| Self {
+            fixed: Vec::new(),
+            fast: Vec::new(),
+            on_mold: 0,
+            on_soup: 0,
+        })
+    }
+
+    fn check_ids(&self, config: &DecoderConfig, errors: &mut Vec<LibraryError>) {
+        let feeds = config.feeds.iter().filter(|f| f.templates.is_none()).map(|f| &f.protocol);
+        let ids = feeds.chain(config.sessions.iter().map(|s| &s.protocol)).chain(&config.protocol);
+        for id in ids.filter(|id| self.find(id, config).is_none()) {
+            let hint =
+                if id.contains("fast") { "; a FAST feed needs templates = \"FILE\"" } else { "" };
+            errors.push(LibraryError::Unknown { id: id.clone(), hint });
+        }
+    }
+
+    /// What a protocol id means under `config`.
+    pub fn find(&self, id: &str, config: &DecoderConfig) -> Option<ProtocolRef> {
+        if let Some(at) = self.fixed.iter().position(|protocol| protocol.id() == id) {
+            return Some(ProtocolRef::Fixed(at as u16));
+        }
+        let is_fast = |feed: &FeedConfig| feed.templates.is_some() && feed.protocol == id;
+        match id {
+            moldudp64::ID => Some(ProtocolRef::Mold),
+            soupbintcp::ID => Some(ProtocolRef::Soup),
+            _ if is_fix(id) => Some(ProtocolRef::Fix),
+            _ => config.feeds.iter().position(is_fast).map(|at| ProtocolRef::Fast(at as u16)),
+        }
+    }
+
+    /// The fixed protocols that MoldUDP64 carries, a bit each.
+    pub fn on_mold(&self) -> u128 {
+        self.on_mold
+    }
+
+    /// The fixed protocols that SoupBinTCP carries, a bit each.
+    pub fn on_soup(&self) -> u128 {
+        self.on_soup
+    }
+}
+
+/// `fix`, `fix.4.4`, `fixt.1.1` and the like.
+fn is_fix(id: &str) -> bool {
+    id == "fix" || id.starts_with("fix.") || id.starts_with("fixt.")
+}
+
+fn load_fixed(
+    config: &DecoderConfig,
+    base: &Path,
+    errors: &mut Vec<LibraryError>,
+) -> Vec<Arc<FixedProtocol>> {
+    let mut fixed = Vec::new();
+    if let Some(folder) = &config.decode.protocols {
+        match catalog::load_dir(&base.join(folder)) {
+            Ok(own) => fixed = own,
+            Err(faults) => errors.extend(faults.into_iter().map(LibraryError::Protocol)),
+        }
+    }
+    for shipped in catalog::embedded() {
+        if fixed.iter().all(|own| own.id() != shipped.id()) {
+            fixed.push(shipped.clone());
+        }
+    }
+    if fixed.len() > FIXED_MAX {
+        let folder = config.decode.protocols.clone().unwrap_or_default();
+        errors.push(LibraryError::TooMany { folder, had: fixed.len() });
+        fixed.truncate(FIXED_MAX);
+    }
+    fixed
+}
+
+fn load_fast(
+    feed: &FeedConfig,
+    config: &DecoderConfig,
+    base: &Path,
+    errors: &mut Vec<LibraryError>,
+) -> Option<FastFeed> {
+    let file = feed.templates.as_ref()?;
+    let path = match &config.decode.schemas {
+        Some(folder) => base.join(folder).join(file),
+        None => base.join(file),
+    };
+    let templates = read_templates(&path).map_err(|error| errors.push(error)).ok();
+    let preamble = match &feed.preamble {
+        PreambleConfig::Bytes(count) => Preamble::opaque(*count),
+        PreambleConfig::Fields(fields) => Preamble::parse(fields),
+    };
+    let preamble = preamble
+        .map_err(|error| LibraryError::Preamble { feed: feed.protocol.clone(), error })
+        .map_err(|error| errors.push(error))
+        .ok();
+    let reset = match &feed.reset {
+        None => Some(ResetPolicy::default()),
+        Some(text) => ResetPolicy::from_text(text).or_else(|| {
+            let (feed, reset) = (feed.protocol.clone(), text.clone());
+            errors.push(LibraryError::Reset { feed, reset });
+            None
+        }),
+    };
+    Some(FastFeed {
+        templates: Arc::new(templates?),
+        preamble: preamble?,
+        reset: reset?,
+        implicit_template: feed.implicit_template,
+    })
+}
+
+fn read_templates(path: &Path) -> Result<Templates, LibraryError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| LibraryError::Read { path: path.to_owned(), error })?;
+    Ok(Templates::parse(&path.display().to_string(), &text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_is_told() {
+        let config: DecoderConfig = toml::from_str(
+            r#"
+            [[feed]]
+            protocol = "no.such.thing"
+            [[feed]]
+            protocol = "bus"
+            templates = "not-there.xml"
+            preamble = ["nonsense"]
+            reset = "sometimes"
+            [[session]]
+            protocol = "fix.4.4"
+            server = "10.0.0.1"
+            port = 1
+            "#,
+        )
+        .unwrap();
+        let errors = Library::load(&config, Path::new("/nowhere")).unwrap_err();
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 4, "{texts:#?}");
+        assert!(texts.iter().any(|text| text.contains("no.such.thing")));
+    }
+
+    #[test]
+    fn ids_lead_to_engines() {
+        let library = Library::shipped();
+        let config = DecoderConfig::default();
+        let find = |id| library.find(id, &config);
+        assert!(matches!(find("nasdaq.totalview-itch.5.0"), Some(ProtocolRef::Fixed(_))));
+        assert_eq!(find("fix.4.4"), Some(ProtocolRef::Fix));
+        assert_eq!(find("moldudp64"), Some(ProtocolRef::Mold));
+        assert_eq!(find("fixed"), None);
+        assert!(library.on_mold() != 0 && library.on_soup() != 0);
+    }
+}

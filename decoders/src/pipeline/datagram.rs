@@ -1,0 +1,599 @@
+//! One UDP flow: MoldUDP64 packets and FAST datagrams.
+
+use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
+use super::{Arrived, Shared};
+use crate::batch::Head;
+use crate::flow::Recognised;
+use crate::framing::moldudp64::{self, Block, Blocks, Packet};
+use crate::framing::sequence::{Placed, Tracker, fingerprint};
+use crate::headers::Segment;
+use crate::kind::{Kind, Sender, SeqUnit, flags};
+use crate::library::ProtocolRef;
+use crate::names::Name;
+use crate::recognise::{self, Verdict};
+use crate::tcp::origin::Bytes;
+use std::sync::Arc;
+
+/// Packets that are looked at before a flow counts as none of ours.
+pub const UNDECIDED_PACKETS_MAX: u32 = 64;
+
+/// Most MoldUDP64 sessions followed on one flow; the oldest gives way.
+pub const SESSIONS_MAX: usize = 16;
+
+/// Why a payload was not decoded.
+const NOT_RECOGNISED: &str = "protocol not recognised";
+
+#[derive(Debug)]
+enum Mode {
+    Undecided { candidates: u128, tried: u32 },
+    Mold(Mold),
+    Fast(u16),
+    Ignored,
+}
+
+/// Which protocol the messages of a MoldUDP64 flow are.
+#[derive(Clone, Copy, Debug)]
+struct Mold {
+    fixed: Option<u16>,
+    candidates: u128,
+    recognised: Recognised,
+}
+
+#[derive(Debug)]
+struct Session {
+    bytes: [u8; 10],
+    name: Option<Name>,
+    scope: u32,
+    tracker: Tracker,
+}
+
+/// The state of one UDP flow.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    mode: Mode,
+    line: Option<Name>,
+    channel: Option<u32>,
+    sessions: Vec<Session>,
+    current: usize,
+    /// Datagrams of a FAST feed.
+    datagrams: Tracker,
+    asked: bool,
+    answers: bool,
+}
+
+impl Datagrams {
+    /// The state of a flow whose first packet is `segment`.
+    pub fn open(flow_id: u32, segment: &Segment, shared: &mut Shared) -> Self {
+        let feed = shared
+            .feed_of(segment)
+            .map(|(at, feed)| (at, feed.protocol.clone(), feed.line.clone(), feed.channel));
+        let id = feed.as_ref().map(|(_, protocol, ..)| protocol.as_str());
+        let (mode, protocol) = match shared.protocol_ref(id) {
+            Some(ProtocolRef::Fixed(at)) if shared.library.on_mold() >> at & 1 == 1 => {
+                (Mode::Mold(Mold::configured(Some(at))), Some(shared.ids.fixed(at)))
+            }
+            Some(ProtocolRef::Mold) => (Mode::Mold(Mold::configured(None)), Some(shared.ids.mold)),
+            Some(ProtocolRef::Fast(at)) => {
+                // The flow's own feed, where it speaks the same protocol.
+                let own = feed.as_ref().map(|feed| feed.0).filter(|own| same(shared, *own, at));
+                let at = own.unwrap_or(at);
+                (Mode::Fast(at), fast_name(shared, at))
+            }
+            _ => {
+                let candidates = shared.library.on_mold();
+                (Mode::Undecided { candidates, tried: 0 }, None)
+            }
+        };
+        let line = feed.as_ref().and_then(|feed| shared.name(feed.2.as_deref()?));
+        if let Some(info) = shared.flows.get_mut(flow_id) {
+            info.line = line;
+        }
+        if let Some(protocol) = protocol {
+            shared.publish(flow_id, protocol, Recognised::Configured);
+        }
+        Self {
+            mode,
+            line,
+            channel: feed.and_then(|feed| feed.3),
+            sessions: Vec::new(),
+            current: 0,
+            datagrams: Tracker::new(),
+            asked: false,
+            answers: false,
+        }
+    }
+
+    /// Whether the flow's sender asked for messages again.
+    pub fn has_asked(&self) -> bool {
+        self.asked
+    }
+
+    /// The other direction asked: what comes here are repeats.
+    pub fn expect_answers(&mut self) {
+        self.answers = true;
+    }
+
+    /// Takes a datagram in; says whether it was a request for messages again.
+    pub fn datagram<'p>(
+        &mut self,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) -> bool {
+        match self.mode {
+            Mode::Mold(mold) if mold.recognised != Recognised::Guess => {
+                self.mold(mold, arrived, shared, sink)
+            }
+            Mode::Fast(feed) => {
+                self.fast(feed, arrived, shared, sink);
+                false
+            }
+            Mode::Ignored => {
+                undecoded(arrived, 0, NOT_RECOGNISED, shared, sink);
+                false
+            }
+            _ => self.decide(arrived, shared, sink),
+        }
+    }
+
+    /// Looks what the flow may be, and decodes the packet as that.
+    fn decide<'p>(
+        &mut self,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) -> bool {
+        let (candidates, tried) = match self.mode {
+            Mode::Undecided { candidates, tried } => (candidates, tried),
+            Mode::Mold(mold) => (mold.candidates, 0),
+            _ => return false,
+        };
+        let wire_len = arrived.segment.wire_len as usize;
+        match recognise::mold(arrived.payload, wire_len, candidates, &shared.library) {
+            Verdict::Protocols(known) => {
+                let mold = Mold::of(known);
+                self.mode = Mode::Mold(mold);
+                let protocol = mold.fixed.map(|at| shared.ids.fixed(at));
+                shared.publish(
+                    arrived.flow_id,
+                    protocol.unwrap_or(shared.ids.mold),
+                    mold.recognised,
+                );
+                self.mold(mold, arrived, shared, sink)
+            }
+            Verdict::Framing => {
+                let mold = match self.mode {
+                    Mode::Mold(mold) => mold,
+                    _ => Mold { fixed: None, candidates, recognised: Recognised::Guess },
+                };
+                self.mode = Mode::Mold(mold);
+                if mold.fixed.is_none() {
+                    shared.publish(arrived.flow_id, shared.ids.mold, Recognised::Guess);
+                }
+                self.mold(mold, arrived, shared, sink)
+            }
+            Verdict::No => {
+                let candidates = shared.library.on_mold();
+                let tried = tried + 1;
+                self.mode = if tried < UNDECIDED_PACKETS_MAX {
+                    Mode::Undecided { candidates, tried }
+                } else {
+                    Mode::Ignored
+                };
+                undecoded(arrived, 0, NOT_RECOGNISED, shared, sink);
+                false
+            }
+        }
+    }
+
+    /// A MoldUDP64 packet; says whether it was a request.
+    #[inline]
+    fn mold<'p>(
+        &mut self,
+        mold: Mold,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) -> bool {
+        let Some(header) = moldudp64::header(arrived.payload) else {
+            note_error(arrived, "payload shorter than its header", shared);
+            undecoded(arrived, 0, "payload shorter than its header", shared, sink);
+            return false;
+        };
+        self.current = self.session(&header.session, shared);
+        let packet = moldudp64::packet(&header, arrived.segment.wire_len as usize);
+        let placed = self.place(&header, packet, arrived, shared);
+        let session = self.sessions.get(self.current);
+        let head = Head {
+            session: session.and_then(|session| session.name),
+            gap_before: placed.gap_before,
+            flags: placed.flags,
+            ..self.head(arrived, shared)
+        };
+        match packet {
+            Packet::Messages => {
+                let scope = session.map_or(0, |session| session.scope);
+                messages(mold, scope, &header, head, arrived, shared, sink);
+            }
+            other => header_alone(other, mold, &header, head, arrived, shared, sink),
+        }
+        self.asked |= packet == Packet::Request;
+        packet == Packet::Request
+    }
+
+    /// The session with these bytes, made where it is new.
+    #[inline]
+    fn session(&mut self, bytes: &[u8; 10], shared: &mut Shared) -> usize {
+        match self.sessions.get(self.current) {
+            Some(session) if session.bytes == *bytes => self.current,
+            _ => self.other_session(bytes, shared),
+        }
+    }
+
+    fn other_session(&mut self, bytes: &[u8; 10], shared: &mut Shared) -> usize {
+        if let Some(at) = self.sessions.iter().position(|session| session.bytes == *bytes) {
+            return at;
+        }
+        if self.sessions.len() == SESSIONS_MAX {
+            self.sessions.remove(0);
+        }
+        let text = bytes.trim_ascii();
+        let blank = text.iter().all(|&b| b == 0);
+        let name = if blank { None } else { shared.names.intern(text) };
+        let (scope, tracker) = (shared.new_scope(), Tracker::new());
+        self.sessions.push(Session { bytes: *bytes, name, scope, tracker });
+        self.sessions.len() - 1
+    }
+
+    /// Where the packet stands in its session's sequence.
+    #[inline]
+    fn place(
+        &mut self,
+        header: &moldudp64::Header,
+        packet: Packet,
+        arrived: &Arrived<'_, '_>,
+        shared: &mut Shared,
+    ) -> Placed {
+        let unknown = Placed { gap_before: None, flags: 0 };
+        if self.answers && packet == Packet::Messages {
+            return Placed { gap_before: None, flags: flags::RETRANSMIT };
+        }
+        // Numbers start at 1; 0 is what blanked-out captures have.
+        if header.seq == 0 || packet == Packet::Request {
+            return unknown;
+        }
+        let Some(session) = self.sessions.get_mut(self.current) else { return unknown };
+        let before = (session.tracker.gaps, session.tracker.missing);
+        let placed = match packet {
+            Packet::Messages => {
+                let print = fingerprint(arrived.payload);
+                session.tracker.packet(header.seq, u64::from(header.count), print)
+            }
+            _ => session.tracker.heartbeat(header.seq),
+        };
+        let after = (session.tracker.gaps, session.tracker.missing);
+        if before != after {
+            count_gaps(before, after, arrived.flow_id, shared);
+        }
+        placed
+    }
+
+    /// What every message of the packet shares.
+    #[inline]
+    fn head(&self, arrived: &Arrived<'_, '_>, shared: &Shared) -> Head {
+        Head {
+            ts: arrived.ts,
+            ts_first: None,
+            packet_ix: arrived.packet_ix,
+            msg_ix: 0,
+            flow_id: arrived.flow_id,
+            protocol: shared.ids.mold,
+            line: self.line,
+            session: None,
+            channel: self.channel,
+            seq: None,
+            gap_before: None,
+            flags: 0,
+            raw_off: None,
+            raw_len: 0,
+            tcp_off: None,
+            sender: Some(Sender::Server),
+        }
+    }
+
+    /// A datagram of a FAST feed.
+    fn fast<'p>(
+        &mut self,
+        feed: u16,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) {
+        let library = Arc::clone(&shared.library);
+        let Some(Some(setup)) = library.fast.get(usize::from(feed)) else {
+            return undecoded(arrived, 0, NOT_RECOGNISED, shared, sink);
+        };
+        let self_contained = matches!(
+            setup.reset,
+            crate::fast::decode::ResetPolicy::Message | crate::fast::decode::ResetPolicy::Datagram
+        );
+        let mut head = Head {
+            protocol: fast_name(shared, feed).unwrap_or(shared.ids.unknown),
+            ..self.head(arrived, shared)
+        };
+        let (mut at, mut first) = (0, true);
+        while at < arrived.payload.len() || first {
+            let rest = arrived.payload.get(at..).unwrap_or_default();
+            let Ok(prefix) = setup.preamble.read(rest) else {
+                note_error(arrived, "payload ends inside the preamble", shared);
+                return undecoded(arrived, at, "payload ends inside the preamble", shared, sink);
+            };
+            let placed =
+                self.place_datagram(first.then_some(prefix.seq).flatten(), arrived, shared);
+            let from = at + prefix.len;
+            let len = prefix.length.unwrap_or(usize::MAX).min(arrived.payload.len() - from);
+            if prefix.len > 0 {
+                sink.header(Header {
+                    place: place(arrived, at),
+                    protocol: "preamble",
+                    recognised: Some(Recognised::Configured),
+                    bytes: rest.get(..prefix.len).unwrap_or_default(),
+                    fields: &|bytes| setup.preamble.explain(bytes).unwrap_or_default(),
+                });
+            }
+            if first {
+                head.gap_before = placed.gap_before;
+                head.flags = placed.flags;
+            }
+            head.seq = prefix.seq.map(|seq| (seq, SeqUnit::Packet)).or(head.seq);
+            head.channel = prefix.channel.or(head.channel);
+            head.raw_off = Some((arrived.segment.payload.start + from) as u32);
+            head.raw_len = len as u32;
+            if arrived.segment.truncated {
+                head.flags |= flags::TRUNCATED;
+            }
+            let repeated = placed.flags & (flags::DUPLICATE | flags::RETRANSMIT) != 0;
+            let gap = placed.gap_before.is_some_and(|gap| gap > 0);
+            let engine = if repeated && !self_contained {
+                Engine::Opaque
+            } else {
+                Engine::Fast { feed, first, gap }
+            };
+            if len > 0 {
+                let bytes = arrived.payload.get(from..from + len).unwrap_or_default();
+                let cut = Cut {
+                    head: &head,
+                    bytes: Bytes::Frame(bytes),
+                    place: place(arrived, from),
+                    engine,
+                    recognised: Some(Recognised::Configured),
+                };
+                let outcome = sink.message(&mut shared.names, cut);
+                head.msg_ix = head.msg_ix.saturating_add(outcome.messages);
+                count(outcome, arrived, shared);
+            }
+            head.gap_before = head.gap_before.map(|_| 0);
+            (at, first) = (from + len, false);
+            if prefix.length.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Where a FAST datagram stands in its feed's sequence.
+    fn place_datagram(
+        &mut self,
+        seq: Option<u64>,
+        arrived: &Arrived<'_, '_>,
+        shared: &mut Shared,
+    ) -> Placed {
+        let Some(seq) = seq else { return Placed { gap_before: None, flags: 0 } };
+        let before = (self.datagrams.gaps, self.datagrams.missing);
+        let placed = self.datagrams.packet(seq, 1, fingerprint(arrived.payload));
+        let after = (self.datagrams.gaps, self.datagrams.missing);
+        if before != after {
+            count_gaps(before, after, arrived.flow_id, shared);
+        }
+        placed
+    }
+}
+
+impl Mold {
+    fn configured(fixed: Option<u16>) -> Self {
+        Self { fixed, candidates: 0, recognised: Recognised::Configured }
+    }
+
+    fn of(candidates: u128) -> Self {
+        let certain = recognise::single(candidates);
+        let recognised = if certain { Recognised::Certain } else { Recognised::Guess };
+        Self { fixed: recognise::first(candidates), candidates, recognised }
+    }
+}
+
+/// The messages of a MoldUDP64 packet.
+#[inline]
+fn messages<'p>(
+    mold: Mold,
+    scope: u32,
+    header: &moldudp64::Header,
+    mut head: Head,
+    arrived: &Arrived<'p, '_>,
+    shared: &mut Shared,
+    sink: &mut impl Sink<'p>,
+) {
+    let recognised = Some(mold.recognised);
+    let whole_engine = match mold.fixed {
+        Some(protocol) => Engine::Fixed { protocol, scope },
+        None => Engine::Opaque,
+    };
+    head.protocol = mold.fixed.map_or(shared.ids.mold, |protocol| shared.ids.fixed(protocol));
+    let packet_flags = head.flags;
+    framing_header(arrived, 0, moldudp64::HEADER_LEN, recognised, &moldudp64::header_fields, sink);
+    let mut blocks = Blocks::new(arrived.payload, header);
+    let mut total = Outcome::default();
+    let mut seq = (header.seq != 0).then_some(header.seq);
+    while let Some(block) = blocks.next() {
+        let Block { offset, len, body } = block;
+        framing_header(arrived, offset - 2, 2, recognised, &moldudp64::length_fields, sink);
+        head.seq = seq.map(|seq| (seq, SeqUnit::Message));
+        head.raw_off = Some((arrived.segment.payload.start + offset) as u32);
+        head.raw_len = body.len() as u32;
+        let mut engine = whole_engine;
+        if body.len() < len {
+            engine = Engine::Opaque;
+            head.flags = packet_flags | flags::TRUNCATED;
+        }
+        let bytes = Bytes::Frame(body);
+        let cut = Cut { head: &head, bytes, place: place(arrived, offset), engine, recognised };
+        let outcome = sink.message(&mut shared.names, cut);
+        total.messages += outcome.messages;
+        total.errors += outcome.errors;
+        head.msg_ix = total.messages;
+        head.gap_before = head.gap_before.map(|_| 0);
+        seq = seq.and_then(|seq| seq.checked_add(1));
+    }
+    count(total, arrived, shared);
+    let (left, at) = (blocks.left(), blocks.at());
+    if left > 0 || at < arrived.payload.len() || arrived.segment.truncated {
+        not_tiled(left, at, arrived, shared, sink);
+    }
+}
+
+/// A packet whose messages do not end with its payload.
+#[cold]
+fn not_tiled<'p>(
+    left: u16,
+    at: usize,
+    arrived: &Arrived<'p, '_>,
+    shared: &mut Shared,
+    sink: &mut impl Sink<'p>,
+) {
+    if arrived.segment.truncated {
+        shared.counters.messages_cut += u64::from(left);
+    } else {
+        note_error(arrived, "messages do not fill the payload", shared);
+    }
+    if at < arrived.payload.len() {
+        undecoded(arrived, at, "bytes after the counted messages", shared, sink);
+    }
+}
+
+/// A heartbeat, end of session or request: a row of the framing itself.
+fn header_alone<'p>(
+    packet: Packet,
+    mold: Mold,
+    header: &moldudp64::Header,
+    mut head: Head,
+    arrived: &Arrived<'p, '_>,
+    shared: &mut Shared,
+    sink: &mut impl Sink<'p>,
+) {
+    head.seq = (header.seq != 0).then_some((header.seq, SeqUnit::Message));
+    head.raw_off = Some(arrived.segment.payload.start as u32);
+    head.raw_len = moldudp64::HEADER_LEN as u32;
+    let (kind, explain): (Kind, fn(&[u8]) -> _) = match packet {
+        Packet::EndOfSession => (Kind::Session, |bytes| Packet::EndOfSession.explain(bytes)),
+        Packet::Request => (Kind::ResendRequest, |bytes| Packet::Request.explain(bytes)),
+        _ => (Kind::Heartbeat, |bytes| Packet::Heartbeat.explain(bytes)),
+    };
+    if packet == Packet::Request {
+        head.sender = Some(Sender::Client);
+    }
+    let own = OwnMessage { msg_type: packet.name(), name: packet.name(), kind, explain };
+    let bytes = arrived.payload.get(..moldudp64::HEADER_LEN).unwrap_or_default();
+    let cut = Cut {
+        head: &head,
+        bytes: Bytes::Frame(bytes),
+        place: place(arrived, 0),
+        engine: Engine::Own(own),
+        recognised: Some(mold.recognised),
+    };
+    let outcome = sink.message(&mut shared.names, cut);
+    count(outcome, arrived, shared);
+    if arrived.payload.len() > moldudp64::HEADER_LEN {
+        not_tiled(0, moldudp64::HEADER_LEN, arrived, shared, sink);
+    }
+}
+
+#[inline]
+fn framing_header<'p>(
+    arrived: &Arrived<'p, '_>,
+    at: usize,
+    len: usize,
+    recognised: Option<Recognised>,
+    fields: &dyn Fn(&[u8]) -> Vec<crate::field::Field>,
+    sink: &mut impl Sink<'p>,
+) {
+    sink.header(Header {
+        place: place(arrived, at),
+        protocol: moldudp64::ID,
+        recognised,
+        bytes: arrived.payload.get(at..at + len).unwrap_or_default(),
+        fields,
+    });
+}
+
+/// Where the payload's byte `at` stands.
+#[inline]
+fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
+    Place {
+        packet_ix: arrived.packet_ix,
+        ts: arrived.ts,
+        at: at as i64,
+        payload_off: arrived.segment.payload.start as u32,
+    }
+}
+
+/// The payload from byte `from` on was not decoded.
+fn undecoded<'p>(
+    arrived: &Arrived<'p, '_>,
+    from: usize,
+    reason: &'static str,
+    shared: &mut Shared,
+    sink: &mut impl Sink<'p>,
+) {
+    let bytes = arrived.payload.get(from..).unwrap_or_default();
+    shared.counters.undecoded(reason, bytes.len());
+    if !bytes.is_empty() {
+        sink.undecoded(place(arrived, from), bytes, reason);
+    }
+}
+
+fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
+    if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
+        info.error(what);
+    }
+}
+
+/// Adds to a flow what its tracker's gaps and missing numbers grew by.
+fn count_gaps(before: (u64, u64), after: (u64, u64), flow_id: u32, shared: &mut Shared) {
+    if let Some(info) = shared.flows.get_mut(flow_id) {
+        info.gaps += after.0.saturating_sub(before.0);
+        info.missing = info.missing.saturating_add(after.1).saturating_sub(before.1);
+    }
+}
+
+#[inline]
+fn count(outcome: Outcome, arrived: &Arrived<'_, '_>, shared: &mut Shared) {
+    shared.counters.messages += u64::from(outcome.messages);
+    if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
+        info.messages += u64::from(outcome.messages);
+        if outcome.errors > 0 {
+            info.errors += u64::from(outcome.errors) - 1;
+            info.error("message not readable");
+        }
+    }
+}
+
+/// The name of a FAST feed's protocol.
+fn fast_name(shared: &mut Shared, feed: u16) -> Option<Name> {
+    let config = Arc::clone(&shared.config);
+    shared.name(&config.feeds.get(usize::from(feed))?.protocol)
+}
+
+/// Whether two feeds speak the same protocol and the first one is FAST.
+fn same(shared: &Shared, own: u16, other: u16) -> bool {
+    let feed = |at: u16| shared.config.feeds.get(usize::from(at));
+    let protocols = (feed(own).map(|f| &f.protocol), feed(other).map(|f| &f.protocol));
+    protocols.0 == protocols.1 && matches!(shared.library.fast.get(usize::from(own)), Some(Some(_)))
+}

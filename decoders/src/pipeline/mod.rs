@@ -1,0 +1,250 @@
+//! The way of a packet to its messages, for rows and for explanations alike.
+//!
+//! ```text
+//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, FAST datagrams ─┐
+//!                           └─ TCP ─ in order ─ soupbintcp, FIX ┴─► Sink
+//! ```
+//!
+//! The pipeline knows flows, sequences and recognition; a [`sink::Sink`] runs
+//! the engines. Everything that is not decoded is counted by its reason.
+
+pub mod connection;
+pub mod counters;
+pub mod datagram;
+pub mod sink;
+#[cfg(test)]
+mod tests;
+
+use crate::config::{DecoderConfig, FeedConfig, SessionConfig};
+use crate::flow::{FlowTable, Recognised};
+use crate::framing::{moldudp64, soupbintcp};
+use crate::headers::{self, Segment, Transport};
+use crate::library::{Library, ProtocolRef};
+use crate::names::{Name, Names};
+use crate::tcp::reassembly::Budget;
+use connection::Connection;
+use counters::Counters;
+use datagram::Datagrams;
+use sink::Sink;
+use std::sync::Arc;
+use taptrail_capture::packet::Packet;
+
+/// The protocol of rows about TCP itself.
+pub const TCP_ID: &str = "tcp";
+
+/// What all flows share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub library: Arc<Library>,
+    pub config: Arc<DecoderConfig>,
+    pub names: Names,
+    pub flows: FlowTable,
+    pub counters: Counters,
+    pub ids: Ids,
+    scopes: u32,
+}
+
+/// Names that every capture needs.
+#[derive(Debug)]
+pub(crate) struct Ids {
+    pub mold: Name,
+    pub soup: Name,
+    pub tcp: Name,
+    pub unknown: Name,
+    pub fixed: Vec<Name>,
+}
+
+/// A packet with its headers read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrived<'p, 's> {
+    pub packet_ix: u32,
+    pub ts: i64,
+    pub flow_id: u32,
+    pub segment: &'s Segment,
+    pub payload: &'p [u8],
+}
+
+#[derive(Debug)]
+enum FlowState {
+    Udp(Box<Datagrams>),
+    Tcp { connection: u32, side: usize },
+}
+
+/// Follows all flows of one capture.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub shared: Shared,
+    states: Vec<FlowState>,
+    connections: Vec<Connection>,
+    budget: Budget,
+}
+
+impl Pipeline {
+    pub fn new(config: Arc<DecoderConfig>, library: Arc<Library>) -> Self {
+        let mut names = Names::new();
+        let ids = Ids::new(&library, &mut names);
+        let shared = Shared {
+            library,
+            config,
+            names,
+            flows: FlowTable::default(),
+            counters: Counters::default(),
+            ids,
+            scopes: 0,
+        };
+        Self { shared, states: Vec::new(), connections: Vec::new(), budget: Budget::default() }
+    }
+
+    /// Takes a packet in and gives the sink every message it completes.
+    pub fn packet<'p>(&mut self, packet: Packet<'p>, sink: &mut impl Sink<'p>) {
+        self.shared.counters.packets += 1;
+        self.shared.counters.bytes += packet.data.len() as u64;
+        let segment = match headers::parse(packet.meta.link_type, packet.data) {
+            Ok(segment) => segment,
+            Err(error) => {
+                return self.shared.counters.undecoded(error.reason(), packet.data.len());
+            }
+        };
+        let ts = packet.meta.ts.ns();
+        let Some((flow_id, new)) = self.shared.flows.packet(&segment, ts) else {
+            return self.shared.counters.undecoded("too many flows", packet.data.len());
+        };
+        if new {
+            self.open(flow_id, &segment);
+        }
+        let payload = packet.data.get(segment.payload.clone()).unwrap_or_default();
+        let packet_ix = packet.meta.packet_ix;
+        let arrived = Arrived { packet_ix, ts, flow_id, segment: &segment, payload };
+        match self.states.get_mut(flow_id as usize) {
+            Some(FlowState::Udp(flow)) => {
+                if flow.datagram(&arrived, &mut self.shared, sink) {
+                    self.expect_answers(&segment);
+                }
+            }
+            Some(FlowState::Tcp { connection, side }) => {
+                if let Some(connection) = self.connections.get_mut(*connection as usize) {
+                    let side = *side;
+                    connection.segment(side, &arrived, &mut self.shared, &mut self.budget, sink);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// The capture ends: whatever waits is let go.
+    pub fn finish<'p>(&mut self, sink: &mut impl Sink<'p>) {
+        for connection in &mut self.connections {
+            connection.finish(&mut self.shared, &mut self.budget, sink);
+        }
+    }
+
+    /// Makes the state of a new flow.
+    fn open(&mut self, flow_id: u32, segment: &Segment) {
+        let peer = self.shared.flows.peer(segment).filter(|&peer| peer != flow_id);
+        let peer = peer.and_then(|peer| self.states.get(peer as usize));
+        let state = match segment.transport {
+            Transport::Udp => {
+                let asked = matches!(peer, Some(FlowState::Udp(flow)) if flow.has_asked());
+                let mut flow = Datagrams::open(flow_id, segment, &mut self.shared);
+                if asked {
+                    flow.expect_answers();
+                }
+                FlowState::Udp(Box::new(flow))
+            }
+            Transport::Tcp => match peer {
+                Some(&FlowState::Tcp { connection, side }) => {
+                    if let Some(known) = self.connections.get_mut(connection as usize) {
+                        known.join(1 - side, flow_id, &mut self.shared);
+                    }
+                    FlowState::Tcp { connection, side: 1 - side }
+                }
+                _ => {
+                    let connection = self.connections.len() as u32;
+                    self.connections.push(Connection::open(flow_id, segment, &mut self.shared));
+                    FlowState::Tcp { connection, side: 0 }
+                }
+            },
+        };
+        self.states.push(state);
+    }
+
+    /// A client asked for messages again: what comes back are repeats.
+    fn expect_answers(&mut self, segment: &Segment) {
+        let peer = self.shared.flows.peer(segment);
+        if let Some(FlowState::Udp(flow)) = peer.and_then(|p| self.states.get_mut(p as usize)) {
+            flow.expect_answers();
+        }
+    }
+}
+
+impl Ids {
+    fn new(library: &Library, names: &mut Names) -> Self {
+        let mut name = |text: &str| names.intern(text.as_bytes()).unwrap_or(Name(0));
+        Self {
+            unknown: name("?"),
+            mold: name(moldudp64::ID),
+            soup: name(soupbintcp::ID),
+            tcp: name(TCP_ID),
+            fixed: library.fixed.iter().map(|protocol| name(protocol.id())).collect(),
+        }
+    }
+
+    /// The name of a fixed protocol.
+    #[inline]
+    pub fn fixed(&self, protocol: u16) -> Name {
+        self.fixed.get(usize::from(protocol)).copied().unwrap_or(self.unknown)
+    }
+}
+
+impl Shared {
+    /// A number for learned tables that nobody else has.
+    pub fn new_scope(&mut self) -> u32 {
+        self.scopes = self.scopes.wrapping_add(1);
+        self.scopes
+    }
+
+    /// A text as a name, where there is room for it.
+    pub fn name(&mut self, text: &str) -> Option<Name> {
+        self.names.intern(text.as_bytes())
+    }
+
+    /// The feed that a UDP flow belongs to: the one with its group and port,
+    /// else one that names neither.
+    pub fn feed_of(&self, segment: &Segment) -> Option<(u16, &FeedConfig)> {
+        let fits = |feed: &FeedConfig| {
+            feed.group.is_none_or(|group| group == segment.dst)
+                && feed.port.is_none_or(|port| port == segment.dst_port)
+        };
+        let told = |feed: &&FeedConfig| feed.group.is_some() || feed.port.is_some();
+        let feeds = || self.config.feeds.iter().enumerate();
+        let exact = feeds().find(|(_, feed)| told(feed) && fits(feed));
+        let found = exact.or_else(|| feeds().find(|(_, feed)| !told(feed)));
+        found.map(|(at, feed)| (at as u16, feed))
+    }
+
+    /// The session that a TCP segment belongs to, and whether the segment's
+    /// source is the server.
+    pub fn session_of(&self, segment: &Segment) -> Option<(&SessionConfig, bool)> {
+        let is = |session: &&SessionConfig, address, port| {
+            session.server == address && session.port == port
+        };
+        let sessions = || self.config.sessions.iter();
+        let from = sessions().find(|s| is(s, segment.src, segment.src_port));
+        let to = sessions().find(|s| is(s, segment.dst, segment.dst_port));
+        from.map(|s| (s, true)).or(to.map(|s| (s, false)))
+    }
+
+    /// What a protocol id means; the command line's wins over the flow's.
+    pub fn protocol_ref(&self, id: Option<&str>) -> Option<ProtocolRef> {
+        let id = self.config.protocol.as_deref().or(id)?;
+        self.library.find(id, &self.config)
+    }
+
+    /// Writes into the flows table what a flow is.
+    pub fn publish(&mut self, flow_id: u32, protocol: Name, recognised: Recognised) {
+        if let Some(info) = self.flows.get_mut(flow_id) {
+            info.protocol = Some(protocol);
+            info.recognised = Some(recognised);
+        }
+    }
+}

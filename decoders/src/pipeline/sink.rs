@@ -1,0 +1,103 @@
+//! What the pipeline gives to whoever turns messages into rows or into text.
+
+use crate::batch::Head;
+use crate::field::{Explained, Field};
+use crate::flow::Recognised;
+use crate::kind::Kind;
+use crate::names::Names;
+use crate::tcp::origin::Bytes;
+
+/// Who reads a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Engine {
+    /// The fixed protocol at this index of the library.
+    Fixed { protocol: u16, scope: u32 },
+    /// FIX, with the user tag that names the trigger.
+    Fix { trigger_tag: Option<u32> },
+    /// FAST messages up to the end of the bytes, of the feed at this index;
+    /// `first` where a datagram begins here, `gap` where one is missing.
+    Fast { feed: u16, first: bool, gap: bool },
+    /// Nobody: the row says only that it was there.
+    Opaque,
+    /// The framing itself.
+    Own(OwnMessage),
+}
+
+/// A framing's own message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OwnMessage {
+    pub msg_type: &'static str,
+    pub name: &'static str,
+    pub kind: Kind,
+    pub explain: fn(&[u8]) -> Explained,
+}
+
+/// A message cut out of a flow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut<'p, 's, 'h> {
+    pub head: &'h Head,
+    pub bytes: Bytes<'p, 's>,
+    pub place: Place,
+    pub engine: Engine,
+    pub recognised: Option<Recognised>,
+}
+
+/// Where bytes stand: an offset in the frame of a packet, or, below 0, so many
+/// bytes of the stream before that packet's payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub packet_ix: u32,
+    pub ts: i64,
+    /// Stream or payload offset of the first byte, from the payload's start.
+    pub at: i64,
+    /// Where the payload begins in the frame.
+    pub payload_off: u32,
+}
+
+impl Place {
+    /// The offset of the byte `ahead` bytes further.
+    pub fn offset(&self, ahead: u32) -> i64 {
+        let at = self.at + i64::from(ahead);
+        if at < 0 { at } else { at + i64::from(self.payload_off) }
+    }
+
+    /// The place `ahead` bytes further.
+    pub fn skip(self, ahead: usize) -> Self {
+        Self { at: self.at + ahead as i64, ..self }
+    }
+}
+
+/// How many messages a cut turned out to be, and how many were unreadable.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcome {
+    pub messages: u16,
+    pub errors: u16,
+}
+
+impl Outcome {
+    pub const ONE: Self = Self { messages: 1, errors: 0 };
+}
+
+/// Takes messages. `'p` is how long bytes that lie in packets live.
+pub(crate) trait Sink<'p> {
+    /// A message, or a datagram's worth of FAST messages.
+    fn message(&mut self, names: &mut Names, cut: Cut<'p, '_, '_>) -> Outcome;
+
+    /// A framing's header before messages.
+    #[inline]
+    fn header(&mut self, _header: Header<'_>) {}
+
+    /// Bytes that nothing explains.
+    #[inline]
+    fn undecoded(&mut self, _place: Place, _bytes: &[u8], _reason: &'static str) {}
+}
+
+/// A framing's header before messages.
+#[derive(Clone, Copy)]
+pub(crate) struct Header<'a> {
+    pub place: Place,
+    pub protocol: &'static str,
+    pub recognised: Option<Recognised>,
+    pub bytes: &'a [u8],
+    pub fields: &'a dyn Fn(&[u8]) -> Vec<Field>,
+}
