@@ -1,5 +1,6 @@
 //! Everything that can happen.
 
+use crate::desk::handler::Update;
 use crate::desk::messages::{FixReport, OuchReport, OuchRequest};
 use crate::desk::strategy::FollowUp;
 use crate::net::feed_line::FeedPacket;
@@ -30,8 +31,8 @@ pub enum Event {
     FeedArrival(Arc<FeedPacket>),
     /// The handler stops waiting for messages before this sequence number.
     FeedGapTimeout(u64),
-    /// The handler puts what it has onto the bus.
-    BusSend,
+    /// The handler puts updates onto the bus.
+    BusSend(Vec<Update>),
     /// The handler looks whether the bus has been silent.
     BusIdle,
     /// A strategy gets the idea for an order.
@@ -73,6 +74,8 @@ pub enum Phase {
     Close,
     /// Everybody logs out.
     Logout,
-    /// Connections end.
+    /// Sessions end.
     End,
+    /// Connections end.
+    HangUp,
 }

@@ -30,6 +30,8 @@ use crate::venue::engine::Venue;
 const OUCH: usize = 0;
 /// How often silent sessions are looked for.
 const IDLE_CHECK_NS: i64 = 250_000_000;
+/// From the end of the sessions to the end of their connections.
+const HANG_UP_NS: i64 = 1_000_000;
 /// How often held packets are looked through.
 const RELEASE_NS: i64 = 1_000_000;
 const NS_PER_S: i64 = 1_000_000_000;
@@ -147,6 +149,7 @@ impl Simulation {
             (day.close_ns, Phase::Close),
             (day.logout_ns, Phase::Logout),
             (day.end_ns, Phase::End),
+            (day.end_ns + HANG_UP_NS, Phase::HangUp),
         ] {
             self.ctx.at(at_ns, Event::Phase(phase));
         }
@@ -190,7 +193,10 @@ impl Simulation {
             Event::FeedFlush => self.venue.publisher.flush(ctx),
             Event::FeedArrival(packet) => self.handler.arrive(ctx, packet),
             Event::FeedGapTimeout(seq) => self.handler.give_up_before(ctx, seq),
-            Event::BusSend => self.bus_send(),
+            Event::BusSend(updates) => {
+                self.bus.send(ctx, &updates);
+                self.desk.updates(ctx, &updates);
+            }
             Event::Intent => self.intent(),
             Event::SendNew(index) => {
                 let outgoing = self.desk.send_new(ctx, index);
@@ -273,6 +279,9 @@ impl Simulation {
             }
             Phase::Logout => self.log_out(),
             Phase::End => self.end(),
+            Phase::HangUp => {
+                self.connections.iter_mut().for_each(|line| line.finish(ctx, Side::Client));
+            }
         }
     }
 
@@ -291,10 +300,6 @@ impl Simulation {
         self.ended = true;
         self.venue.publisher.end(ctx);
         self.bus.status(ctx, "handler down");
-        for connection in connections.iter_mut().skip(OUCH + 1) {
-            connection.finish(ctx, Side::Client);
-            connection.finish(ctx, Side::Server);
-        }
         self.soup.end(ctx, connections);
         ctx.taps.note_clocks(ctx.now_ns, &mut ctx.truth);
     }
@@ -325,12 +330,6 @@ impl Simulation {
                 }
             }
         }
-    }
-
-    fn bus_send(&mut self) {
-        let updates = self.handler.take_updates();
-        self.bus.send(&mut self.ctx, &updates);
-        self.desk.updates(&mut self.ctx, &updates);
     }
 
     /// One of the day's ideas; they are spread evenly, with jitter.

@@ -89,13 +89,7 @@ impl Handler {
         }
     }
 
-    /// What the bus has not got yet.
-    pub fn take_updates(&mut self) -> Vec<Update> {
-        std::mem::take(&mut self.updates)
-    }
-
     fn take_in_order(&mut self, ctx: &mut Context) {
-        let before = self.updates.len();
         while let Some(entry) = self.waiting.first_entry() {
             if *entry.key() > self.next_seq {
                 break;
@@ -103,10 +97,11 @@ impl Handler {
             let packet = entry.remove();
             self.take(&packet);
         }
-        if self.updates.len() > before {
+        if !self.updates.is_empty() {
             let ready_ns = ctx.now_ns + 2_000 + ctx.rng.waiting(2_800);
             self.last_send_ns = ready_ns.max(self.last_send_ns + 300);
-            ctx.at(self.last_send_ns, Event::BusSend);
+            let updates = std::mem::take(&mut self.updates);
+            ctx.at(self.last_send_ns, Event::BusSend(updates));
         }
     }
 

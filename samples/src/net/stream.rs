@@ -122,6 +122,8 @@ struct Half {
     last_arrival_ns: i64,
     ip_id: u16,
     finished: bool,
+    /// Whether the other end knows.
+    fin_arrived: bool,
     /// When something was last written.
     last_write_ns: i64,
 }
@@ -259,9 +261,7 @@ impl Connection {
             return self.arrive_syn(ctx, segment);
         }
         if segment.flags & FIN != 0 {
-            self.halves[segment.side.other() as usize].ack_due = true;
-            self.acknowledge(ctx, segment.side.other());
-            return Arrived::Nothing;
+            return self.arrive_fin(ctx, segment.side);
         }
         if segment.bytes.is_empty() {
             return Arrived::Nothing;
@@ -284,6 +284,16 @@ impl Connection {
         }
         self.transmit(ctx, plain(Side::Client, 0, ACK));
         Arrived::Established
+    }
+
+    /// The other end acknowledges, and closes its side if it has not.
+    fn arrive_fin(&mut self, ctx: &mut Context, side: Side) -> Arrived {
+        self.halves[side as usize].fin_arrived = true;
+        let other = side.other();
+        self.halves[other as usize].ack_due = true;
+        self.acknowledge(ctx, other);
+        self.finish(ctx, other);
+        Arrived::Nothing
     }
 
     /// Messages whose bytes have all arrived.
@@ -412,19 +422,14 @@ impl Connection {
         let back = &self.halves[segment.side.other() as usize];
         let first = if segment.flags & SYN != 0 { own.isn } else { own.isn.wrapping_add(1) };
         let acknowledged = back.isn.wrapping_add(1).wrapping_add(back.received.prefix() as u32);
-        // The other side's FIN counts as one byte once all of its data is here.
-        let over = u32::from(back.finished && back.received.prefix() == back.written);
+        // A FIN counts as one byte.
+        let acknowledged = acknowledged.wrapping_add(u32::from(back.fin_arrived));
+        let own_fin = u32::from(own.finished && segment.flags == ACK);
         Tcp {
             source_port: from.port(),
             destination_port: to.port(),
-            sequence: first
-                .wrapping_add(segment.offset as u32)
-                .wrapping_add(u32::from(own.finished && segment.flags == ACK)),
-            acknowledgement: if segment.flags & ACK == 0 {
-                0
-            } else {
-                acknowledged.wrapping_add(over)
-            },
+            sequence: first.wrapping_add(segment.offset as u32).wrapping_add(own_fin),
+            acknowledgement: if segment.flags & ACK == 0 { 0 } else { acknowledged },
             flags: segment.flags,
             window: WINDOW,
         }
