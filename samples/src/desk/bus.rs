@@ -5,6 +5,7 @@ use crate::desk::handler::Update;
 use crate::encode::fast::{BookUpdate, BusDatagram};
 use crate::encode::{ether, ip, udp};
 use crate::net::addresses::{BUS, BUS_SENDER};
+use crate::net::delay::wire_ns;
 use crate::net::tap::Sighting;
 use crate::points::{P4, POINTS};
 use crate::truth::{LossTruth, MessageTag};
@@ -85,8 +86,6 @@ impl Bus {
 
     fn emit(&mut self, ctx: &mut Context, datagram: BusDatagram, tags: Vec<MessageTag>) {
         self.ip_id = self.ip_id.wrapping_add(1);
-        self.last_ns = ctx.now_ns;
-        let at_ns = ctx.now_ns + TO_POINT_NS;
         let ip = ip::Ipv4 {
             source: *BUS_SENDER.ip(),
             destination: *BUS.ip(),
@@ -98,6 +97,8 @@ impl Bus {
         let source = ether::host_mac(*BUS_SENDER.ip());
         let group = ether::multicast_mac(*BUS.ip());
         let frame = ether::frame(group, source, None, &ip.packet(&bytes));
+        let at_ns = (ctx.now_ns + TO_POINT_NS).max(self.last_ns + wire_ns(frame.len()));
+        self.last_ns = at_ns;
         let key = ctx.taps.pass(P4, at_ns, frame, 0);
         if key.is_none() {
             self.note_loss(ctx, &tags, at_ns);

@@ -111,6 +111,7 @@ impl Gateway {
         self.orders.insert(request.order, entry);
         if ctx.rng.percent(RISK_PERCENT) {
             self.finish(request.order);
+            note_state(ctx, request.order, "rejected");
             let text = Some(RISK_TEXT);
             let news = News { text, ..News::of(Said::Rejected, &request.cl_ord_id) };
             let id = self.report(ctx, request.order, news);
