@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use roxmltree::{Document, Node};
 
-use super::mapping::{Target, target, template_kind};
+use super::mapping::{Target, rank, target, template_kind};
 use super::templates::{
     DEPTH_MAX, FieldName, Initial, Integer, OPS_MAX, Op, Operator, Program, TemplateError,
     Templates, What,
@@ -178,6 +178,7 @@ impl<'a> Compiler<'a> {
         self.body(node, &context)?;
         let end = self.ops.len();
         choose_main_sequence(&mut self.ops, start, end);
+        self.one_field_a_column(start, end);
         let name = self.name(node)?;
         Ok(Program {
             index,
@@ -187,6 +188,28 @@ impl<'a> Compiler<'a> {
             reset: attribute(node, "reset").is_some_and(is_yes),
             kind: template_kind(name),
         })
+    }
+
+    /// Leaves each meaning to one field of the message and one of an entry.
+    fn one_field_a_column(&mut self, start: usize, end: usize) {
+        let main = outermost_sequences(&self.ops, start, end)
+            .into_iter()
+            .find(|&(at, _)| matches!(self.ops[at].what, What::Sequence { main: true, .. }));
+        let (from, to) = main.unwrap_or((end, end));
+        let mut outside: Vec<usize> = (start..from).chain(to..end).collect();
+        let mut inside: Vec<usize> = (from..to).collect();
+        for scope in [&mut outside, &mut inside] {
+            scope.retain(|&at| self.ops[at].target != Target::Nothing);
+            scope.sort_by_key(|&at| self.fields[self.ops[at].field as usize].rank);
+            let mut taken = Vec::new();
+            for &mut at in scope {
+                let target = self.ops[at].target;
+                if taken.contains(&target) {
+                    self.ops[at].target = Target::Nothing;
+                }
+                taken.push(target);
+            }
+        }
     }
 
     fn template_id(&self, node: Node) -> Result<Option<u32>> {
@@ -304,12 +327,12 @@ impl<'a> Compiler<'a> {
         let optional = self.is_optional(node)?;
         let target = target(&name, id(node));
         let key = qualified(&context.ns, &name);
-        let field = self.field(&name);
+        let field = self.field(&name, rank(&name, id(node)));
         self.value(node, what, optional, (target, field), key, context)
     }
 
-    fn field(&mut self, name: &str) -> u32 {
-        self.fields.push(FieldName { name: name.into() });
+    fn field(&mut self, name: &str, rank: u8) -> u32 {
+        self.fields.push(FieldName { name: name.into(), rank });
         (self.fields.len() - 1) as u32
     }
 
@@ -405,7 +428,7 @@ impl<'a> Compiler<'a> {
         }
         let name = self.name(node)?.to_owned();
         let optional = self.is_optional(node)?;
-        let field = self.field(&name);
+        let field = self.field(&name, rank(&name, id(node)));
         self.ops.push(Op {
             what: What::DecimalPair,
             operator: Operator::None,
@@ -460,7 +483,7 @@ impl<'a> Compiler<'a> {
 
     /// A group or sequence whose end is not known yet.
     fn open(&mut self, name: &str, optional: bool) -> usize {
-        let field = self.field(name);
+        let field = self.field(name, 0);
         self.ops.push(Op {
             what: What::Group { end: 0, pmap: false },
             operator: Operator::None,
@@ -497,7 +520,7 @@ impl<'a> Compiler<'a> {
         let what = What::Integer(Integer::U32);
         let element = child(node, "length");
         let name = element.and_then(|element| attribute(element, "name"));
-        let field = self.field(name.unwrap_or("length"));
+        let field = self.field(name.unwrap_or("length"), 0);
         let key = match name {
             Some(name) => qualified(&context.ns, name),
             None => format!("{}\u{1}length", qualified(&context.ns, sequence)),

@@ -23,6 +23,9 @@ pub(super) enum Target {
     InstrumentId,
     InstrumentSeq,
     EntryType,
+    /// Time of day of an entry.
+    EntryClock,
+    EntryDate,
     Action,
     Side,
     Level,
@@ -66,6 +69,23 @@ pub(super) fn target(name: &str, id: Option<u32>) -> Target {
     }
 }
 
+/// Which of several fields with one meaning fills the column: the smallest,
+/// of equals the first. An entry's own price and size go before those of the
+/// order or deal behind it, an order's id before the entry's.
+pub(super) fn rank(name: &str, id: Option<u32>) -> u8 {
+    match id {
+        Some(270 | 271 | 37 | 880) => return 0,
+        Some(44 | 38 | 278 | 1003) => return 2,
+        Some(31 | 32) => return 3,
+        _ => {}
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "mdentrypx" | "mdentrysize" | "orderid" | "trdmatchid" => 0,
+        "lastpx" | "lastqty" | "mdentryid" => 3,
+        _ => 1,
+    }
+}
+
 fn by_tag(tag: u32) -> Target {
     match tag {
         11 => Target::ClOrdId,
@@ -91,6 +111,8 @@ fn by_tag(tag: u32) -> Target {
         151 => Target::Decimal(DecimalCol::QtyLeaves),
         14 => Target::Decimal(DecimalCol::QtyCum),
         269 => Target::EntryType,
+        272 => Target::EntryDate,
+        273 => Target::EntryClock,
         279 => Target::Action,
         326 => Target::Status,
         828 => Target::TradeType,
@@ -114,6 +136,8 @@ fn by_name(name: &str) -> Target {
         "securityid" | "instrumentid" => Target::InstrumentId,
         "rptseq" => Target::InstrumentSeq,
         "mdentrytype" => Target::EntryType,
+        "mdentrydate" => Target::EntryDate,
+        "mdentrytime" => Target::EntryClock,
         "mdupdateaction" | "action" => Target::Action,
         "side" | "orderside" => Target::Side,
         "mdpricelevel" => Target::Level,

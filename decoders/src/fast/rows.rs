@@ -71,6 +71,8 @@ enum Cell {
     Side(Side),
     MsgType(Name, Option<Kind>, bool),
     EntryType(u8),
+    EntryClock(i64),
+    EntryDate(i64),
     Action(Action),
     /// The value does not fit its column.
     Irregular,
@@ -87,6 +89,12 @@ struct Facts {
     has_order_id: bool,
     has_level: bool,
     has_side: bool,
+    has_exch_time: bool,
+    send_time: Option<i64>,
+    /// Of an entry, ns from midnight.
+    entry_clock: Option<i64>,
+    /// Of an entry, its midnight.
+    entry_date: Option<i64>,
 }
 
 /// Writes one message's rows.
@@ -183,6 +191,11 @@ impl<'m> RowSink<'m> {
         if facts.snapshot {
             self.batch.add_flags(row, flags::SNAPSHOT);
         }
+        if !facts.has_exch_time
+            && let Some(ns) = entry_time(facts)
+        {
+            self.batch.set_time(row, TimeCol::TsExch, ns);
+        }
         let side = match facts.entry_type {
             Some(b'0') => Side::Buy,
             Some(b'1') => Side::Sell,
@@ -197,7 +210,7 @@ impl<'m> RowSink<'m> {
     fn put(&mut self, row: usize, cell: Cell) {
         let batch = &mut *self.batch;
         match cell {
-            Cell::Nothing | Cell::EntryType(_) => {}
+            Cell::Nothing | Cell::EntryType(_) | Cell::EntryClock(_) | Cell::EntryDate(_) => {}
             Cell::Int(col, value) => batch.set_int(row, col, value),
             Cell::Seq(value) => {
                 batch.set_int(row, IntCol::Seq, value);
@@ -235,6 +248,12 @@ impl<'m> RowSink<'m> {
             Target::EntryType => self.code(value).map_or(Cell::Irregular, Cell::EntryType),
             Target::Action => {
                 self.code(value).and_then(action).map_or(Cell::Irregular, Cell::Action)
+            }
+            Target::EntryClock => {
+                number(value).and_then(times::clock).map_or(Cell::Nothing, Cell::EntryClock)
+            }
+            Target::EntryDate => {
+                number(value).and_then(times::date).map_or(Cell::Nothing, Cell::EntryDate)
             }
             Target::Side => self.code(value).and_then(side).map_or(Cell::Irregular, Cell::Side),
             Target::Seq => number(value).map_or(Cell::Irregular, Cell::Seq),
@@ -486,30 +505,50 @@ impl Facts {
             }
             Cell::Small(SmallCol::Level, _) => self.has_level = true,
             Cell::Side(_) => self.has_side = true,
+            Cell::Time(TimeCol::TsExch, _) => self.has_exch_time = true,
+            Cell::Time(TimeCol::TsSend, ns) => self.send_time = Some(ns),
+            Cell::EntryClock(ns) => self.entry_clock = Some(ns),
+            Cell::EntryDate(ns) => self.entry_date = Some(ns),
             _ => {}
         }
     }
 }
 
+/// The time of an entry that gives its time of day: on its own date, else on
+/// the day that brings it nearest to the sending time.
+fn entry_time(facts: Facts) -> Option<i64> {
+    let clock = facts.entry_clock?;
+    match facts.entry_date {
+        Some(date) => date.checked_add(clock),
+        None => times::near(clock, facts.send_time?),
+    }
+}
+
 /// What a row says happened: FIX MsgType (35), then MDEntryType (269) with
-/// MDUpdateAction (279), then the template's name.
+/// MDUpdateAction (279), then the template's name; the same words as for FIX.
 fn kind(facts: Facts, template: Kind) -> Kind {
     if let Some(kind) = facts.kind {
         return kind;
     }
     match facts.entry_type {
         Some(b'0' | b'1') if facts.has_order_id && !facts.has_level => match facts.action {
-            None | Some(Action::New) => Kind::OrderAdd,
             Some(Action::Change | Action::Overlay) => Kind::OrderModify,
-            Some(_) => Kind::OrderDelete,
+            Some(Action::Delete | Action::DeleteThru | Action::DeleteFrom) => Kind::OrderDelete,
+            _ => Kind::OrderAdd,
         },
-        Some(b'0' | b'1') => Kind::Level,
         // z is the Moscow Exchange's trade.
-        Some(b'2' | b'z') => Kind::Trade,
+        Some(b'2' | b'z') => match facts.action {
+            Some(Action::Change) => Kind::TradeCorrect,
+            Some(Action::Delete) => Kind::TradeBust,
+            _ => Kind::Trade,
+        },
         Some(b'3') => Kind::Index,
         Some(b'A') => Kind::Imbalance,
         Some(b'J') => Kind::BookClear,
-        Some(_) => Kind::Statistics,
+        Some(b'4'..=b'9' | b'B' | b'C' | b'N' | b'O') => Kind::Statistics,
+        Some(_) => Kind::Level,
+        None if facts.snapshot => Kind::BookClear,
+        None if facts.action.is_some() => Kind::Level,
         None => template,
     }
 }

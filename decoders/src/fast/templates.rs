@@ -102,6 +102,8 @@ pub(super) struct Program {
 #[derive(Debug)]
 pub(super) struct FieldName {
     pub name: Box<str>,
+    /// Of several fields with one meaning the smallest fills the column.
+    pub rank: u8,
 }
 
 /// One instruction.

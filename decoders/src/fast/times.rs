@@ -10,10 +10,15 @@
 //! | 16 digits | microseconds since 1970 |
 //! | 13 digits | milliseconds since 1970 |
 //!
-//! Anything else, and any date that does not exist, is no time.
+//! Anything else, and any date that does not exist, is no time. An entry's
+//! time of day (FIX 273) is `HHMMSSsss` or `HHMMSSnnnnnnnnn`; leading zeros are
+//! lost in a number, so values that could also be a shorter form are no time.
 
 /// Nanoseconds in a second.
 const SECOND_NS: i64 = 1_000_000_000;
+
+/// Nanoseconds in a day.
+const DAY_NS: i64 = 86_400 * SECOND_NS;
 
 /// The unit of a time whose field says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,27 @@ fn digits(value: u64, ns: u64, century: u64) -> Option<i64> {
     let (date, time) = (value / 1_000_000, value % 1_000_000);
     let day = day(century + date / 10_000, date / 100 % 100, date % 100)?;
     time_of_day(day, time / 10_000, time / 100 % 100, time % 100, ns)
+}
+
+/// A time of day, ns from midnight.
+pub(super) fn clock(value: u64) -> Option<i64> {
+    let (time, ns) = match value {
+        240_000..=235_959_999 => (value / 1_000, value % 1_000 * 1_000_000),
+        236_000_000_000.. => (value / 1_000_000_000, value % 1_000_000_000),
+        _ => return None,
+    };
+    time_of_day(0, time / 10_000, time / 100 % 100, time % 100, ns)
+}
+
+/// The midnight of a date `yyyymmdd`, ns since the epoch.
+pub(super) fn date(value: u64) -> Option<i64> {
+    day(value / 10_000, value / 100 % 100, value % 100)?.checked_mul(DAY_NS)
+}
+
+/// The moment nearest to `moment` whose time of day is `clock`.
+pub(super) fn near(clock: i64, moment: i64) -> Option<i64> {
+    let days = moment.checked_sub(clock)?.checked_add(DAY_NS / 2)?.div_euclid(DAY_NS);
+    days.checked_mul(DAY_NS)?.checked_add(clock)
 }
 
 fn time_of_day(day: i64, hour: u64, minute: u64, second: u64, ns: u64) -> Option<i64> {
@@ -125,6 +151,20 @@ mod tests {
         assert_eq!(from_number(20_241_315_133_000_123), None);
         assert_eq!(from_number(0), None);
         assert_eq!(from_number(93_000_000), None);
+    }
+
+    #[test]
+    fn times_of_day_fall_on_the_nearest_day() {
+        let midnight = date(20_240_315).unwrap();
+        assert_eq!(midnight, 1_710_460_800_000_000_000);
+        assert_eq!(clock(83_636_000), Some((8 * 3600 + 36 * 60 + 36) * SECOND_NS));
+        assert_eq!(clock(83_636_123_456_789), clock(83_636_000).map(|ns| ns + 123_456_789));
+        assert_eq!(clock(93_000), None, "09:30:00 or 00:01:33.000");
+        assert_eq!(clock(99_999_999), None);
+        let late = clock(235_959_900).unwrap();
+        assert_eq!(near(late, midnight + 5), Some(midnight - SECOND_NS / 10));
+        assert_eq!(near(5, midnight - 1), Some(midnight + 5));
+        assert_eq!(near(5, i64::MIN), None);
     }
 
     #[test]

@@ -167,6 +167,9 @@ fn assert_rows(pair: &Pair, first: usize, fields: &[(String, Value)], seq: u64) 
         assert!(batch.text(row, TextCol::OrderIdTxt).is_none());
         let rpt_seq = batch.ints(IntCol::InstrumentSeq)[row];
         assert_eq!(*field("RptSeq"), int(rpt_seq.into()));
+        let Value::Int(clock) = *field("MDEntryTime") else { panic!("MDEntryTime") };
+        let exchange = chrono::DateTime::from_timestamp_nanos(batch.times(TimeCol::TsExch)[row]);
+        assert_eq!(exchange.format("%-H%M%S%3f").to_string(), clock.to_string());
         let side = if *field("OrderSide") == text("B") { Side::Buy } else { Side::Sell };
         assert_eq!(batch.enums(EnumCol::Side)[row], side as u8);
     }

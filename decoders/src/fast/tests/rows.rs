@@ -86,6 +86,41 @@ fn a_message_without_sequence_by_names_alone() {
 }
 
 #[test]
+fn of_two_fields_with_one_meaning_the_entry_s_own_fills_the_column() {
+    let (batch, _) = row(
+        "<uInt32 name=\"MsgSeqNum\" id=\"34\"/>
+         <sequence name=\"E\"><decimal name=\"Price\" id=\"44\" presence=\"optional\"/>
+           <decimal name=\"MDEntryPx\" id=\"270\"/><int64 name=\"MDEntryID\" id=\"278\"/>
+           <int64 name=\"OrderID\" id=\"37\"/></sequence>",
+        "c081 81 81 8189 8084 85 86",
+    );
+    assert_eq!(batch.decimals(DecimalCol::Price), [4_000_000_000]);
+    assert_eq!(batch.ints(IntCol::OrderId), [6]);
+}
+
+#[test]
+fn kinds_are_those_of_fix() {
+    let fields = "<string name=\"MDEntryType\"/><uInt32 name=\"MDUpdateAction\"/>
+                  <uInt64 name=\"OrderID\" presence=\"optional\"/>";
+    let kind = |bytes: &str| Kind::from_number(row(fields, bytes).0.kind()[0]).unwrap();
+    assert_eq!(kind("c081 b0 80 80"), Kind::Level);
+    assert_eq!(kind("c081 b0 80 85"), Kind::OrderAdd);
+    assert_eq!(kind("c081 b1 81 85"), Kind::OrderModify);
+    assert_eq!(kind("c081 b1 82 85"), Kind::OrderDelete);
+    assert_eq!(kind("c081 b2 80 80"), Kind::Trade);
+    assert_eq!(kind("c081 b2 82 80"), Kind::TradeBust);
+    assert_eq!(kind("c081 ca 80 80"), Kind::BookClear);
+    assert_eq!(kind("c081 b7 80 80"), Kind::Statistics);
+    let heartbeat = "<string name=\"MsgType\"><constant value=\"0\"/></string>";
+    assert_eq!(row(heartbeat, "c081").0.kind(), [Kind::Heartbeat as u8]);
+    let snapshot = "<string name=\"MsgType\"><constant value=\"W\"/></string>
+                    <sequence name=\"E\"><string name=\"MDEntryType\"/></sequence>";
+    let (batch, _) = row(snapshot, "c081 81 b0");
+    assert_eq!(batch.kind(), [Kind::Level as u8]);
+    assert_ne!(batch.flags()[0] & flags::SNAPSHOT, 0);
+}
+
+#[test]
 fn the_head_s_sequence_stands_where_the_message_has_none() {
     let (batch, _) = row("<string name=\"Symbol\"/>", "c081 c1");
     assert_eq!(batch.ints(IntCol::Seq), [7]);
