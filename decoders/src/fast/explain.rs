@@ -9,10 +9,12 @@
 //! `template_id`. Values that an operator made have size 0.
 
 use super::error::Code;
+use std::ops::Range;
+
 use super::machine::{Found, Sink, Val};
 use super::mapping::Target;
 use super::rows::RESET_NAME;
-use super::templates::Op;
+use super::templates::{Op, Templates};
 use super::wire::plain;
 use crate::field::{Explained, Field, Value};
 use crate::names::latin1;
@@ -86,12 +88,12 @@ impl Sink for FieldSink {
         self.leave();
     }
 
-    fn field(&mut self, name: &str, op: &Op, value: Val<'_>, from: usize, to: usize) {
+    fn field(&mut self, templates: &Templates, op: &Op, value: Val<'_>, at: Range<usize>) {
         let value = explained(value);
         if let (Target::MsgType, Value::Text(text)) = (op.target, &value) {
             self.msg_type = Some(text.clone());
         }
-        self.push(name, value, from, to);
+        self.push(&templates.field(op).name, value, at.start, at.end);
     }
 
     fn group(&mut self, name: &str) {

@@ -12,6 +12,8 @@
 //! delta      no bit: difference from the wire to the previous value
 //! ```
 
+use std::ops::Range;
+
 use super::error::{Code, FastError};
 use super::slots::{Decimal, Previous, Slots, TEXT_MAX};
 use super::templates::{DEPTH_MAX, Initial, Integer, Op, Operator, Program, Templates, What};
@@ -44,8 +46,8 @@ pub(super) trait Sink {
     fn template(&mut self, found: Found<'_>, from: usize, to: usize);
     /// It ends.
     fn template_end(&mut self);
-    /// A value at `from..to`.
-    fn field(&mut self, name: &str, op: &Op, value: Val<'_>, from: usize, to: usize);
+    /// A value at a range of the message's bytes.
+    fn field(&mut self, templates: &Templates, op: &Op, value: Val<'_>, at: Range<usize>);
     /// A group begins.
     fn group(&mut self, name: &str);
     /// It ends.
@@ -155,21 +157,26 @@ impl<'b, S: Sink> Machine<'_, 'b, S> {
             at = match op.what {
                 What::Integer(integer) => {
                     let value = self.integer(op, integer, pmap)?;
-                    self.sink.field(name(), op, integer_val(integer, value), from, self.wire.pos());
+                    self.sink.field(
+                        templates,
+                        op,
+                        integer_val(integer, value),
+                        from..self.wire.pos(),
+                    );
                     at + 1
                 }
                 What::Decimal => {
                     let value = self.decimal(op, pmap)?.map_or(Val::Null, Val::Decimal);
-                    self.sink.field(name(), op, value, from, self.wire.pos());
+                    self.sink.field(templates, op, value, from..self.wire.pos());
                     at + 1
                 }
                 What::DecimalPair => {
                     let value = self.decimal_pair(at, pmap)?.map_or(Val::Null, Val::Decimal);
-                    self.sink.field(name(), op, value, from, self.wire.pos());
+                    self.sink.field(templates, op, value, from..self.wire.pos());
                     at + 3
                 }
                 What::Ascii | What::Unicode | What::Bytes => {
-                    self.text(name(), op, pmap)?;
+                    self.text(op, pmap)?;
                     at + 1
                 }
                 What::Group { end, pmap: own } => {
@@ -228,7 +235,7 @@ impl<'b, S: Sink> Machine<'_, 'b, S> {
         let from = self.wire.pos();
         let count = self.integer(length, Integer::U32, pmap)?;
         let val = integer_val(Integer::U32, count);
-        self.sink.field(&templates.field(length).name, length, val, from, self.wire.pos());
+        self.sink.field(templates, length, val, from..self.wire.pos());
         let count = count.unwrap_or(0) as u64;
         if count.saturating_mul(min_bytes as u64) > self.wire.left() as u64 {
             return Err(self.wire.fail(Code::Entries, count.saturating_mul(min_bytes as u64)));
@@ -260,17 +267,19 @@ impl<'b, S: Sink> Machine<'_, 'b, S> {
     /// An integer on the wire, nullable where the field is optional.
     #[inline(always)]
     fn read_integer(&mut self, op: &Op, integer: Integer) -> Result<Option<i64>, Code> {
-        let (min, max) = integer.range();
-        let value = match (integer, op.optional) {
-            (Integer::U32 | Integer::U64, false) => self.wire.uint(max as u64)? as i64,
-            (Integer::U32 | Integer::U64, true) => {
-                return Ok(self.wire.uint_or_null(max as u64)?.map(|value| value as i64));
-            }
-            (Integer::Exponent, _) => return self.read_exponent(op.optional),
-            (_, false) => self.wire.int(min as i64, max as i64)?,
-            (_, true) => return self.wire.int_or_null(min as i64, max as i64),
-        };
-        Ok(Some(value))
+        const U32: u64 = u32::MAX as u64;
+        let unsigned = |value: u64| value as i64;
+        Ok(match (integer, op.optional) {
+            (Integer::U32, false) => Some(unsigned(self.wire.uint(U32)?)),
+            (Integer::U32, true) => self.wire.uint_or_null(U32)?.map(unsigned),
+            (Integer::U64, false) => Some(unsigned(self.wire.uint(u64::MAX)?)),
+            (Integer::U64, true) => self.wire.uint_or_null(u64::MAX)?.map(unsigned),
+            (Integer::I32, false) => Some(self.wire.int(i32::MIN.into(), i32::MAX.into())?),
+            (Integer::I32, true) => self.wire.int_or_null(i32::MIN.into(), i32::MAX.into())?,
+            (Integer::I64, false) => Some(self.wire.int(i64::MIN, i64::MAX)?),
+            (Integer::I64, true) => self.wire.int_or_null(i64::MIN, i64::MAX)?,
+            (Integer::Exponent, optional) => self.read_exponent(optional)?,
+        })
     }
 
     /// A decimal's exponent: out of range is R1 here.
@@ -445,7 +454,7 @@ impl<'b, S: Sink> Machine<'_, 'b, S> {
     }
 
     /// Reads a text or vector and hands it to the sink.
-    fn text(&mut self, name: &str, op: &Op, pmap: &mut Pmap<'b>) -> Result<(), Code> {
+    fn text(&mut self, op: &Op, pmap: &mut Pmap<'b>) -> Result<(), Code> {
         let from = self.wire.pos();
         let text = self.text_value(op, pmap)?;
         let to = self.wire.pos();
@@ -458,7 +467,7 @@ impl<'b, S: Sink> Machine<'_, 'b, S> {
             Text::Slot => plain(self.slots.text(op.slot)),
             Text::Initial => plain(initial_text(op).unwrap_or(&[])),
         };
-        self.sink.field(name, op, value, from, to);
+        self.sink.field(self.templates, op, value, from..to);
         Ok(())
     }
 

@@ -8,10 +8,12 @@
 //! ```
 
 use super::error::Code;
+use std::ops::Range;
+
 use super::machine::{Found, Sink, Val};
 use super::mapping::{self, Target};
 use super::slots::Decimal;
-use super::templates::Op;
+use super::templates::{Op, Templates};
 use super::times;
 use super::wire::plain;
 use crate::batch::{
@@ -418,7 +420,7 @@ impl Sink for RowSink<'_> {
     fn template_end(&mut self) {}
 
     #[inline(always)]
-    fn field(&mut self, _: &str, op: &Op, value: Val<'_>, _: usize, _: usize) {
+    fn field(&mut self, _: &Templates, op: &Op, value: Val<'_>, _: Range<usize>) {
         if op.target == Target::Nothing {
             return;
         }
