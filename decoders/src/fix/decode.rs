@@ -133,24 +133,25 @@ impl FixDecoder {
     ) -> Pass {
         fields.clear();
         let tags = &self.tags[version as usize];
-        let trigger_tag = trigger_tag.unwrap_or(0);
+        let trigger_tag = trigger_tag.unwrap_or(u32::MAX);
         let mut seen = [0u64; SEEN_TAGS / 64];
         let mut doubt = false;
-        let mut pass = Pass { slots: Slots::default(), trigger: None, flags: 0, structured: false };
+        let mut trigger = None;
+        let mut slots = Slots::default();
         let mut reader = Fields::new(msg, Dictionary::of(version));
         for field in reader.by_ref() {
             let byte = tags.byte(field.tag);
-            pass.slots.note_byte(byte, fields.len());
+            slots.note_byte(byte, fields.len());
             let word = &mut seen[field.tag as usize / 64 % (SEEN_TAGS / 64)];
             let bit = 1 << (field.tag % 64);
-            doubt |= *word & bit != 0 || byte & COUNTS != 0;
+            doubt |= (*word & bit != 0) | (byte & COUNTS != 0);
             *word |= bit;
-            if field.tag == trigger_tag {
-                pass.trigger.get_or_insert(fields.len() as u32);
+            if field.tag == trigger_tag && trigger.is_none() {
+                trigger = Some(fields.len() as u32);
             }
             fields.push(field);
         }
-        pass.structured = doubt;
+        let mut pass = Pass { slots, trigger, flags: 0, structured: doubt };
         let first: [u32; 3] = std::array::from_fn(|at| fields.get(at).map_or(0, |f| f.tag));
         if reader.irregular() || first != [8, 9, 35] {
             pass.flags |= flags::IRREGULAR;

@@ -38,11 +38,15 @@ pub struct Fields<'a> {
     msg: &'a [u8],
     at: usize,
     dictionary: &'a Dictionary,
-    /// A data field that a length field announced, and its length.
-    announced: Option<(u32, usize)>,
+    /// The data field that a length field announced, [`NO_TAG`] where none is,
+    /// and its length.
+    announced: (u32, usize),
     ends: SohFinder,
     irregular: bool,
 }
+
+/// No field has this tag.
+const NO_TAG: u32 = u32::MAX;
 
 /// Most digits of a tag.
 const TAG_DIGITS_MAX: usize = 9;
@@ -54,7 +58,7 @@ impl<'a> Fields<'a> {
             msg,
             at: 0,
             dictionary,
-            announced: None,
+            announced: (NO_TAG, 0),
             ends: SohFinder::default(),
             irregular: false,
         }
@@ -69,11 +73,9 @@ impl<'a> Fields<'a> {
 
     #[inline]
     fn value_end(&mut self, tag: u32, value: usize) -> usize {
-        if let Some((data_tag, len)) = self.announced
-            && data_tag == tag
-        {
-            self.announced = None;
-            let end = value.saturating_add(len);
+        if tag == self.announced.0 {
+            let end = value.saturating_add(self.announced.1);
+            self.announced = (NO_TAG, 0);
             if self.msg.get(end) == Some(&SOH) {
                 self.ends.seek(self.msg, end + 1);
                 return end;
@@ -89,7 +91,7 @@ impl<'a> Fields<'a> {
     fn announce(&mut self, data_tag: u32, field: &RawField) {
         let text = field.value(self.msg);
         match values::unsigned(text).and_then(|n| usize::try_from(n).ok()) {
-            Some(len) => self.announced = Some((data_tag, len)),
+            Some(len) => self.announced = (data_tag, len),
             None => self.irregular = true,
         }
     }
@@ -102,15 +104,12 @@ impl Iterator for Fields<'_> {
     fn next(&mut self) -> Option<RawField> {
         let start = self.at;
         let rest = self.msg.get(start..).filter(|rest| !rest.is_empty())?;
-        let read = match rest.first_chunk() {
-            Some(word) => words::tag(word).or_else(|| tag(rest)),
-            None => tag(rest),
-        };
-        let read = read.filter(|&(tag, _)| tag != 0);
-        let (tag, value) = read.map_or((0, start), |(tag, digits)| (tag, start + digits + 1));
+        let read = rest.first_chunk().and_then(words::tag).or_else(|| tag(rest));
+        let (tag, digits) = read.unwrap_or((0, 0));
+        let value = start.wrapping_add(digits).wrapping_add(usize::from(digits > 0));
         let end = self.value_end(tag, value);
-        self.at = end + 1;
-        self.irregular |= tag == 0 || end == value || rest.first() == Some(&b'0');
+        self.at = end.wrapping_add(1);
+        self.irregular |= (tag == 0) | (end == value) | (rest.first() == Some(&b'0'));
         let field = RawField { tag, start: start as u32, value: value as u32, end: end as u32 };
         if let Some(data_tag) = self.dictionary.data_after(tag) {
             self.announce(data_tag, &field);

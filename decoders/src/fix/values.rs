@@ -254,13 +254,14 @@ fn nanoseconds(text: &[u8]) -> Parsed<i64> {
 /// The first nine of at most twelve digits, as if zeros followed.
 #[inline]
 fn nine_digits(digits: &[u8]) -> Option<i64> {
-    let mut padded = [b'0'; 16];
-    padded.iter_mut().zip(digits).for_each(|(to, &from)| *to = from);
-    let (eight, rest) = padded.split_first_chunk::<8>()?;
-    let (beyond, _) = rest.split_first_chunk::<8>()?;
-    words::eight_digits(beyond)?;
-    let ninth = i64::from(beyond[0].wrapping_sub(b'0'));
-    Some(i64::from(words::eight_digits(eight)?) * 10 + ninth)
+    let Some((eight, rest)) = digits.split_first_chunk::<8>() else {
+        let value = i64::try_from(unsigned(digits)?).ok()?;
+        return Some(value * 10i64.pow(PLACES as u32 - digits.len() as u32));
+    };
+    let ninth = rest.first().map_or(b'0', |&byte| byte).wrapping_sub(b'0');
+    let digits_only = ninth <= 9 && rest.iter().skip(1).all(u8::is_ascii_digit);
+    let value = i64::from(words::eight_digits(eight)?) * 10 + i64::from(ninth);
+    digits_only.then_some(value)
 }
 
 #[inline]
