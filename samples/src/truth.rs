@@ -58,6 +58,7 @@ pub enum Status {
 pub struct MessageTruth {
     pub id: u64,
     pub protocol: &'static str,
+    #[serde(serialize_with = "as_text")]
     pub session: Arc<str>,
     pub seq: Option<u64>,
     #[serde(rename = "type")]
@@ -95,6 +96,7 @@ pub struct LossTruth {
     /// The first point that did not see it.
     pub point: &'static str,
     pub protocol: &'static str,
+    #[serde(serialize_with = "as_text")]
     pub session: Arc<str>,
     pub line: Option<char>,
     pub unit: &'static str,
@@ -419,6 +421,11 @@ impl TruthLog {
             order.tick_to_order_ns = Some(latency_ns);
         }
     }
+}
+
+/// A shared text as plain text.
+fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }
 
 #[cfg(test)]
