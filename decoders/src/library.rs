@@ -14,6 +14,7 @@ use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
 use crate::framing::{moldudp64, soupbintcp};
+use crate::kind::Sender;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -111,6 +112,7 @@ pub struct Library {
     pub fast: Vec<Option<FastFeed>>,
     on_mold: u128,
     on_soup: u128,
+    from_client: u128,
 }
 
 impl Library {
@@ -130,7 +132,9 @@ impl Library {
             fixed.iter().enumerate().filter(|(_, p)| carries(p)).fold(0, |m, (i, _)| m | 1 << i)
         };
         let (on_mold, on_soup) = (carried(moldudp64::ID), carried(soupbintcp::ID));
-        let library = Self { fixed, fast, on_mold, on_soup };
+        let from_client = fixed.iter().enumerate().filter(|(_, p)| has_requests(p));
+        let from_client = from_client.fold(0, |m, (i, _)| m | 1 << i);
+        let library = Self { fixed, fast, on_mold, on_soup, from_client };
         library.check_ids(config, &mut errors);
         if errors.is_empty() { Ok(library) } else { Err(errors) }
     }
@@ -142,6 +146,7 @@ impl Library {
             fast: Vec::new(),
             on_mold: 0,
             on_soup: 0,
+            from_client: 0,
         })
     }
 
@@ -174,10 +179,20 @@ impl Library {
         self.on_mold
     }
 
+    /// The fixed protocols with messages that only a client sends, a bit each.
+    pub fn from_client(&self) -> u128 {
+        self.from_client
+    }
+
     /// The fixed protocols that SoupBinTCP carries, a bit each.
     pub fn on_soup(&self) -> u128 {
         self.on_soup
     }
+}
+
+/// Whether a protocol has messages that only a client sends.
+fn has_requests(protocol: &FixedProtocol) -> bool {
+    protocol.layouts.iter().any(|layout| layout.sender == Some(Sender::Client))
 }
 
 /// `fix`, `fix.4.4`, `fixt.1.1` and the like.

@@ -51,9 +51,11 @@ pub fn mold(payload: &[u8], wire_len: usize, candidates: u128, library: &Library
     if known == 0 || messages == 0 { Verdict::No } else { Verdict::Protocols(known) }
 }
 
-/// The `candidates` that know a message.
+/// The `candidates` that know a message. A client's messages tell only of
+/// protocols that have requests: no client sends market data.
 pub fn narrow(candidates: u128, body: &[u8], sender: Option<Sender>, library: &Library) -> u128 {
-    let known = bits(candidates).filter(|&at| {
+    let speaks = if sender == Some(Sender::Client) { library.from_client() } else { u128::MAX };
+    let known = bits(candidates & speaks).filter(|&at| {
         library.fixed.get(usize::from(at)).is_some_and(|protocol| protocol.knows(body, sender))
     });
     known.fold(0, |mask, at| mask | 1 << at)

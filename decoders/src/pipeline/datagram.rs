@@ -432,7 +432,7 @@ fn messages<'p>(
     let mut blocks = Blocks::new(arrived.payload, header);
     let mut total = Outcome::default();
     let mut seq = (header.seq != 0).then_some(header.seq);
-    while let Some(block) = blocks.next() {
+    for block in blocks.by_ref() {
         let Block { offset, len, body } = block;
         framing_header(arrived, offset - 2, 2, recognised, &moldudp64::length_fields, sink);
         head.seq = seq.map(|seq| (seq, SeqUnit::Message));

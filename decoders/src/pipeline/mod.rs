@@ -117,7 +117,8 @@ impl Pipeline {
         let arrived = Arrived { packet_ix, ts, flow_id, segment: &segment, payload };
         match self.states.get_mut(flow_id as usize) {
             Some(FlowState::Udp(flow)) => {
-                if flow.datagram(&arrived, &mut self.shared, sink) {
+                let asked = flow.datagram(&arrived, &mut self.shared, sink);
+                if asked {
                     self.expect_answers(&segment);
                 }
             }
