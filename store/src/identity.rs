@@ -72,6 +72,11 @@ impl Content {
     }
 }
 
+/// BLAKE3 of some bytes, in hex: names a configuration.
+pub fn content_hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,9 @@
 pub mod arrays;
 pub mod catalog;
 pub mod error;
+pub mod explain;
 pub mod identity;
+pub mod import;
 pub mod segment;
 pub mod sql;
 pub mod tables;

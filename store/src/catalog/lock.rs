@@ -8,6 +8,7 @@ use crate::tables::ALL;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Held while writing; others may read.
 #[derive(Debug)]
@@ -40,6 +41,24 @@ impl Store {
         let lock = WriteLock { store: self.clone(), _file: file };
         lock.clean()?;
         Ok(lock)
+    }
+}
+
+impl Store {
+    /// As [`lock`](Self::lock), but waits so long for another process.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock).
+    pub fn lock_within(&self, patience: Duration) -> Result<WriteLock, StoreError> {
+        let start = Instant::now();
+        loop {
+            match self.lock() {
+                Err(StoreError::Locked { .. }) if start.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                result => return result,
+            }
+        }
     }
 }
 

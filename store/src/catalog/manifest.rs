@@ -5,6 +5,7 @@ use crate::segment::Segment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use taptrail_capture::point::PointConfig;
+use taptrail_decoders::config::DecoderConfig;
 
 /// Most warnings that a manifest keeps; the rest is counted.
 pub const WARNINGS_MAX: usize = 1000;
@@ -89,6 +90,18 @@ pub struct Input {
     pub revision: u32,
 }
 
+/// How packets were decoded, so that they can be explained the same way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecodeSettings {
+    /// What the configuration said.
+    pub config: DecoderConfig,
+    /// The protocol of every flow, where the command line named one.
+    pub protocol: Option<String>,
+    /// Where relative paths of the configuration start.
+    pub base: String,
+}
+
 /// One import: a capture's packets, messages and flows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,6 +112,8 @@ pub struct ImportManifest {
     pub software: String,
     /// Hash of the configuration that decoded it.
     pub config_hash: String,
+    /// How its packets were decoded; `null` where only packets were kept.
+    pub decode: Option<DecodeSettings>,
     /// Name of the point.
     pub point: String,
     /// The point as it was configured.

@@ -4,6 +4,8 @@ use crate::error::StoreError;
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -55,4 +57,29 @@ impl Iterator for SegmentReader {
             }),
         )
     }
+}
+
+/// The row groups in which a column of unsigned 32-bit numbers may hold
+/// `value`, by their statistics.
+///
+/// # Errors
+/// Where the file is missing or damaged.
+pub fn row_groups_with(path: &Path, column: &str, value: u32) -> Result<Vec<usize>, StoreError> {
+    let file = File::open(path).map_err(StoreError::io(path))?;
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(StoreError::segment(path))?;
+    let may_hold = |group: &RowGroupMetaData| {
+        let columns = group.columns().iter();
+        let found = columns.clone().find(|chunk| chunk.column_path().string() == column);
+        match found.and_then(|chunk| chunk.statistics()) {
+            // Unsigned 32-bit numbers are stored as signed ones with the same bits.
+            Some(Statistics::Int32(range)) => match (range.min_opt(), range.max_opt()) {
+                (Some(&min), Some(&max)) => (min as u32..=max as u32).contains(&value),
+                _ => true,
+            },
+            _ => true,
+        }
+    };
+    let groups = builder.metadata().row_groups().iter().enumerate();
+    Ok(groups.filter(|(_, group)| may_hold(group)).map(|(index, _)| index).collect())
 }

@@ -3,6 +3,7 @@
 
 use crate::error::StoreError;
 use crate::sql::captures;
+use crate::sql::functions::fields;
 use crate::tables::ALL;
 use crate::tables::column::Column;
 use crate::tables::row::{Bool, Name, Plain, Row, Text, rows};
@@ -41,7 +42,8 @@ pub fn all() -> Vec<DocRow> {
         table.columns.iter().chain(table.partitions).map(|column| row(table.name, column))
     });
     let captures = captures::COLUMNS.iter().map(|column| row("captures", column));
-    tables.chain(captures).collect()
+    let fields = fields::COLUMNS.iter().map(|column| row("fields", column));
+    tables.chain(captures).chain(fields).collect()
 }
 
 /// The table.

@@ -12,6 +12,7 @@ pub mod captures;
 pub mod docs;
 pub mod functions;
 mod prune;
+pub mod stream;
 pub mod table;
 pub mod views;
 
@@ -83,7 +84,7 @@ pub fn session_with(store: &Store, options: SessionOptions) -> Result<SessionCon
     let captures = Arc::new(CapturesTable::new(store.clone()));
     context.register_table("captures", captures).map_err(StoreError::query)?;
     context.register_table("docs", docs::table()?).map_err(StoreError::query)?;
-    functions::register(&context);
+    functions::register(&context, store);
     views::register(&context)?;
     Ok(context)
 }

@@ -28,6 +28,7 @@ fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
         format: crate::catalog::FORMAT_VERSION,
         software: "test".to_owned(),
         config_hash: String::new(),
+        decode: None,
         point: point.to_owned(),
         point_config: PointConfig::named(name),
         capture_id,

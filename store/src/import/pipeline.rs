@@ -1,0 +1,312 @@
+//! The threads of an import and the channels between them.
+
+use crate::arrays::messages::MessageArrays;
+use crate::arrays::packets::PacketArrays;
+use crate::error::StoreError;
+use crate::import::Decoders;
+use crate::segment::properties::Provenance;
+use crate::segment::writer::{TableWriter, Unplaced};
+use crate::tables::flows::FlowRow;
+use crate::tables::row::{Row, Text};
+use crate::tables::{PER_CAPTURE, Table};
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
+use taptrail_capture::packet::PacketBatch;
+use taptrail_capture::source::{PacketSource, Progress};
+use taptrail_decoders::batch::MessageBatch;
+use taptrail_decoders::decoder::Decoder;
+use taptrail_decoders::flow::FlowInfo;
+use taptrail_decoders::names::{Name, Names};
+
+/// Batches that wait between two threads. A packet batch is about 4 MiB, a
+/// batch of rows about as much.
+const WAITING: usize = 4;
+
+/// What an import does with packets.
+pub(super) struct Stages<'a> {
+    pub(super) capture_id: u64,
+    /// Where segments are written.
+    pub(super) directory: &'a Path,
+    pub(super) provenance: Provenance,
+    pub(super) keep_packets: bool,
+    pub(super) decoders: Option<Decoders>,
+}
+
+/// What decoding gave, in numbers.
+#[derive(Debug, Default)]
+pub(super) struct Decoding {
+    pub(super) rows: u64,
+    /// By protocol.
+    pub(super) messages: BTreeMap<String, u64>,
+    /// By reason.
+    pub(super) not_decoded: BTreeMap<String, u64>,
+}
+
+/// What an import gave.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) segments: Vec<Unplaced>,
+    pub(super) decoding: Decoding,
+}
+
+type Batches = Receiver<Arc<PacketBatch>>;
+type Handle<'scope> = ScopedJoinHandle<'scope, Result<Output, StoreError>>;
+
+/// Reads `source` to its end; `observe` sees each batch as it is read.
+pub(super) fn run<S: PacketSource>(
+    source: &mut S,
+    stages: &Stages<'_>,
+    observe: &mut dyn FnMut(&mut S, &PacketBatch),
+) -> Result<Output, StoreError> {
+    thread::scope(|scope| {
+        let (spent, pool) = sync_channel(2 * WAITING);
+        let mut senders = Vec::new();
+        let mut handles: Vec<Handle<'_>> = Vec::new();
+        if stages.keep_packets {
+            let (sender, batches) = sync_channel(WAITING);
+            let spent = spent.clone();
+            handles.push(scope.spawn(move || write_packets(stages, batches, spent)));
+            senders.push(sender);
+        }
+        if let Some(decoders) = &stages.decoders {
+            let (sender, batches) = sync_channel(WAITING);
+            handles.push(scope.spawn(move || decode(scope, stages, decoders, batches, spent)));
+            senders.push(sender);
+        }
+        let read = read(source, senders, pool, observe);
+        let mut output = Output::default();
+        for handle in handles {
+            output.add(joined(handle, "a thread of the import")?);
+        }
+        read.map(|()| output)
+    })
+}
+
+impl Output {
+    fn add(&mut self, other: Self) {
+        self.segments.extend(other.segments);
+        let Decoding { rows, messages, not_decoded } = other.decoding;
+        self.decoding.rows += rows;
+        self.decoding.messages.extend(messages);
+        self.decoding.not_decoded.extend(not_decoded);
+    }
+}
+
+fn joined<T>(
+    handle: ScopedJoinHandle<'_, Result<T, StoreError>>,
+    part: &'static str,
+) -> Result<T, StoreError> {
+    handle.join().unwrap_or(Err(StoreError::Stopped { part }))
+}
+
+/// Hands batches on until the source ends or a receiver has failed; the
+/// receiver's own error tells why.
+fn read<S: PacketSource>(
+    source: &mut S,
+    senders: Vec<SyncSender<Arc<PacketBatch>>>,
+    pool: Receiver<PacketBatch>,
+    observe: &mut dyn FnMut(&mut S, &PacketBatch),
+) -> Result<(), StoreError> {
+    loop {
+        let mut batch: PacketBatch = pool.try_recv().unwrap_or_default();
+        let progress = source.next_batch(&mut batch)?;
+        observe(source, &batch);
+        let batch = Arc::new(batch);
+        let failed = senders.iter().any(|sender| sender.send(Arc::clone(&batch)).is_err());
+        if failed || progress == Progress::End {
+            return Ok(());
+        }
+    }
+}
+
+/// Gives a batch back to be filled again, where this was its last user.
+fn give_back(batch: Arc<PacketBatch>, spent: &SyncSender<PacketBatch>) {
+    if let Some(batch) = Arc::into_inner(batch) {
+        // A full pool has enough of them.
+        let _ = spent.try_send(batch);
+    }
+}
+
+fn table(name: &str) -> Result<&'static Table, StoreError> {
+    let table = PER_CAPTURE.iter().find(|table| table.name == name);
+    table.ok_or_else(|| StoreError::NoTable { name: name.to_owned() })
+}
+
+fn writer(name: &str, stages: &Stages<'_>) -> Result<TableWriter, StoreError> {
+    Ok(TableWriter::new(table(name)?, stages.directory, &stages.provenance))
+}
+
+fn write_packets(
+    stages: &Stages<'_>,
+    batches: Batches,
+    spent: SyncSender<PacketBatch>,
+) -> Result<Output, StoreError> {
+    let arrays = PacketArrays::new(stages.capture_id);
+    let mut writer = writer("packets", stages)?;
+    for batch in batches {
+        let rows = arrays.batch(&batch).map_err(StoreError::rows("packets"))?;
+        give_back(batch, &spent);
+        writer.write(rows)?;
+    }
+    Ok(Output { segments: writer.finish()?, ..Output::default() })
+}
+
+/// Decodes; the rows are written by a thread of their own.
+fn decode<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    stages: &'scope Stages<'scope>,
+    decoders: &Decoders,
+    batches: Batches,
+    spent: SyncSender<PacketBatch>,
+) -> Result<Output, StoreError> {
+    let (rows, written) = sync_channel(WAITING);
+    let messages = scope.spawn(move || write_messages(stages, written));
+    let mut decoder = Decoder::new(Arc::clone(&decoders.config), Arc::clone(&decoders.library));
+    let mut sender = RowSender::new(stages.capture_id, rows);
+    for batch in batches {
+        decoder.decode(&batch, &mut |batch, names| sender.send(batch, names));
+        give_back(batch, &spent);
+        if sender.ended() {
+            break;
+        }
+    }
+    decoder.finish(&mut |batch, names| sender.send(batch, names));
+    let (counts, failure) = sender.finish();
+    let mut segments = joined(messages, "the thread that writes messages")?;
+    if let Some(error) = failure {
+        return Err(StoreError::Rows { table: "messages".to_owned(), error });
+    }
+    segments.extend(write_flows(stages, &decoder)?);
+    Ok(Output { segments, decoding: decoding(&decoder, &counts) })
+}
+
+fn write_messages(
+    stages: &Stages<'_>,
+    batches: Receiver<RecordBatch>,
+) -> Result<Vec<Unplaced>, StoreError> {
+    let mut writer = writer("messages", stages)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.finish()
+}
+
+/// Turns rows into arrays and sends them on.
+struct RowSender {
+    arrays: MessageArrays,
+    rows: Option<SyncSender<RecordBatch>>,
+    counts: Counts,
+    failure: Option<ArrowError>,
+}
+
+/// Rows, and messages by their protocol's name.
+#[derive(Default)]
+struct Counts {
+    rows: u64,
+    messages: HashMap<u32, u64>,
+}
+
+impl RowSender {
+    fn new(capture_id: u64, rows: SyncSender<RecordBatch>) -> Self {
+        let arrays = MessageArrays::new(capture_id);
+        Self { arrays, rows: Some(rows), counts: Counts::default(), failure: None }
+    }
+
+    fn send(&mut self, batch: &MessageBatch, names: &Names) {
+        let Some(rows) = &self.rows else { return };
+        let arrays = match self.arrays.batch(batch, names) {
+            Ok(arrays) => arrays,
+            Err(error) => {
+                self.failure = Some(error);
+                self.rows = None;
+                return;
+            }
+        };
+        self.counts.add(batch);
+        if rows.send(arrays).is_err() {
+            self.rows = None;
+        }
+    }
+
+    /// Whether sending more is of no use.
+    fn ended(&self) -> bool {
+        self.rows.is_none()
+    }
+
+    fn finish(self) -> (Counts, Option<ArrowError>) {
+        (self.counts, self.failure)
+    }
+}
+
+impl Counts {
+    fn add(&mut self, batch: &MessageBatch) {
+        self.rows += batch.len() as u64;
+        for (&protocol, &entry) in batch.protocol().iter().zip(batch.entry()) {
+            if entry == 0 {
+                *self.messages.entry(protocol).or_default() += 1;
+            }
+        }
+    }
+}
+
+fn decoding(decoder: &Decoder, counts: &Counts) -> Decoding {
+    let names = decoder.names();
+    let by_name = |(&name, &count): (&u32, &u64)| (names.text(Name(name)).to_owned(), count);
+    let undecoded = decoder.counters().undecoded.iter();
+    let mut not_decoded: BTreeMap<String, u64> =
+        undecoded.map(|(reason, count)| ((*reason).to_owned(), count.times)).collect();
+    let cut = decoder.counters().messages_cut;
+    if cut > 0 {
+        not_decoded.insert("message cut by the capture length".to_owned(), cut);
+    }
+    if names.refused() > 0 {
+        not_decoded.insert("name beyond the limit, left null".to_owned(), names.refused());
+    }
+    Decoding {
+        rows: counts.rows,
+        messages: counts.messages.iter().map(by_name).collect(),
+        not_decoded,
+    }
+}
+
+fn write_flows(stages: &Stages<'_>, decoder: &Decoder) -> Result<Vec<Unplaced>, StoreError> {
+    let mut writer = writer("flows", stages)?;
+    let names = decoder.names();
+    let rows: Vec<FlowRow> = (0..)
+        .zip(decoder.flows())
+        .map(|(flow_id, info)| flow(stages.capture_id, flow_id, info, names))
+        .collect();
+    writer.write(FlowRow::to_batch(&rows).map_err(StoreError::rows("flows"))?)?;
+    writer.finish()
+}
+
+fn flow(capture_id: u64, flow_id: u32, info: &FlowInfo, names: &Names) -> FlowRow {
+    let text = |name: Name| -> Text { names.text(name).into() };
+    FlowRow {
+        capture_id,
+        flow_id,
+        transport: info.transport.text().into(),
+        src_addr: info.src.to_string().into(),
+        src_port: Some(info.src_port),
+        dst_addr: info.dst.to_string().into(),
+        dst_port: Some(info.dst_port),
+        vlan: info.vlan,
+        protocol: info.protocol.map(text),
+        recognised: info.recognised.map(|recognised| recognised.text().into()),
+        line: info.line.map(text),
+        packets: info.packets,
+        bytes: info.bytes,
+        messages: info.messages,
+        first_ts: info.first_ts,
+        last_ts: info.last_ts,
+        gaps: info.gaps,
+        missing: info.missing,
+        errors: info.errors,
+        note: info.note.map(Into::into),
+    }
+}

@@ -1,0 +1,324 @@
+use super::*;
+use crate::import::redecode::redecode;
+use crate::sql::session;
+use arrow::util::pretty::pretty_format_batches;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
+use taptrail_capture::pcap_writer::PcapWriter;
+use taptrail_capture::point::PointName;
+use taptrail_capture::source::Progress;
+use taptrail_capture::time::Timestamp;
+
+const START_NS: i64 = 1_700_000_000_000_000_001;
+
+/// An ITCH 5.0 add order: ALFA, buy, `shares` at `price` x 10^-4.
+fn add_order(order: u64, shares: u32, price: u32) -> Vec<u8> {
+    let mut body = vec![b'A', 0, 1, 0, 0, 0, 0, 0, 0, 0, 9];
+    body.extend(order.to_be_bytes());
+    body.push(b'B');
+    body.extend(shares.to_be_bytes());
+    body.extend(b"ALFA    ");
+    body.extend(price.to_be_bytes());
+    body
+}
+
+/// A MoldUDP64 datagram in UDP, IPv4 and Ethernet.
+fn frame(seq: u64, bodies: &[Vec<u8>]) -> Vec<u8> {
+    let mut mold = b"SESSION001".to_vec();
+    mold.extend(seq.to_be_bytes());
+    mold.extend((bodies.len() as u16).to_be_bytes());
+    for body in bodies {
+        mold.extend((body.len() as u16).to_be_bytes());
+        mold.extend(body);
+    }
+    let udp_len = 8 + mold.len() as u16;
+    let mut frame = vec![1, 0, 0x5e, 0, 0, 1, 2, 0, 0, 0, 0, 1, 8, 0];
+    frame.extend([0x45, 0]);
+    frame.extend((20 + udp_len).to_be_bytes());
+    frame.extend([0, 0, 0, 0, 16, 17, 0, 0, 10, 0, 0, 1, 233, 54, 12, 101]);
+    frame.extend(26_400u16.to_be_bytes());
+    frame.extend(26_477u16.to_be_bytes());
+    frame.extend(udp_len.to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend(mold);
+    frame
+}
+
+/// A capture of `packets` datagrams with two orders each.
+fn capture(packets: u32) -> Vec<u8> {
+    let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
+    for ix in 0..packets {
+        let order = u64::from(ix) * 2;
+        let bodies = [add_order(order, 100, 10_0100), add_order(order + 1, 7, 20_0000 + ix)];
+        let data = frame(order + 1, &bodies);
+        let ts = Timestamp::from_ns(START_NS + i64::from(ix) * 1000);
+        let meta = PacketMeta {
+            ts,
+            ts_record: ts,
+            ts_source: TsSource::Record,
+            ts_flags: 0,
+            packet_ix: ix,
+            interface: 0,
+            direction: Direction::Unknown,
+            link_type: LinkType::ETHERNET,
+            wire_len: data.len() as u32,
+        };
+        writer.write(&meta, &data).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+struct House {
+    directory: tempfile::TempDir,
+    store: Store,
+}
+
+impl House {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(&directory.path().join("store")).unwrap();
+        Self { directory, store }
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    fn import(&self, point: &str, path: &Path) -> Result<ImportReport, StoreError> {
+        import(&self.store, &request(point, path), &mut |_| {})
+    }
+
+    /// Every file of the store but its lock, with its size.
+    fn files(&self) -> Vec<(PathBuf, u64)> {
+        fn walk(directory: &Path, files: &mut Vec<(PathBuf, u64)>) {
+            for entry in fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, files);
+                } else if path.file_name().unwrap() != "LOCK" {
+                    files.push((path.clone(), fs::metadata(&path).unwrap().len()));
+                }
+            }
+        }
+        let mut files = Vec::new();
+        walk(self.store.root(), &mut files);
+        files.sort();
+        files
+    }
+
+    async fn ask(&self, sql: &str) -> String {
+        let context = session(&self.store).unwrap();
+        let batches = context.sql(sql).await.unwrap().collect().await.unwrap();
+        let text = pretty_format_batches(&batches).unwrap().to_string();
+        let rows: Vec<String> = text
+            .lines()
+            .skip(3)
+            .filter(|line| line.starts_with('|'))
+            .map(|line| {
+                let cells = line.trim_matches('|').split('|').map(str::trim);
+                cells.collect::<Vec<_>>().join(",")
+            })
+            .collect();
+        rows.join("\n")
+    }
+}
+
+fn decoders() -> Decoders {
+    Decoders {
+        config: Arc::default(),
+        library: Arc::new(Library::shipped()),
+        base: PathBuf::from("."),
+    }
+}
+
+fn request(point: &str, path: &Path) -> ImportRequest {
+    ImportRequest {
+        point: PointConfig::named(PointName::try_from(point.to_owned()).unwrap()),
+        path: path.to_owned(),
+        decoders: Some(decoders()),
+        config_hash: "c".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn packets_become_rows() {
+    let house = House::new();
+    let path = house.file("a.pcap", &capture(5000));
+    let report = house.import("P1", &path).unwrap();
+    assert!(!report.known);
+    let counters = &report.manifest.counters;
+    assert_eq!((counters.packets, counters.rows), (5000, 10_000));
+    assert_eq!(counters.messages.get("nasdaq.totalview-itch.5.0"), Some(&10_000));
+    assert!(report.manifest.warnings.is_empty());
+
+    let sql = "SELECT packet_ix, msg_ix, seq, kind, symbol, side, price, qty, order_id, ts, point \
+               FROM messages WHERE packet_ix = 4000 ORDER BY msg_ix";
+    let expected = "4000,0,8001,order.add,ALFA,buy,10.010000000,100.000000000,8000,\
+                    2023-11-14T22:13:20.004000001Z,P1\n\
+                    4000,1,8002,order.add,ALFA,buy,20.400000000,7.000000000,8001,\
+                    2023-11-14T22:13:20.004000001Z,P1";
+    assert_eq!(house.ask(sql).await, expected);
+    let sql = "SELECT src_addr, dst_port, packets, messages, recognised FROM flows";
+    assert_eq!(house.ask(sql).await, "10.0.0.1,26477,5000,10000,certain");
+    let sql = "SELECT count(*) FROM messages m JOIN packets p USING (capture_id, packet_ix) \
+               WHERE substr(hex(p.data), 1 + 2 * m.raw_off, 2 * m.raw_len) LIKE '41%414c4641%'";
+    assert_eq!(house.ask(sql).await, "10000");
+}
+
+#[tokio::test]
+async fn the_same_content_is_imported_once() {
+    let house = House::new();
+    let bytes = capture(100);
+    let plain = house.file("a.pcap", &bytes);
+    let first = house.import("P1", &plain).unwrap();
+    let files = house.files();
+    assert!(house.import("P1", &plain).unwrap().known);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&bytes).unwrap();
+    let gzip = house.file("elsewhere.pcap.gz", &gzip.finish().unwrap());
+    let again = house.import("P1", &gzip).unwrap();
+    assert!(again.known);
+    assert_eq!(again.manifest, first.manifest);
+    assert_eq!(house.files(), files);
+    assert!(!house.import("P2", &gzip).unwrap().known);
+    assert_eq!(
+        house.ask("SELECT count(*), count(DISTINCT capture_id) FROM packets").await,
+        "200,2"
+    );
+}
+
+#[tokio::test]
+async fn ids_do_not_depend_on_the_store() {
+    let (one, other) = (House::new(), House::new());
+    let (a, b) = (capture(10), capture(20));
+    for (house, order) in [(&one, [&a, &b]), (&other, [&b, &a])] {
+        for (n, bytes) in order.into_iter().enumerate() {
+            house.import("P1", &house.file(&format!("{n}.pcap"), bytes)).unwrap();
+        }
+    }
+    let sql = "SELECT capture_id, packet_ix, msg_ix, entry, ts, seq FROM messages \
+               ORDER BY capture_id, packet_ix, msg_ix, entry";
+    assert_eq!(one.ask(sql).await, other.ask(sql).await);
+}
+
+#[test]
+fn what_is_no_capture_leaves_nothing() {
+    let house = House::new();
+    let before = house.files();
+    for (name, bytes) in [("empty", &b""[..]), ("letter", b"Dear Sir, this is no capture at all")] {
+        let error = house.import("P1", &house.file(name, bytes)).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+        assert_eq!(house.files(), before);
+    }
+    let error = house.import("P1", Path::new("/nowhere/x.pcap")).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/x.pcap"), "{error}");
+    assert_eq!(house.files(), before);
+}
+
+#[tokio::test]
+async fn a_cut_capture_is_imported_up_to_the_cut() {
+    let house = House::new();
+    let mut bytes = capture(10);
+    bytes.truncate(bytes.len() - 5);
+    let report = house.import("P1", &house.file("cut.pcap", &bytes)).unwrap();
+    assert_eq!(report.manifest.counters.packets, 9);
+    assert_eq!(report.manifest.warnings.len(), 1, "{:?}", report.manifest.warnings);
+    assert_eq!(house.ask("SELECT packets, messages, warnings FROM captures").await, "9,18,1");
+}
+
+#[tokio::test]
+async fn a_capture_without_packets_is_known() {
+    let house = House::new();
+    let path = house.file("empty.pcap", &capture(0));
+    assert_eq!(house.import("P1", &path).unwrap().manifest.counters.packets, 0);
+    assert!(house.import("P1", &path).unwrap().known);
+    assert_eq!(house.ask("SELECT packets, first_ts FROM captures").await, "0,");
+}
+
+#[tokio::test]
+async fn a_crash_before_the_manifest_is_as_if_nothing_was_imported() {
+    let house = House::new();
+    let path = house.file("a.pcap", &capture(100));
+    house.import("P1", &path).unwrap();
+    let other = House::new();
+    let other_path = other.file("b.pcap", &capture(200));
+    other.import("P1", &other_path).unwrap();
+    // The other import's segments got their names, its manifest did not.
+    for (from, _) in other.files() {
+        let relative = from.strip_prefix(other.store.root()).unwrap();
+        if relative.extension().is_some_and(|extension| extension == "parquet") {
+            let to = house.store.root().join(relative);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(&from, &to).unwrap();
+        }
+    }
+    assert_eq!(house.ask("SELECT count(*) FROM packets").await, "100");
+    house.import("P1", &other_path).unwrap();
+    assert_eq!(house.ask("SELECT count(*) FROM packets").await, "300");
+    assert_eq!(house.ask("SELECT count(*) FROM messages").await, "600");
+}
+
+#[test]
+fn stored_packets_are_those_of_the_file() {
+    let house = House::new();
+    let path = house.file("a.pcap", &capture(5000));
+    let capture_id = house.import("P1", &path).unwrap().manifest.capture_id;
+    let mut stored = house.store.packets(capture_id).unwrap();
+    let mut from_file = file::open(&path, request("P1", &path).point.timestamp).unwrap();
+    let read = |source: &mut dyn PacketSource| {
+        let mut all = Vec::new();
+        let mut batch = PacketBatch::new();
+        loop {
+            let progress = source.next_batch(&mut batch).unwrap();
+            all.extend(batch.iter().map(|packet| (packet.meta, packet.data.to_vec())));
+            if progress == Progress::End {
+                return all;
+            }
+        }
+    };
+    assert_eq!(read(&mut stored), read(&mut from_file));
+}
+
+#[tokio::test]
+async fn packets_alone_are_decoded_later() {
+    let house = House::new();
+    let path = house.file("a.pcap", &capture(100));
+    let request = ImportRequest { decoders: None, ..request("P1", &path) };
+    let report = import(&house.store, &request, &mut |_| {}).unwrap();
+    assert_eq!(house.ask("SELECT count(*) FROM messages").await, "0");
+    let capture_id = report.manifest.capture_id;
+    for revision in 1..=2 {
+        let lock = house.store.lock().unwrap();
+        let report = redecode(&lock, capture_id, &decoders(), "d").unwrap();
+        drop(lock);
+        assert_eq!(report.manifest.revision, revision);
+        assert_eq!(house.ask("SELECT count(*) FROM messages").await, "200");
+        assert_eq!(house.ask("SELECT count(*) FROM flows").await, "1");
+        assert_eq!(house.ask("SELECT messages, packets FROM captures").await, "200,100");
+    }
+    let parquet = |(path, _): &(PathBuf, u64)| path.extension().is_some_and(|e| e == "parquet");
+    assert_eq!(house.files().iter().filter(|file| parquet(file)).count(), 3);
+}
+
+#[tokio::test]
+async fn fields_of_a_message() {
+    let house = House::new();
+    let path = house.file("a.pcap", &capture(100));
+    let capture_id = house.import("P1", &path).unwrap().manifest.capture_id;
+    let sql = format!(
+        "SELECT \"offset\", size, hex, value FROM fields({capture_id}, 42, 1) \
+         WHERE lower(name) LIKE '%price%'"
+    );
+    // 42 bytes of headers, 20 of Mold, 2 + 36 of the first message, 2, then 32.
+    assert_eq!(house.ask(&sql).await, "134,4,00030d6a,20.0042");
+    let sql = format!("SELECT sum(size), min(\"offset\") FROM fields({capture_id}, 42, 1)");
+    assert_eq!(house.ask(&sql).await, "36,102");
+    let context = session(&house.store).unwrap();
+    let sql = format!("SELECT * FROM fields({capture_id}, 42, 2)");
+    let error = context.sql(&sql).await.unwrap().collect().await.unwrap_err().to_string();
+    assert!(error.contains("no message 2 in packet 42"), "{error}");
+}
