@@ -4,6 +4,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use taptrail_capture::point::PointName;
 
 /// Follow a trade from tap to tap, to the nanosecond, with evidence.
 #[derive(Debug, Parser)]
@@ -143,6 +144,25 @@ pub struct SimArgs {
     pub seconds: u32,
 }
 
+/// A capture file and the point where it was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// The point.
+    pub point: PointName,
+    /// The file; `-` is standard input.
+    pub path: PathBuf,
+}
+
+impl Capture {
+    /// Reads `POINT=FILE`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let Some((point, path)) = text.split_once('=') else {
+            return Err("needs POINT=FILE, for example edge=a.pcap".to_string());
+        };
+        Ok(Self { point: PointName::try_from(point.to_string())?, path: path.into() })
+    }
+}
+
 /// `taptrail import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
@@ -156,8 +176,8 @@ pub struct ImportArgs {
     #[arg(long)]
     pub no_correlate: bool,
     /// Captures as POINT=FILE; `-` reads standard input
-    #[arg(required = true, value_name = "POINT=FILE")]
-    pub captures: Vec<String>,
+    #[arg(required = true, value_name = "POINT=FILE", value_parser = Capture::parse)]
+    pub captures: Vec<Capture>,
 }
 
 /// `taptrail capture`.

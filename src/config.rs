@@ -5,12 +5,12 @@
 use anyhow::{Context, anyhow};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use taptrail_capture::point::{PointConfig, PointName};
-use taptrail_correlate::config::{ClockConfig, CorrelateConfig, HopConfig};
+use taptrail_correlate::config::Settings;
 use taptrail_decoders::config::DecoderConfig;
 use taptrail_decoders::library::Library;
 
@@ -53,14 +53,8 @@ pub struct Config {
     pub decoder: DecoderConfig,
     /// Live capture in general.
     pub capture: CaptureConfig,
-    /// Known hops.
-    pub hops: Vec<HopConfig>,
-    /// Known clock offsets.
-    pub clocks: Vec<ClockConfig>,
-    /// What an order in the key may be triggered by.
-    pub instruments: BTreeMap<String, Vec<String>>,
-    /// Windows of the correlator.
-    pub correlate: CorrelateConfig,
+    /// Hops, clocks, instruments and windows.
+    pub settings: Settings,
     /// The dashboard.
     pub serve: ServeConfig,
     /// BLAKE3 of the file's text, hex; of the empty text where there is none.
@@ -92,10 +86,12 @@ impl Config {
                 protocol: None,
             },
             capture: sections.one("capture"),
-            hops: sections.list("hop"),
-            clocks: sections.list("clock"),
-            instruments: sections.one("instruments"),
-            correlate: sections.one("correlate"),
+            settings: Settings {
+                hops: sections.list("hop"),
+                clocks: sections.list("clock"),
+                instruments: sections.one("instruments"),
+                correlate: sections.one("correlate"),
+            },
             serve: sections.one("serve"),
             hash: taptrail_store::identity::content_hash(text.as_bytes()),
             dir: dir.to_path_buf(),
@@ -128,15 +124,9 @@ impl Config {
                 errors.push(format!("[[point]] {}: named twice", point.name));
             }
         }
-        if !self.points.is_empty() {
-            for hop in &self.hops {
-                for end in [&hop.from, &hop.to] {
-                    if !self.points.iter().any(|point| point.name.as_str() == end.as_str()) {
-                        errors.push(format!("[[hop]] {} -> {}: no [[point]] is named {end}", hop.from, hop.to));
-                    }
-                }
-            }
-        }
+        let points: Vec<&str> = self.points.iter().map(|point| point.name.as_str()).collect();
+        let clocks: Vec<&str> = self.points.iter().filter_map(|p| p.clock.as_deref()).collect();
+        errors.extend(self.settings.check(&points, &clocks));
         errors
     }
 }

@@ -28,6 +28,12 @@ impl Progress {
         self.bar.set_position(done);
     }
 
+    /// Sets how many units are done, and how many there are.
+    pub fn set_of(&self, done: u64, total: u64) {
+        self.bar.set_length(total);
+        self.bar.set_position(done);
+    }
+
     /// Takes the bar away.
     pub fn finish(&self) {
         self.bar.finish_and_clear();

@@ -9,15 +9,15 @@
 //! name, and what a crash leaves there is imported at the next start.
 
 use crate::cli::CaptureArgs;
-use crate::commands::import;
+use crate::commands::import::Importer;
 use crate::config::Config;
+use crate::runtime::{runtime, stop_signal};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use taptrail_capture::live::{LiveOptions, LiveSource};
 use taptrail_capture::open_segment::{OpenSegment, Rotation, recover};
 use taptrail_capture::packet::PacketBatch;
@@ -46,32 +46,35 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
     }
     drop(complete);
     stop_on_signals(Arc::clone(&stop))?;
+    let sealer = Sealer { importer: Importer::new(&config)?, store: &store, config: &config };
     for (point, path) in left {
-        seal(&store, &config, &point, &path)?;
+        sealer.seal(&point, &path)?;
     }
-    seal_until_stopped(&store, &config, &segments)?;
+    sealer.until_stopped(&segments)?;
     readers.into_iter().try_for_each(Reader::finish)
 }
 
-/// Imports segments as they become complete; ends when all readers have.
-fn seal_until_stopped(
-    store: &Store,
-    config: &Config,
-    segments: &Receiver<(PointName, PathBuf)>,
-) -> anyhow::Result<()> {
-    loop {
-        match segments.recv_timeout(Duration::from_secs(1)) {
-            Ok((point, path)) => seal(store, config, &point, &path)?,
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return Ok(()),
-        }
-    }
+/// Moves complete segments into the store.
+struct Sealer<'a> {
+    importer: Importer<'a>,
+    store: &'a Store,
+    config: &'a Config,
 }
 
-/// Imports a complete segment and removes its file.
-fn seal(store: &Store, config: &Config, point: &PointName, path: &Path) -> anyhow::Result<()> {
-    import::import_one(store, config, &config.point(point), path)?;
-    std::fs::remove_file(path).with_context(|| format!("{}: cannot remove", path.display()))
+impl Sealer<'_> {
+    /// Imports segments as they become complete; ends when all readers have.
+    fn until_stopped(&self, segments: &Receiver<(PointName, PathBuf)>) -> anyhow::Result<()> {
+        while let Ok((point, path)) = segments.recv() {
+            self.seal(&point, &path)?;
+        }
+        Ok(())
+    }
+
+    /// Imports a complete segment and removes its file.
+    fn seal(&self, point: &PointName, path: &Path) -> anyhow::Result<()> {
+        self.importer.one(self.store, &self.config.point(point), path)?;
+        std::fs::remove_file(path).with_context(|| format!("{}: cannot remove", path.display()))
+    }
 }
 
 /// The thread that empties one interface.
@@ -160,23 +163,10 @@ fn read(
 
 /// Sets `stop` at the first SIGINT or SIGTERM.
 fn stop_on_signals(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     std::thread::spawn(move || {
-        runtime.block_on(async {
-            let terminate = tokio::signal::unix::SignalKind::terminate();
-            match tokio::signal::unix::signal(terminate) {
-                Ok(mut terminate) => {
-                    tokio::select! {
-                        _ = tokio::signal::ctrl_c() => {}
-                        _ = terminate.recv() => {}
-                    }
-                }
-                Err(_) => {
-                    let _ = tokio::signal::ctrl_c().await;
-                }
-            }
-            stop.store(true, Ordering::Relaxed);
-        });
+        runtime.block_on(stop_signal());
+        stop.store(true, Ordering::Relaxed);
     });
     Ok(())
 }

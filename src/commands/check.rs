@@ -13,8 +13,8 @@ pub fn run(args: CheckArgs) -> anyhow::Result<()> {
         config.points.len(),
         config.decoder.feeds.len(),
         config.decoder.sessions.len(),
-        config.hops.len(),
-        config.clocks.len(),
+        config.settings.hops.len(),
+        config.settings.clocks.len(),
     );
     Ok(())
 }

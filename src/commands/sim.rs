@@ -1,9 +1,10 @@
 //! `taptrail sim`: a simulated network's captures, config and truth.
 
-use crate::cli::{FaultLevel, SimArgs};
+use crate::cli::{Capture, FaultLevel, SimArgs};
 use crate::progress::Progress;
 use anyhow::bail;
 use std::path::Path;
+use taptrail_capture::point::PointName;
 use taptrail_samples::config::{Faults, SimConfig};
 use taptrail_samples::output::Summary;
 use taptrail_samples::sim::simulate;
@@ -41,26 +42,30 @@ pub fn write(config: &SimConfig, dir: &Path) -> anyhow::Result<Summary> {
     Ok(summary)
 }
 
-/// The captures of a simulation as POINT=FILE, in the order of the points.
-pub fn captures(dir: &Path) -> anyhow::Result<Vec<String>> {
+/// The captures of a simulation, in the order of the points.
+pub fn captures(dir: &Path) -> anyhow::Result<Vec<Capture>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let path = entry?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         if let Some((point, rest)) = name.split_once('.')
             && rest.starts_with("pcap")
+            && let Ok(point) = PointName::try_from(point.to_string())
         {
-            found.push(format!("{point}={}", path.display()));
+            found.push(Capture { point, path });
         }
     }
-    found.sort();
+    found.sort_by(|a, b| a.point.cmp(&b.point));
     Ok(found)
 }
 
 fn import_line(dir: &Path) -> anyhow::Result<String> {
-    let captures = captures(dir)?.join(" ");
     let config = dir.join("taptrail.toml");
-    Ok(format!("taptrail import --store ./trail --config {} {captures}", config.display()))
+    let mut line = format!("taptrail import --store ./trail --config {}", config.display());
+    for capture in captures(dir)? {
+        line.push_str(&format!(" {}={}", capture.point, capture.path.display()));
+    }
+    Ok(line)
 }
 
 fn faults(level: FaultLevel) -> Faults {
