@@ -7,23 +7,23 @@
 //! ```
 //!
 //! What a message teaches holds for the messages after it, wherever a block is
-//! cut: a run ends before the first message after one that teaches.
+//! cut: a run ends before the first message that does not teach after one that
+//! does.
 
 use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
+use crate::fixed::bytes::{Body, Lane};
 use crate::fixed::explain;
 use crate::fixed::learned::LearnedTable;
-use crate::fixed::program::{Layout, Learn, LearnFrom, Op};
-use crate::fixed::protocol::{Fit, FixedProtocol};
-use crate::fixed::run::{Entry, Machine, Output};
+use crate::fixed::program::{CodeTable, Layout, Learn, LearnFrom, Op};
+use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
+use crate::fixed::run::{Bucket, Machine, Output};
+use crate::fixed::sorter::{DONE, RUN_MAX, Sorted, Sorter, Wide};
 use crate::fixed::text::NO_NAME;
 use crate::kind::{Kind, Sender, flags};
 use crate::names::{Name, Names};
-
-/// Messages sorted together. More would leave the first-level cache.
-const RUN_MAX: usize = 256;
 
 /// A message whose row the framing has pushed.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +42,10 @@ pub struct Queued<'a> {
 #[derive(Debug)]
 pub struct FixedDecoder {
     protocol: Arc<FixedProtocol>,
-    machine: Machine,
     heads: Vec<LayoutHead>,
-    counts: Vec<u32>,
-    touched: Vec<u16>,
+    machine: Machine,
+    sorter: Sorter,
+    run_teaches: bool,
 }
 
 /// What every row of a layout has.
@@ -54,7 +54,8 @@ struct LayoutHead {
     kind: u8,
     msg_type: u32,
     msg_name: u32,
-    always: u64,
+    name_bit: u64,
+    presumed: u64,
     teaches: Teaches,
 }
 
@@ -65,39 +66,16 @@ enum Teaches {
     Always,
 }
 
-/// Messages that are decoded together.
-struct Run<'a> {
-    entries: Vec<Entry<'a>>,
-    layouts: Vec<u16>,
-    sorted: Vec<Entry<'a>>,
-    teaches: bool,
-}
-
-const NO_ENTRY: Entry<'static> = Entry { body: &[], row: 0, scope: 0 };
-
-impl<'a> Run<'a> {
-    fn new(room: usize) -> Self {
-        let room = room.min(RUN_MAX);
-        let (entries, layouts) = (Vec::with_capacity(room), Vec::with_capacity(room));
-        Self { entries, layouts, sorted: vec![NO_ENTRY; room], teaches: false }
-    }
-
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.layouts.clear();
-        self.teaches = false;
-    }
-}
-
 impl FixedDecoder {
     /// A decoder that has learned nothing. The names of the protocol's
     /// messages are interned here.
     pub fn new(protocol: Arc<FixedProtocol>, names: &mut Names) -> Self {
-        let heads: Vec<_> = protocol.layouts.iter().map(|l| LayoutHead::new(l, names)).collect();
+        let heads = protocol.layouts.iter().map(|layout| LayoutHead::new(layout, names)).collect();
+        let narrow = protocol.layouts.iter().map(has_lane).collect();
         Self {
             machine: Machine::new(&protocol),
-            counts: vec![0; heads.len()],
-            touched: Vec::with_capacity(heads.len()),
+            sorter: Sorter::new(narrow),
+            run_teaches: false,
             heads,
             protocol,
         }
@@ -113,226 +91,268 @@ impl FixedDecoder {
         self.machine.tables.iter().fold(0, |sum, table| sum.saturating_add(table.refused()))
     }
 
+    /// Every field of a message.
+    pub fn explain(&self, body: &[u8], sender: Option<Sender>) -> Explained {
+        explain::explain(&self.protocol, body, sender)
+    }
+
     /// Fills the columns of rows that are in the batch already, sets their
     /// kind, type and name. A message of unknown type keeps its row and gets
     /// the flag `UNKNOWN_TYPE`; one that is too short gets `DECODE_ERROR` and
     /// the fields it has; one that is too long gets `IRREGULAR`. Queued rows
     /// that the batch does not have are passed over.
     pub fn decode(&mut self, block: &[Queued<'_>], batch: &mut MessageBatch, names: &mut Names) {
+        let protocol = Arc::clone(&self.protocol);
         let mut out = Output { batch, names };
-        let mut run = Run::new(block.len());
-        for queued in block {
-            if queued.row as usize >= out.batch.len() {
-                continue;
-            }
-            match self.protocol.choose(queued.body, queued.sender) {
-                Some(choice) if choice.fit != Fit::Shorter => {
-                    if choice.fit == Fit::Longer {
-                        out.batch.add_flags(queued.row as usize, flags::IRREGULAR);
-                    }
-                    self.enqueue(queued, choice.layout, &mut run, &mut out);
-                }
-                Some(choice) => {
-                    self.flush(&mut run, &mut out);
-                    self.decode_short(queued, choice.layout, &mut out);
-                }
-                None => self.unknown(queued, &mut out),
+        let mut wide = Wide::new(block.len());
+        let mut rest = block;
+        while !rest.is_empty() {
+            let taken = self.begin_run(&protocol, rest, &mut out);
+            let (messages, after) = rest.split_at(taken);
+            self.decode_run(&protocol, messages, &mut wide, &mut out);
+            rest = after;
+        }
+    }
+
+    /// Chooses layouts until a run must end, and gives how many messages it
+    /// has, at least one.
+    fn begin_run(
+        &mut self,
+        protocol: &FixedProtocol,
+        messages: &[Queued<'_>],
+        out: &mut Output<'_>,
+    ) -> usize {
+        self.sorter.clear();
+        self.run_teaches = false;
+        let rows = out.batch.len();
+        for queued in messages.iter().take(RUN_MAX) {
+            let quick = protocol.choose_exact(queued.body, queued.sender);
+            let goes_on = match quick {
+                Some(layout) if (queued.row as usize) < rows => self.join(protocol, queued, layout),
+                _ => self.join_unusual(protocol, queued, out),
+            };
+            if !goes_on {
+                break;
             }
         }
-        self.flush(&mut run, &mut out);
+        self.sorter.layouts.len()
     }
 
-    /// Every field of a message.
-    pub fn explain(&self, body: &[u8], sender: Option<Sender>) -> Explained {
-        explain::explain(&self.protocol, body, sender)
-    }
-
+    /// Adds a message to the run; false where the run must end before it.
     #[inline(always)]
-    fn enqueue<'a>(
-        &mut self,
-        queued: &Queued<'a>,
-        layout: usize,
-        run: &mut Run<'a>,
-        out: &mut Output<'_>,
-    ) {
-        let teaches = match self.heads.get(layout).map(|head| head.teaches) {
+    fn join(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
+        let teaches = match self.heads.get(usize::from(layout)).map(|head| head.teaches) {
             None | Some(Teaches::Never) => false,
             Some(Teaches::Always) => true,
-            Some(Teaches::WhereAbsent) => self.would_learn(layout, queued),
+            Some(Teaches::WhereAbsent) => self.would_learn(protocol, queued, layout),
         };
-        if run.entries.len() == RUN_MAX || (run.teaches && !teaches) {
-            self.flush(run, out);
+        if self.run_teaches && !teaches {
+            return false;
         }
-        run.teaches |= teaches;
-        run.entries.push(Entry { body: queued.body, row: queued.row, scope: queued.scope });
-        run.layouts.push(layout as u16);
+        self.run_teaches |= teaches;
+        self.sorter.push(layout);
+        true
+    }
+
+    /// The same for a message whose size varies, is wrong, or whose type is
+    /// unknown.
+    #[inline(never)]
+    fn join_unusual(
+        &mut self,
+        protocol: &FixedProtocol,
+        queued: &Queued<'_>,
+        out: &mut Output<'_>,
+    ) -> bool {
+        let row = queued.row as usize;
+        if row >= out.batch.len() {
+            self.sorter.push(DONE);
+            return true;
+        }
+        match protocol.choose(queued.body, queued.sender) {
+            Some(Choice { layout, fit: Fit::Shorter }) => {
+                if self.run_teaches {
+                    return false;
+                }
+                self.decode_short(protocol, queued, layout, out);
+                self.sorter.push(DONE);
+                true
+            }
+            Some(Choice { layout, fit }) => {
+                if fit == Fit::Longer {
+                    out.batch.add_flags(row, flags::IRREGULAR);
+                }
+                self.join(protocol, queued, layout as u16)
+            }
+            None => {
+                unknown(protocol, queued, out);
+                self.sorter.push(DONE);
+                true
+            }
+        }
     }
 
     /// Whether a message that teaches only unknown keys has one.
-    fn would_learn(&mut self, layout: usize, queued: &Queued<'_>) -> bool {
-        let Some(layout) = self.protocol.layouts.get(layout) else { return false };
+    #[inline(always)]
+    fn would_learn(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
+        let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
         let tables = &mut self.machine.tables;
         layout.learn.iter().any(|learn| lacks(tables, learn, queued.body, queued.scope))
     }
 
-    fn flush(&mut self, run: &mut Run<'_>, out: &mut Output<'_>) {
-        if run.entries.is_empty() {
-            return;
+    fn decode_run<'a>(
+        &mut self,
+        protocol: &FixedProtocol,
+        messages: &[Queued<'a>],
+        wide: &mut Wide<'a>,
+        out: &mut Output<'_>,
+    ) {
+        let mut sorter = std::mem::take(&mut self.sorter);
+        sorter.start_placing();
+        for (i, queued) in messages.iter().enumerate() {
+            let layout = sorter.layouts.get(i).copied().unwrap_or(DONE);
+            sorter.place(layout, (queued.body, queued.row, queued.scope), wide);
         }
-        self.sort(run);
-        let mut start = 0;
-        for at in 0..self.touched.len() {
-            let layout = usize::from(self.touched.get(at).copied().unwrap_or_default());
-            let end = self.counts.get(layout).map_or(start, |&end| end as usize);
-            let bucket = run.sorted.get(start..end).unwrap_or_default();
-            self.decode_bucket(layout, bucket, out);
-            start = end;
-            if let Some(count) = self.counts.get_mut(layout) {
-                *count = 0;
+        for i in 0..sorter.buckets() {
+            match sorter.bucket(i, wide) {
+                Some((layout, Sorted::Narrow(bucket))) => {
+                    self.decode_bucket(protocol, layout, bucket, out);
+                }
+                Some((layout, Sorted::Wide(bucket))) => {
+                    self.decode_bucket(protocol, layout, bucket, out);
+                    self.decode_tails(protocol, layout, bucket, out);
+                }
+                None => {}
             }
         }
-        self.touched.clear();
-        if run.teaches {
-            self.learn_run(run, out.names);
+        if self.run_teaches {
+            self.learn_run(protocol, messages, &sorter.layouts, out.names);
         }
-        run.clear();
+        self.sorter = sorter;
     }
 
-    /// Sorts a run by layout, stably. Afterwards `touched` has the layouts in
-    /// the order of their buckets and `counts` has where each bucket ends.
-    fn sort(&mut self, run: &mut Run<'_>) {
-        for &layout in &run.layouts {
-            if let Some(count) = self.counts.get_mut(usize::from(layout)) {
-                if *count == 0 {
-                    self.touched.push(layout);
-                }
-                *count += 1;
-            }
-        }
-        let mut start = 0;
-        for &layout in &self.touched {
-            if let Some(count) = self.counts.get_mut(usize::from(layout)) {
-                let size = *count;
-                *count = start;
-                start += size;
-            }
-        }
-        for (entry, &layout) in run.entries.iter().zip(&run.layouts) {
-            if let Some(next) = self.counts.get_mut(usize::from(layout)) {
-                if let Some(place) = run.sorted.get_mut(*next as usize) {
-                    *place = *entry;
-                }
-                *next += 1;
-            }
-        }
-    }
-
-    fn decode_bucket(&mut self, at: usize, bucket: &[Entry<'_>], out: &mut Output<'_>) {
-        let protocol = Arc::clone(&self.protocol);
+    fn decode_bucket<B: Body>(
+        &mut self,
+        protocol: &FixedProtocol,
+        at: usize,
+        bucket: Bucket<'_, B>,
+        out: &mut Output<'_>,
+    ) {
         let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
             return;
         };
-        head.write(bucket, head.always, out.batch);
+        head.write(bucket.rows, head.presumed, out.batch);
         for op in &layout.ops {
             self.machine.run(op, bucket, &protocol.code_tables, out);
-        }
-        if layout.tail.is_some() {
-            for entry in bucket {
-                self.decode_tail(&protocol, layout, *entry, out);
-            }
         }
     }
 
     /// The elements after the fixed part.
-    fn decode_tail(
+    fn decode_tails(
         &mut self,
         protocol: &FixedProtocol,
-        layout: &Layout,
-        entry: Entry<'_>,
+        at: usize,
+        bucket: Bucket<'_, &[u8]>,
         out: &mut Output<'_>,
     ) {
-        let Some((tlv, list)) = explain::tail_of(protocol, layout, entry.body) else { return };
-        let Some(mut elements) = tlv.elements(list.bytes) else { return };
-        for element in elements.by_ref() {
-            if let Some(spec) = tlv.element(element.tag, element.value.len()) {
-                let value = [Entry { body: element.value, ..entry }];
-                self.run_alone(&spec.ops, &value, &protocol.code_tables, out);
+        let Some(layout) = protocol.layouts.get(at) else { return };
+        let messages = bucket.bodies.iter().zip(bucket.rows).zip(bucket.scopes);
+        for ((&body, &row), &scope) in messages {
+            let Some((tlv, list)) = explain::tail_of(protocol, layout, body) else { return };
+            let Some(mut elements) = tlv.elements(list.bytes) else { return };
+            for element in elements.by_ref() {
+                if let Some(spec) = tlv.element(element.tag, element.value.len()) {
+                    self.run_alone(&spec.ops, (element.value, row, scope), protocol, out);
+                }
             }
-        }
-        if list.is_cut || elements.at() != list.bytes.len() {
-            out.batch.add_flags(entry.row as usize, flags::DECODE_ERROR);
+            if list.is_cut || elements.at() != list.bytes.len() {
+                out.batch.add_flags(row as usize, flags::DECODE_ERROR);
+            }
         }
     }
 
-    /// Runs operations on one message, and sets the presence bits that else a
-    /// bucket's head sets.
-    fn run_alone(
+    /// Runs operations on one message.
+    fn run_alone<'o>(
         &mut self,
-        ops: &[Op],
-        entry: &[Entry<'_>; 1],
-        codes: &[crate::fixed::program::CodeTable],
+        ops: impl IntoIterator<Item = &'o Op>,
+        (body, row, scope): (&[u8], u32, u32),
+        protocol: &FixedProtocol,
         out: &mut Output<'_>,
     ) {
+        let codes: &[CodeTable] = &protocol.code_tables;
         for op in ops {
-            self.machine.run(op, entry, codes, out);
-            if op.always() {
-                let [Entry { row, .. }] = entry;
-                out.batch.heads_mut().present[*row as usize] |= op.bit();
+            if op.presumes() {
+                out.batch.heads_mut().present[row as usize] |= op.bit();
             }
+            let bucket = Bucket { bodies: &[body], rows: &[row], scopes: &[scope] };
+            self.machine.run(op, bucket, codes, out);
         }
     }
 
-    fn decode_short(&mut self, queued: &Queued<'_>, at: usize, out: &mut Output<'_>) {
-        let protocol = Arc::clone(&self.protocol);
+    fn decode_short(
+        &mut self,
+        protocol: &FixedProtocol,
+        queued: &Queued<'_>,
+        at: usize,
+        out: &mut Output<'_>,
+    ) {
         let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
             return;
         };
-        let entry = [Entry { body: queued.body, row: queued.row, scope: queued.scope }];
-        head.write(&entry, 0, out.batch);
-        let whole = |op: &&Op| op.end() as usize <= queued.body.len();
-        let ops: Vec<Op> = layout.ops.iter().filter(whole).cloned().collect();
-        self.run_alone(&ops, &entry, &protocol.code_tables, out);
+        head.write(&[queued.row], 0, out.batch);
+        let ops = layout.ops.iter().filter(|op| op.end() as usize <= queued.body.len());
+        self.run_alone(ops, (queued.body, queued.row, queued.scope), protocol, out);
         out.batch.add_flags(queued.row as usize, flags::DECODE_ERROR);
     }
 
-    fn unknown(&mut self, queued: &Queued<'_>, out: &mut Output<'_>) {
-        let row = queued.row as usize;
-        out.batch.add_flags(row, flags::UNKNOWN_TYPE);
-        out.batch.set_kind(row, Kind::Unknown);
-        let code = self.protocol.code_of(queued.body).map(|code| self.protocol.code_text(code));
-        if let Some(name) = out.names.intern(code.unwrap_or_default().as_bytes()) {
-            out.batch.set_msg_type(row, name);
-        }
-    }
-
     /// Applies what the messages of a run teach, in their order.
-    fn learn_run(&mut self, run: &Run<'_>, names: &mut Names) {
-        let protocol = Arc::clone(&self.protocol);
-        for (entry, &layout) in run.entries.iter().zip(&run.layouts) {
+    fn learn_run(
+        &mut self,
+        protocol: &FixedProtocol,
+        messages: &[Queued<'_>],
+        layouts: &[u16],
+        names: &mut Names,
+    ) {
+        for (queued, &layout) in messages.iter().zip(layouts) {
             let Some(layout) = protocol.layouts.get(usize::from(layout)) else { continue };
             for learn in &layout.learn {
-                self.learn(learn, entry, names);
+                self.learn(learn, queued, names);
             }
         }
     }
 
-    fn learn(&mut self, learn: &Learn, entry: &Entry<'_>, names: &mut Names) {
-        if learn.if_absent && !lacks(&mut self.machine.tables, learn, entry.body, entry.scope) {
+    fn learn(&mut self, learn: &Learn, queued: &Queued<'_>, names: &mut Names) {
+        let (body, scope) = (queued.body, queued.scope);
+        if learn.if_absent && !lacks(&mut self.machine.tables, learn, body, scope) {
             return;
         }
-        let key = learn.key.unsigned(entry.body);
+        let key = learn.key.unsigned(body);
         for (slot, from) in &learn.values {
             let value = match from {
-                LearnFrom::Int(at) => at.unsigned(entry.body),
-                LearnFrom::Name(from) => match self.machine.name(from, entry.body, names) {
+                LearnFrom::Int(at) => at.unsigned(body),
+                LearnFrom::Name(from) => match self.machine.name(from, body, names) {
                     NO_NAME => continue,
                     name => u64::from(name),
                 },
             };
             if let Some(table) = self.machine.tables.get_mut(learn.table) {
-                table.set(entry.scope, key, *slot, value);
+                table.set(scope, key, *slot, value);
             }
         }
+    }
+}
+
+/// Whether a layout's messages fit in lanes.
+fn has_lane(layout: &Layout) -> bool {
+    layout.tail.is_none() && layout.size as usize <= size_of::<Lane>()
+}
+
+fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) {
+    let row = queued.row as usize;
+    out.batch.add_flags(row, flags::UNKNOWN_TYPE);
+    out.batch.set_kind(row, Kind::Unknown);
+    let code = protocol.code_of(queued.body).map(|code| protocol.code_text(code));
+    if let Some(name) = out.names.intern(code.unwrap_or_default().as_bytes()) {
+        out.batch.set_msg_type(row, name);
     }
 }
 
@@ -347,7 +367,6 @@ impl LayoutHead {
     fn new(layout: &Layout, names: &mut Names) -> Self {
         let msg_type = names.intern(layout.code_text.as_bytes()).unwrap_or(Name(0));
         let msg_name = names.intern(layout.name.as_bytes());
-        let name_bit = msg_name.map_or(0, |_| NameCol::MsgName.bit());
         let teaches = match layout.learn.as_slice() {
             [] => Teaches::Never,
             all if all.iter().all(|learn| learn.if_absent) => Teaches::WhereAbsent,
@@ -357,20 +376,21 @@ impl LayoutHead {
             kind: layout.kind as u8,
             msg_type: msg_type.0,
             msg_name: msg_name.map_or(NO_NAME, |name| name.0),
-            always: layout.always | name_bit,
+            name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
+            presumed: layout.presumed,
             teaches,
         }
     }
 
-    fn write(&self, bucket: &[Entry<'_>], always: u64, batch: &mut MessageBatch) {
-        let name_bit = self.always & NameCol::MsgName.bit();
+    /// Writes what every row of the layout has, and presence bits.
+    fn write(&self, rows: &[u32], presumed: u64, batch: &mut MessageBatch) {
         let heads = batch.heads_mut();
-        for entry in bucket {
-            let row = entry.row as usize;
+        for &row in rows {
+            let row = row as usize;
             heads.kind[row] = self.kind;
             heads.msg_type[row] = self.msg_type;
             heads.msg_name[row] = self.msg_name;
-            heads.present[row] |= always | name_bit;
+            heads.present[row] |= presumed | self.name_bit;
         }
     }
 }

@@ -56,14 +56,15 @@ impl LearnedTable {
     }
 
     /// Whether a key was taught in a scope.
-    #[inline]
+    #[inline(always)]
     pub fn knows(&mut self, scope: u32, key: u64) -> bool {
         let Some(at) = self.find(scope) else { return false };
         let Some(table) = self.scopes.get(at) else { return false };
-        (0..self.width).any(|slot| table.get(key, slot, self.width) != ABSENT)
+        let value = |slot| table.get(key, slot, self.width);
+        value(0) != ABSENT || (1..self.width).any(|slot| value(slot) != ABSENT)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, scope: u32) -> Option<usize> {
         if self.last.0 != scope || self.last.1 == usize::MAX {
             self.last = (scope, *self.index.get(&scope)?);

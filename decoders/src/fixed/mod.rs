@@ -25,6 +25,7 @@ pub mod learned;
 pub mod program;
 pub mod protocol;
 pub mod run;
+pub mod sorter;
 pub mod source;
 pub mod targets;
 pub mod text;

@@ -19,6 +19,8 @@ pub struct FixedProtocol {
     pub about: About,
     /// Where the code is.
     pub code: Window,
+    /// Its offset, where it is one byte.
+    pub code_byte: Option<usize>,
     /// Whether the code is a character.
     pub code_is_text: bool,
     /// Every size of every message.
@@ -167,19 +169,29 @@ impl FixedProtocol {
     /// The message's code; `None` where it is too short for one.
     #[inline(always)]
     pub fn code_of(&self, body: &[u8]) -> Option<u64> {
+        if let Some(at) = self.code_byte {
+            return body.get(at).map(|&byte| byte.into());
+        }
         (body.len() >= self.code.end() as usize).then(|| self.code.unsigned(body))
+    }
+
+    /// The layout of a message of fixed size, where code and size are right at
+    /// first sight.
+    #[inline(always)]
+    pub fn choose_exact(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
+        let code = self.code_of(body)? as usize;
+        let first = self.codes.first.get(code)?.get(by(sender))?;
+        let is_exact = usize::from(first.size) == body.len() && first.size != u16::MAX;
+        is_exact.then_some(first.layout)
     }
 
     /// The layout of a message; `None` where its code is not known. Where the
     /// sender is not known either, the client's messages are tried first.
-    #[inline(always)]
     pub fn choose(&self, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
-        let code = self.code_of(body)? as usize;
-        let first = self.codes.first.get(code)?.get(by(sender))?;
-        if usize::from(first.size) == body.len() && first.size != u16::MAX {
-            return Some(Choice { layout: first.layout.into(), fit: Fit::Exact });
+        match self.choose_exact(body, sender) {
+            Some(layout) => Some(Choice { layout: layout.into(), fit: Fit::Exact }),
+            None => self.choose_slowly(self.code_of(body)? as usize, body, sender),
         }
-        self.choose_slowly(code, body, sender)
     }
 
     fn choose_slowly(&self, code: usize, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
