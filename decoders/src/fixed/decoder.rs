@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! block   A D R A U      choose a layout each, cut where a message taught
-//! run     A D R │ A U    sort by layout
+//! run     A D R │ A U    put together by layout
 //! buckets A · D · R │ A · U     every operation over its bucket; then learn
 //! ```
 //!
@@ -14,13 +14,13 @@ use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
+use crate::fixed::buckets::{Buckets, RUN_MAX, WideBuckets};
 use crate::fixed::bytes::{Body, Lane};
 use crate::fixed::explain;
 use crate::fixed::learned::LearnedTable;
 use crate::fixed::program::{CodeTable, Layout, Learn, LearnFrom, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
-use crate::fixed::run::{Bucket, Machine, Output};
-use crate::fixed::sorter::{DONE, RUN_MAX, Sorted, Sorter, Wide};
+use crate::fixed::run::{Item, Machine, Output};
 use crate::fixed::text::NO_NAME;
 use crate::kind::{Kind, Sender, flags};
 use crate::names::{Name, Names};
@@ -44,7 +44,7 @@ pub struct FixedDecoder {
     protocol: Arc<FixedProtocol>,
     heads: Vec<LayoutHead>,
     machine: Machine,
-    sorter: Sorter,
+    buckets: Buckets,
     run_teaches: bool,
 }
 
@@ -57,6 +57,7 @@ struct LayoutHead {
     name_bit: u64,
     presumed: u64,
     teaches: Teaches,
+    has_lane: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +71,11 @@ impl FixedDecoder {
     /// A decoder that has learned nothing. The names of the protocol's
     /// messages are interned here.
     pub fn new(protocol: Arc<FixedProtocol>, names: &mut Names) -> Self {
-        let heads = protocol.layouts.iter().map(|layout| LayoutHead::new(layout, names)).collect();
-        let narrow = protocol.layouts.iter().map(has_lane).collect();
+        let heads: Vec<_> =
+            protocol.layouts.iter().map(|layout| LayoutHead::new(layout, names)).collect();
         Self {
             machine: Machine::new(&protocol),
-            sorter: Sorter::new(narrow),
+            buckets: Buckets::new(heads.len()),
             run_teaches: false,
             heads,
             protocol,
@@ -104,88 +105,99 @@ impl FixedDecoder {
     pub fn decode(&mut self, block: &[Queued<'_>], batch: &mut MessageBatch, names: &mut Names) {
         let protocol = Arc::clone(&self.protocol);
         let mut out = Output { batch, names };
-        let mut wide = Wide::new(block.len());
+        let mut wide = WideBuckets::default();
         let mut rest = block;
         while !rest.is_empty() {
-            let taken = self.begin_run(&protocol, rest, &mut out);
-            let (messages, after) = rest.split_at(taken);
+            let taken = self.begin_run(&protocol, rest, &mut wide, &mut out);
+            let (messages, after) = rest.split_at(taken.max(1));
             self.decode_run(&protocol, messages, &mut wide, &mut out);
             rest = after;
         }
     }
 
     /// Chooses layouts until a run must end, and gives how many messages it
-    /// has, at least one.
-    fn begin_run(
+    /// has.
+    fn begin_run<'a>(
         &mut self,
         protocol: &FixedProtocol,
-        messages: &[Queued<'_>],
+        messages: &[Queued<'a>],
+        wide: &mut WideBuckets<'a>,
         out: &mut Output<'_>,
     ) -> usize {
-        self.sorter.clear();
         self.run_teaches = false;
         let rows = out.batch.len();
-        for queued in messages.iter().take(RUN_MAX) {
+        for (i, queued) in messages.iter().take(RUN_MAX).enumerate() {
             let quick = protocol.choose_exact(queued.body, queued.sender);
             let goes_on = match quick {
-                Some(layout) if (queued.row as usize) < rows => self.join(protocol, queued, layout),
-                _ => self.join_unusual(protocol, queued, out),
+                Some(layout) if (queued.row as usize) < rows => {
+                    self.join(protocol, queued, layout, wide)
+                }
+                _ => self.join_unusual(protocol, queued, wide, out),
             };
             if !goes_on {
-                break;
+                return i;
             }
         }
-        self.sorter.layouts.len()
+        messages.len().min(RUN_MAX)
     }
 
     /// Adds a message to the run; false where the run must end before it.
     #[inline(always)]
-    fn join(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
-        let teaches = match self.heads.get(usize::from(layout)).map(|head| head.teaches) {
-            None | Some(Teaches::Never) => false,
-            Some(Teaches::Always) => true,
-            Some(Teaches::WhereAbsent) => self.would_learn(protocol, queued, layout),
+    fn join<'a>(
+        &mut self,
+        protocol: &FixedProtocol,
+        queued: &Queued<'a>,
+        layout: u16,
+        wide: &mut WideBuckets<'a>,
+    ) -> bool {
+        let Some(head) = self.heads.get(usize::from(layout)) else { return true };
+        let has_lane = head.has_lane;
+        let teaches = match head.teaches {
+            Teaches::Never => false,
+            Teaches::Always => true,
+            Teaches::WhereAbsent => self.would_learn(protocol, queued, layout),
         };
         if self.run_teaches && !teaches {
             return false;
         }
         self.run_teaches |= teaches;
-        self.sorter.push(layout);
+        let Queued { body, row, scope, .. } = *queued;
+        if has_lane {
+            self.buckets.push(layout, body, row, scope);
+        } else {
+            wide.push(layout, Item { body, row, scope });
+        }
         true
     }
 
     /// The same for a message whose size varies, is wrong, or whose type is
     /// unknown.
     #[inline(never)]
-    fn join_unusual(
+    fn join_unusual<'a>(
         &mut self,
         protocol: &FixedProtocol,
-        queued: &Queued<'_>,
+        queued: &Queued<'a>,
+        wide: &mut WideBuckets<'a>,
         out: &mut Output<'_>,
     ) -> bool {
         let row = queued.row as usize;
         if row >= out.batch.len() {
-            self.sorter.push(DONE);
             return true;
         }
         match protocol.choose(queued.body, queued.sender) {
+            Some(Choice { fit: Fit::Shorter, .. }) if self.run_teaches => false,
             Some(Choice { layout, fit: Fit::Shorter }) => {
-                if self.run_teaches {
-                    return false;
-                }
                 self.decode_short(protocol, queued, layout, out);
-                self.sorter.push(DONE);
                 true
             }
             Some(Choice { layout, fit }) => {
                 if fit == Fit::Longer {
                     out.batch.add_flags(row, flags::IRREGULAR);
                 }
-                self.join(protocol, queued, layout as u16)
+                self.join(protocol, queued, layout as u16, wide)
             }
             None => {
                 unknown(protocol, queued, out);
-                self.sorter.push(DONE);
                 true
             }
         }
@@ -203,44 +215,37 @@ impl FixedDecoder {
         &mut self,
         protocol: &FixedProtocol,
         messages: &[Queued<'a>],
-        wide: &mut Wide<'a>,
+        wide: &mut WideBuckets<'a>,
         out: &mut Output<'_>,
     ) {
-        let mut sorter = std::mem::take(&mut self.sorter);
-        sorter.start_placing();
-        for (i, queued) in messages.iter().enumerate() {
-            let layout = sorter.layouts.get(i).copied().unwrap_or(DONE);
-            sorter.place(layout, (queued.body, queued.row, queued.scope), wide);
-        }
-        for i in 0..sorter.buckets() {
-            match sorter.bucket(i, wide) {
-                Some((layout, Sorted::Narrow(bucket))) => {
-                    self.decode_bucket(protocol, layout, bucket, out);
-                }
-                Some((layout, Sorted::Wide(bucket))) => {
-                    self.decode_bucket(protocol, layout, bucket, out);
-                    self.decode_tails(protocol, layout, bucket, out);
-                }
-                None => {}
+        let mut buckets = std::mem::take(&mut self.buckets);
+        for i in 0..buckets.count() {
+            if let Some((layout, bucket)) = buckets.bucket(i) {
+                self.decode_bucket(protocol, layout, bucket, out);
             }
         }
-        if self.run_teaches {
-            self.learn_run(protocol, messages, &sorter.layouts, out.names);
+        buckets.clear();
+        self.buckets = buckets;
+        for (layout, bucket) in wide.take() {
+            self.decode_bucket(protocol, layout.into(), &bucket, out);
+            self.decode_tails(protocol, layout.into(), &bucket, out);
         }
-        self.sorter = sorter;
+        if self.run_teaches {
+            self.learn_run(protocol, messages, out.names);
+        }
     }
 
     fn decode_bucket<B: Body>(
         &mut self,
         protocol: &FixedProtocol,
         at: usize,
-        bucket: Bucket<'_, B>,
+        bucket: &[Item<B>],
         out: &mut Output<'_>,
     ) {
         let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
             return;
         };
-        head.write(bucket.rows, head.presumed, out.batch);
+        head.write(bucket, head.presumed, out.batch);
         for op in &layout.ops {
             self.machine.run(op, bucket, &protocol.code_tables, out);
         }
@@ -251,21 +256,21 @@ impl FixedDecoder {
         &mut self,
         protocol: &FixedProtocol,
         at: usize,
-        bucket: Bucket<'_, &[u8]>,
+        bucket: &[Item<&[u8]>],
         out: &mut Output<'_>,
     ) {
         let Some(layout) = protocol.layouts.get(at) else { return };
-        let messages = bucket.bodies.iter().zip(bucket.rows).zip(bucket.scopes);
-        for ((&body, &row), &scope) in messages {
-            let Some((tlv, list)) = explain::tail_of(protocol, layout, body) else { return };
+        for item in bucket {
+            let Some((tlv, list)) = explain::tail_of(protocol, layout, item.body) else { return };
             let Some(mut elements) = tlv.elements(list.bytes) else { return };
             for element in elements.by_ref() {
                 if let Some(spec) = tlv.element(element.tag, element.value.len()) {
-                    self.run_alone(&spec.ops, (element.value, row, scope), protocol, out);
+                    let value = Item { body: element.value, ..*item };
+                    self.run_alone(&spec.ops, value, protocol, out);
                 }
             }
             if list.is_cut || elements.at() != list.bytes.len() {
-                out.batch.add_flags(row as usize, flags::DECODE_ERROR);
+                out.batch.add_flags(item.row as usize, flags::DECODE_ERROR);
             }
         }
     }
@@ -274,17 +279,16 @@ impl FixedDecoder {
     fn run_alone<'o>(
         &mut self,
         ops: impl IntoIterator<Item = &'o Op>,
-        (body, row, scope): (&[u8], u32, u32),
+        item: Item<&[u8]>,
         protocol: &FixedProtocol,
         out: &mut Output<'_>,
     ) {
         let codes: &[CodeTable] = &protocol.code_tables;
         for op in ops {
             if op.presumes() {
-                out.batch.heads_mut().present[row as usize] |= op.bit();
+                out.batch.heads_mut().present[item.row as usize] |= op.bit();
             }
-            let bucket = Bucket { bodies: &[body], rows: &[row], scopes: &[scope] };
-            self.machine.run(op, bucket, codes, out);
+            self.machine.run(op, &[item], codes, out);
         }
     }
 
@@ -298,22 +302,20 @@ impl FixedDecoder {
         let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
             return;
         };
-        head.write(&[queued.row], 0, out.batch);
+        let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
+        head.write(&[item], 0, out.batch);
         let ops = layout.ops.iter().filter(|op| op.end() as usize <= queued.body.len());
-        self.run_alone(ops, (queued.body, queued.row, queued.scope), protocol, out);
+        self.run_alone(ops, item, protocol, out);
         out.batch.add_flags(queued.row as usize, flags::DECODE_ERROR);
     }
 
     /// Applies what the messages of a run teach, in their order.
-    fn learn_run(
-        &mut self,
-        protocol: &FixedProtocol,
-        messages: &[Queued<'_>],
-        layouts: &[u16],
-        names: &mut Names,
-    ) {
-        for (queued, &layout) in messages.iter().zip(layouts) {
-            let Some(layout) = protocol.layouts.get(usize::from(layout)) else { continue };
+    fn learn_run(&mut self, protocol: &FixedProtocol, messages: &[Queued<'_>], names: &mut Names) {
+        for queued in messages {
+            let choice = protocol.choose(queued.body, queued.sender);
+            let choice = choice.filter(|choice| choice.fit != Fit::Shorter);
+            let layout = choice.and_then(|choice| protocol.layouts.get(choice.layout));
+            let Some(layout) = layout else { continue };
             for learn in &layout.learn {
                 self.learn(learn, queued, names);
             }
@@ -379,14 +381,15 @@ impl LayoutHead {
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
             teaches,
+            has_lane: has_lane(layout),
         }
     }
 
     /// Writes what every row of the layout has, and presence bits.
-    fn write(&self, rows: &[u32], presumed: u64, batch: &mut MessageBatch) {
+    fn write<B>(&self, bucket: &[Item<B>], presumed: u64, batch: &mut MessageBatch) {
         let heads = batch.heads_mut();
-        for &row in rows {
-            let row = row as usize;
+        for item in bucket {
+            let row = item.row as usize;
             heads.kind[row] = self.kind;
             heads.msg_type[row] = self.msg_type;
             heads.msg_name[row] = self.msg_name;

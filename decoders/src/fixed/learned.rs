@@ -50,8 +50,8 @@ impl LearnedTable {
     }
 
     /// The values of a scope, to read many of them.
-    pub fn reader(&self, scope: u32) -> Reader<'_> {
-        let found = self.index.get(&scope).and_then(|&at| self.scopes.get(at));
+    pub fn reader(&mut self, scope: u32) -> Reader<'_> {
+        let found = self.find(scope).and_then(|at| self.scopes.get(at));
         Reader { scope: found, width: self.width }
     }
 

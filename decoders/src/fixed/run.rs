@@ -17,33 +17,23 @@ use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
 use crate::names::Names;
 
-/// Messages of one layout: three lists of the same length. The rows are rows
-/// of the batch: whoever makes a bucket has checked that.
-#[derive(Debug)]
-pub struct Bucket<'a, B> {
-    /// The messages.
-    pub bodies: &'a [B],
-    /// Their rows.
-    pub rows: &'a [u32],
-    /// Which learned values are theirs.
-    pub scopes: &'a [u32],
+/// A message of a bucket. `row` is a row of the batch: whoever makes one has
+/// checked that.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<B> {
+    /// The message.
+    pub body: B,
+    /// Its row.
+    pub row: u32,
+    /// Which learned values are its.
+    pub scope: u32,
 }
 
-impl<B> Clone for Bucket<'_, B> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<B> Copy for Bucket<'_, B> {}
-
-impl<B: Body> Bucket<'_, B> {
-    /// Calls `f` with every message's row and number.
-    #[inline(always)]
-    fn each(&self, at: Window, mut f: impl FnMut(usize, u64)) {
-        for (body, &row) in self.bodies.iter().zip(self.rows) {
-            f(row as usize, at.unsigned_in(body));
-        }
+/// Calls `f` with every message's row and number.
+#[inline(always)]
+fn each<B: Body>(at: Window, bucket: &[Item<B>], mut f: impl FnMut(usize, u64)) {
+    for item in bucket {
+        f(item.row as usize, at.unsigned_in(&item.body));
     }
 }
 
@@ -80,7 +70,7 @@ impl Machine {
     pub fn run<B: Body>(
         &mut self,
         op: &Op,
-        bucket: Bucket<'_, B>,
+        bucket: &[Item<B>],
         codes: &[CodeTable],
         out: &mut Output<'_>,
     ) {
@@ -103,7 +93,7 @@ impl Machine {
                     self::codes(*at, *col, table, bucket, out.batch);
                 }
             }
-            Op::Constant { col, number } => constants(*col, *number, bucket.rows, out.batch),
+            Op::Constant { col, number } => constants(*col, *number, bucket, out.batch),
             Op::Name { from: TextAt::Short { at, cache }, col } => {
                 if let Some(cache) = self.caches.get_mut(*cache) {
                     names(*at, *col, cache, bucket, out);
@@ -117,7 +107,7 @@ impl Machine {
             }
             Op::Digits { at, col, null } => digits(*at, *col, null, bucket, out.batch),
             Op::Lookup { key, table, slot, col } => {
-                if let Some(table) = self.tables.get(*table) {
+                if let Some(table) = self.tables.get_mut(*table) {
                     lookups(*key, table, *slot, *col, bucket, out.batch);
                 }
             }
@@ -144,13 +134,13 @@ fn write<T, B: Body>(
     at: Window,
     null: &[u64],
     bit: u64,
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     (column, present): (&mut [T], &mut [u64]),
     value: impl Fn(u64) -> T,
 ) {
-    bucket.each(at, |row, raw| column[row] = value(raw));
+    each(at, bucket, |row, raw| column[row] = value(raw));
     if !null.is_empty() {
-        bucket.each(at, |row, raw| {
+        each(at, bucket, |row, raw| {
             if null.contains(&raw) {
                 present[row] &= !bit;
             }
@@ -162,7 +152,7 @@ fn ints<B: Body>(
     at: Window,
     col: IntCol,
     null: &[u64],
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     write(at, null, col.bit(), bucket, batch.ints_mut(col), |raw| raw);
@@ -172,7 +162,7 @@ fn smalls<B: Body>(
     at: Window,
     col: SmallCol,
     null: &[u64],
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     write(at, null, col.bit(), bucket, batch.smalls_mut(col), |raw| raw as u32);
@@ -183,7 +173,7 @@ fn decimals<B: Body>(
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let value = |raw: u64| u128::from(raw).wrapping_mul(u128::from(factor)) as i128;
@@ -195,15 +185,15 @@ fn signed_decimals<B: Body>(
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.decimals_mut(col);
-    for (body, &row) in bucket.bodies.iter().zip(bucket.rows) {
+    for Item { body, row, .. } in bucket {
         let value = i128::from(at.signed_in(body));
-        column[row as usize] = value.wrapping_mul(i128::from(factor));
+        column[*row as usize] = value.wrapping_mul(i128::from(factor));
         if null.contains(&at.unsigned_in(body)) {
-            present[row as usize] &= !col.bit();
+            present[*row as usize] &= !col.bit();
         }
     }
 }
@@ -212,11 +202,11 @@ fn times<B: Body>(
     at: Window,
     col: TimeCol,
     clock: &mut RunningClock,
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let (ts, column, present) = batch.ts_and_times_mut(col);
-    bucket.each(at, |row, count| match clock.time_ns(count, ts[row]) {
+    each(at, bucket, |row, count| match clock.time_ns(count, ts[row]) {
         Some(time) => column[row] = time,
         None => present[row] &= !col.bit(),
     });
@@ -226,11 +216,11 @@ fn codes<B: Body>(
     at: Window,
     col: EnumCol,
     table: &CodeTable,
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.enums_mut(col);
-    bucket.each(at, |row, code| {
+    each(at, bucket, |row, code| {
         let number = match u8::try_from(code) {
             Ok(byte) => table.bytes[usize::from(byte)],
             Err(_) => table.number(code),
@@ -242,20 +232,20 @@ fn codes<B: Body>(
     });
 }
 
-fn constants(col: EnumCol, number: u8, rows: &[u32], batch: &mut MessageBatch) {
+fn constants<B>(col: EnumCol, number: u8, bucket: &[Item<B>], batch: &mut MessageBatch) {
     let (column, _) = batch.enums_mut(col);
-    rows.iter().for_each(|&row| column[row as usize] = number);
+    bucket.iter().for_each(|item| column[item.row as usize] = number);
 }
 
 fn names<B: Body>(
     at: Window,
     col: NameCol,
     cache: &mut NameCache,
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     out: &mut Output<'_>,
 ) {
     let (column, present) = out.batch.names_mut(col);
-    bucket.each(at, |row, raw| {
+    each(at, bucket, |row, raw| {
         let name = cache.name_of(raw, out.names);
         column[row] = name;
         if name == NO_NAME {
@@ -280,22 +270,22 @@ fn long_name(text: &[u8], names: &mut Names) -> u32 {
     names.intern(text).map_or(NO_NAME, |name| name.0)
 }
 
-fn long_names<B: Body>(place: Place, col: NameCol, bucket: Bucket<'_, B>, out: &mut Output<'_>) {
+fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut Output<'_>) {
     let (column, present) = out.batch.names_mut(col);
-    for (body, &row) in bucket.bodies.iter().zip(bucket.rows) {
+    for Item { body, row, .. } in bucket {
         let name = long_name(text_at(body.bytes(), place), out.names);
-        column[row as usize] = name;
+        column[*row as usize] = name;
         if name == NO_NAME {
-            present[row as usize] &= !col.bit();
+            present[*row as usize] &= !col.bit();
         }
     }
 }
 
-fn texts<B: Body>(place: Place, col: TextCol, bucket: Bucket<'_, B>, batch: &mut MessageBatch) {
-    for (body, &row) in bucket.bodies.iter().zip(bucket.rows) {
+fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut MessageBatch) {
+    for Item { body, row, .. } in bucket {
         let text = text_at(body.bytes(), place);
         if !text.is_empty() {
-            batch.set_text(row as usize, col, text);
+            batch.set_text(*row as usize, col, text);
         }
     }
 }
@@ -304,10 +294,10 @@ fn digits<B: Body>(
     at: Window,
     col: TextCol,
     null: &[u64],
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
-    bucket.each(at, |row, raw| {
+    each(at, bucket, |row, raw| {
         if !null.contains(&raw) {
             let mut digits = [0; 20];
             batch.set_text(row, col, decimal_text(raw, &mut digits));
@@ -331,10 +321,10 @@ fn decimal_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
 
 fn lookups<B: Body>(
     key: Window,
-    table: &LearnedTable,
+    table: &mut LearnedTable,
     slot: usize,
     col: LearnedCol,
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     match col {
@@ -352,25 +342,23 @@ fn lookups<B: Body>(
 #[inline(always)]
 fn learned<T, B: Body>(
     key: Window,
-    table: &LearnedTable,
+    table: &mut LearnedTable,
     slot: usize,
-    bucket: Bucket<'_, B>,
+    bucket: &[Item<B>],
     (column, present): (&mut [T], &mut [u64]),
     (bit, cast): (u64, impl Fn(u64) -> T),
 ) {
-    let Some(&first) = bucket.scopes.first() else { return };
-    let mut scope = first;
+    let Some(mut scope) = bucket.first().map(|item| item.scope) else { return };
     let mut reader = table.reader(scope);
-    let messages = bucket.bodies.iter().zip(bucket.rows).zip(bucket.scopes);
-    for ((body, &row), &its_scope) in messages {
-        if its_scope != scope {
-            scope = its_scope;
+    for Item { body, row, scope: its_scope } in bucket {
+        if *its_scope != scope {
+            scope = *its_scope;
             reader = table.reader(scope);
         }
         let value = reader.get(key.unsigned_in(body), slot);
-        column[row as usize] = cast(value);
+        column[*row as usize] = cast(value);
         if value == ABSENT {
-            present[row as usize] &= !bit;
+            present[*row as usize] &= !bit;
         }
     }
 }

@@ -37,6 +37,7 @@ pub struct NameSpec {
 pub struct NameCache {
     spec: NameSpec,
     slots: Vec<Slot>,
+    shift: u32,
     used: usize,
 }
 
@@ -68,13 +69,13 @@ const FREE: Slot = Slot { raw: 0, name: EMPTY };
 impl NameCache {
     /// An empty cache.
     pub fn new(spec: NameSpec) -> Self {
-        Self { spec, slots: vec![FREE; SLOTS_MIN], used: 0 }
+        Self { spec, slots: vec![FREE; SLOTS_MIN], shift: shift(SLOTS_MIN), used: 0 }
     }
 
     /// The number of the name of a raw value, or [`NO_NAME`].
     #[inline(always)]
     pub fn name_of(&mut self, raw: u64, names: &mut Names) -> u32 {
-        let at = home(raw, self.slots.len());
+        let at = home(raw, self.shift);
         match self.slots.get(at) {
             Some(slot) if slot.raw == raw && slot.name != EMPTY => slot.name,
             _ => self.search(at, raw, names),
@@ -104,7 +105,7 @@ impl NameCache {
     }
 
     fn put(&mut self, slot: Slot) {
-        let at = home(slot.raw, self.slots.len());
+        let at = home(slot.raw, self.shift);
         let (before, after) = self.slots.split_at_mut(at);
         if let Some(free) = after.iter_mut().chain(before).find(|slot| slot.name == EMPTY) {
             *free = slot;
@@ -116,18 +117,22 @@ impl NameCache {
         let doubled = self.slots.len().saturating_mul(2);
         let room = if doubled > SLOTS_MAX { SLOTS_MIN } else { doubled };
         let old = std::mem::replace(&mut self.slots, vec![FREE; room]);
-        self.used = 0;
+        (self.used, self.shift) = (0, shift(room));
         if doubled <= SLOTS_MAX {
             old.into_iter().filter(|slot| slot.name != EMPTY).for_each(|slot| self.put(slot));
         }
     }
 }
 
-/// The first slot to look in; `slots` is a power of two above 1.
+/// The first slot to look in.
 #[inline(always)]
-fn home(raw: u64, slots: usize) -> usize {
-    let mixed = (raw ^ (raw >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed >> ((slots.leading_zeros() + 1) & 63)) as usize
+fn home(raw: u64, shift: u32) -> usize {
+    ((raw ^ (raw >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (shift & 63)) as usize
+}
+
+/// What leaves of a hash the number of a slot; `slots` is a power of two.
+fn shift(slots: usize) -> u32 {
+    64 - slots.trailing_zeros()
 }
 
 #[cfg(test)]
