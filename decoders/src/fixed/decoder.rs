@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
 use crate::fixed::buckets::{Buckets, RUN_MAX, WideBuckets};
-use crate::fixed::bytes::{Body, Lane};
+use crate::fixed::bytes::{Body, Lane, Window};
 use crate::fixed::explain;
 use crate::fixed::learned::LearnedTable;
 use crate::fixed::program::{CodeTable, Layout, Learn, LearnFrom, Op};
@@ -57,6 +57,8 @@ struct LayoutHead {
     name_bit: u64,
     presumed: u64,
     teaches: Teaches,
+    /// Key and table of the only lesson of a layout.
+    only_lesson: Option<(Window, usize)>,
     has_lane: bool,
 }
 
@@ -155,7 +157,13 @@ impl FixedDecoder {
         let teaches = match head.teaches {
             Teaches::Never => false,
             Teaches::Always => true,
-            Teaches::WhereAbsent => self.would_learn(protocol, queued, layout),
+            Teaches::WhereAbsent => match head.only_lesson {
+                Some((key, table)) => {
+                    let key = key.unsigned(queued.body);
+                    self.machine.tables.get_mut(table).is_some_and(|t| !t.knows(queued.scope, key))
+                }
+                None => self.would_learn(protocol, queued, layout),
+            },
         };
         if self.run_teaches && !teaches {
             return false;
@@ -204,7 +212,7 @@ impl FixedDecoder {
     }
 
     /// Whether a message that teaches only unknown keys has one.
-    #[inline(always)]
+    #[inline(never)]
     fn would_learn(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
         let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
         let tables = &mut self.machine.tables;
@@ -231,7 +239,7 @@ impl FixedDecoder {
             self.decode_tails(protocol, layout.into(), &bucket, out);
         }
         if self.run_teaches {
-            self.learn_run(protocol, messages, out.names);
+            self.learn_run(protocol, messages, out);
         }
     }
 
@@ -310,14 +318,20 @@ impl FixedDecoder {
     }
 
     /// Applies what the messages of a run teach, in their order.
-    fn learn_run(&mut self, protocol: &FixedProtocol, messages: &[Queued<'_>], names: &mut Names) {
-        for queued in messages {
+    fn learn_run(
+        &mut self,
+        protocol: &FixedProtocol,
+        messages: &[Queued<'_>],
+        out: &mut Output<'_>,
+    ) {
+        let rows = out.batch.len();
+        for queued in messages.iter().filter(|queued| (queued.row as usize) < rows) {
             let choice = protocol.choose(queued.body, queued.sender);
             let choice = choice.filter(|choice| choice.fit != Fit::Shorter);
             let layout = choice.and_then(|choice| protocol.layouts.get(choice.layout));
             let Some(layout) = layout else { continue };
             for learn in &layout.learn {
-                self.learn(learn, queued, names);
+                self.learn(learn, queued, out.names);
             }
         }
     }
@@ -381,6 +395,10 @@ impl LayoutHead {
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
             teaches,
+            only_lesson: match layout.learn.as_slice() {
+                [learn] => Some((learn.key, learn.table)),
+                _ => None,
+            },
             has_lane: has_lane(layout),
         }
     }
@@ -389,7 +407,7 @@ impl LayoutHead {
     fn write<B>(&self, bucket: &[Item<B>], presumed: u64, batch: &mut MessageBatch) {
         let heads = batch.heads_mut();
         for item in bucket {
-            let row = item.row as usize;
+            let row = item.slot();
             heads.kind[row] = self.kind;
             heads.msg_type[row] = self.msg_type;
             heads.msg_name[row] = self.msg_name;

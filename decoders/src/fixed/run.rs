@@ -6,7 +6,7 @@
 //! that has no value.
 
 use crate::batch::{
-    DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, SmallCol, TextCol, TimeCol,
+    BATCH_ROWS, DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, Rows, SmallCol, TextCol, TimeCol,
 };
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
@@ -29,11 +29,23 @@ pub struct Item<B> {
     pub scope: u32,
 }
 
+/// A batch has a power of two of rows, so that a masked row needs no check.
+const ROW_MASK: usize = BATCH_ROWS - 1;
+const _: () = assert!(BATCH_ROWS.is_power_of_two());
+
+impl<B> Item<B> {
+    /// The row as a column's index.
+    #[inline(always)]
+    pub fn slot(&self) -> usize {
+        self.row as usize & ROW_MASK
+    }
+}
+
 /// Calls `f` with every message's row and number.
 #[inline(always)]
 fn each<B: Body>(at: Window, bucket: &[Item<B>], mut f: impl FnMut(usize, u64)) {
     for item in bucket {
-        f(item.row as usize, at.unsigned_in(&item.body));
+        f(item.slot(), at.unsigned_in(&item.body));
     }
 }
 
@@ -135,7 +147,7 @@ fn write<T, B: Body>(
     null: &[u64],
     bit: u64,
     bucket: &[Item<B>],
-    (column, present): (&mut [T], &mut [u64]),
+    (column, present): (&mut Rows<T>, &mut Rows<u64>),
     value: impl Fn(u64) -> T,
 ) {
     each(at, bucket, |row, raw| column[row] = value(raw));
@@ -189,11 +201,11 @@ fn signed_decimals<B: Body>(
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.decimals_mut(col);
-    for Item { body, row, .. } in bucket {
-        let value = i128::from(at.signed_in(body));
-        column[*row as usize] = value.wrapping_mul(i128::from(factor));
-        if null.contains(&at.unsigned_in(body)) {
-            present[*row as usize] &= !col.bit();
+    for item in bucket {
+        let value = i128::from(at.signed_in(&item.body));
+        column[item.slot()] = value.wrapping_mul(i128::from(factor));
+        if null.contains(&at.unsigned_in(&item.body)) {
+            present[item.slot()] &= !col.bit();
         }
     }
 }
@@ -234,7 +246,7 @@ fn codes<B: Body>(
 
 fn constants<B>(col: EnumCol, number: u8, bucket: &[Item<B>], batch: &mut MessageBatch) {
     let (column, _) = batch.enums_mut(col);
-    bucket.iter().for_each(|item| column[item.row as usize] = number);
+    bucket.iter().for_each(|item| column[item.slot()] = number);
 }
 
 fn names<B: Body>(
@@ -272,20 +284,20 @@ fn long_name(text: &[u8], names: &mut Names) -> u32 {
 
 fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut Output<'_>) {
     let (column, present) = out.batch.names_mut(col);
-    for Item { body, row, .. } in bucket {
-        let name = long_name(text_at(body.bytes(), place), out.names);
-        column[*row as usize] = name;
+    for item in bucket {
+        let name = long_name(text_at(item.body.bytes(), place), out.names);
+        column[item.slot()] = name;
         if name == NO_NAME {
-            present[*row as usize] &= !col.bit();
+            present[item.slot()] &= !col.bit();
         }
     }
 }
 
 fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut MessageBatch) {
-    for Item { body, row, .. } in bucket {
-        let text = text_at(body.bytes(), place);
+    for item in bucket {
+        let text = text_at(item.body.bytes(), place);
         if !text.is_empty() {
-            batch.set_text(*row as usize, col, text);
+            batch.set_text(item.slot(), col, text);
         }
     }
 }
@@ -345,20 +357,20 @@ fn learned<T, B: Body>(
     table: &mut LearnedTable,
     slot: usize,
     bucket: &[Item<B>],
-    (column, present): (&mut [T], &mut [u64]),
+    (column, present): (&mut Rows<T>, &mut Rows<u64>),
     (bit, cast): (u64, impl Fn(u64) -> T),
 ) {
     let Some(mut scope) = bucket.first().map(|item| item.scope) else { return };
     let mut reader = table.reader(scope);
-    for Item { body, row, scope: its_scope } in bucket {
-        if *its_scope != scope {
-            scope = *its_scope;
+    for item in bucket {
+        if item.scope != scope {
+            scope = item.scope;
             reader = table.reader(scope);
         }
-        let value = reader.get(key.unsigned_in(body), slot);
-        column[*row as usize] = cast(value);
+        let value = reader.get(key.unsigned_in(&item.body), slot);
+        column[item.slot()] = cast(value);
         if value == ABSENT {
-            present[*row as usize] &= !bit;
+            present[item.slot()] &= !bit;
         }
     }
 }
