@@ -645,7 +645,10 @@ impl MessageBatch {
 
     /// A time column with the completion times beside it, for clocks that need
     /// the packet's day.
-    pub fn ts_and_times_mut(&mut self, col: TimeCol) -> (&Rows<i64>, &mut Rows<i64>, &mut Rows<u64>) {
+    pub fn ts_and_times_mut(
+        &mut self,
+        col: TimeCol,
+    ) -> (&Rows<i64>, &mut Rows<i64>, &mut Rows<u64>) {
         (&self.ts, &mut self.times[col as usize], &mut self.present)
     }
 

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Keys below this stand in an array.
 const DENSE_KEYS: u64 = 1 << 16;
@@ -148,12 +149,12 @@ impl Scope {
             }
             self.dense.get_mut((key as usize) * width + slot)
         } else {
-            if !self.sparse.contains_key(&key) {
+            if let Entry::Vacant(free) = self.sparse.entry(key) {
                 grown = width;
                 if grown > room {
                     return None;
                 }
-                self.sparse.insert(key, vec![ABSENT; width].into());
+                free.insert(vec![ABSENT; width].into());
             }
             self.sparse.get_mut(&key).and_then(|values| values.get_mut(slot))
         };

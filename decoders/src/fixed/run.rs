@@ -6,7 +6,8 @@
 //! that has no value.
 
 use crate::batch::{
-    BATCH_ROWS, DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, Rows, SmallCol, TextCol, TimeCol,
+    BATCH_ROWS, DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, Rows, SmallCol, TextCol,
+    TimeCol,
 };
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
