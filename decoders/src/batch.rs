@@ -11,6 +11,8 @@
 //! index, in any order, so that a whole block of messages of one type can be
 //! decoded column by column. The store turns the buffers into Arrow arrays.
 
+use std::array;
+
 use crate::kind::{
     Action, ExecType, Kind, OrdStatus, OrdType, PriceKind, Sender, SeqUnit, Side, Tif,
 };
@@ -271,6 +273,9 @@ impl EnumCol {
     }
 }
 
+/// A slot for every row a batch has room for.
+pub type Rows<T> = [T; BATCH_ROWS];
+
 /// Column buffers for up to [`BATCH_ROWS`] rows.
 ///
 /// The slices are as long as the capacity; only the first [`len`](Self::len)
@@ -279,24 +284,24 @@ impl EnumCol {
 #[derive(Debug)]
 pub struct MessageBatch {
     len: usize,
-    present: Vec<u64>,
-    ts: Vec<i64>,
-    packet_ix: Vec<u32>,
-    msg_ix: Vec<u16>,
-    entry: Vec<u16>,
-    flow_id: Vec<u32>,
-    protocol: Vec<u32>,
-    msg_type: Vec<u32>,
-    kind: Vec<u8>,
-    flags: Vec<u32>,
-    raw_len: Vec<u32>,
-    times: Vec<Vec<i64>>,
-    ints: Vec<Vec<u64>>,
-    smalls: Vec<Vec<u32>>,
-    decimals: Vec<Vec<i128>>,
-    names: Vec<Vec<u32>>,
-    enums: Vec<Vec<u8>>,
-    spans: Vec<Vec<(u32, u32)>>,
+    present: Box<Rows<u64>>,
+    ts: Box<Rows<i64>>,
+    packet_ix: Box<Rows<u32>>,
+    msg_ix: Box<Rows<u16>>,
+    entry: Box<Rows<u16>>,
+    flow_id: Box<Rows<u32>>,
+    protocol: Box<Rows<u32>>,
+    msg_type: Box<Rows<u32>>,
+    kind: Box<Rows<u8>>,
+    flags: Box<Rows<u32>>,
+    raw_len: Box<Rows<u32>>,
+    times: [Box<Rows<i64>>; TimeCol::ALL.len()],
+    ints: [Box<Rows<u64>>; IntCol::ALL.len()],
+    smalls: [Box<Rows<u32>>; SmallCol::ALL.len()],
+    decimals: [Box<Rows<i128>>; DecimalCol::ALL.len()],
+    names: [Box<Rows<u32>>; NameCol::ALL.len()],
+    enums: [Box<Rows<u8>>; EnumCol::ALL.len()],
+    spans: [Box<Rows<(u32, u32)>>; TextCol::ALL.len()],
     text: Vec<u8>,
 }
 
@@ -310,44 +315,44 @@ impl Default for MessageBatch {
 #[derive(Debug)]
 pub struct HeadsMut<'b> {
     /// Numbers of [`Kind`].
-    pub kind: &'b mut [u8],
+    pub kind: &'b mut Rows<u8>,
     /// Native types, as numbers of the decoder's names.
-    pub msg_type: &'b mut [u32],
+    pub msg_type: &'b mut Rows<u32>,
     /// Slots of [`NameCol::MsgName`].
-    pub msg_name: &'b mut [u32],
+    pub msg_name: &'b mut Rows<u32>,
     /// The presence words.
-    pub present: &'b mut [u64],
+    pub present: &'b mut Rows<u64>,
 }
 
-/// One buffer of `rows` slots for each of `columns` columns.
-fn buffers<T: Clone + Default>(columns: usize, rows: usize) -> Vec<Vec<T>> {
-    vec![vec![T::default(); rows]; columns]
+/// Empty slots, made on the heap.
+fn rows<T: Clone + Default + std::fmt::Debug>() -> Box<Rows<T>> {
+    let slots = vec![T::default(); BATCH_ROWS].into_boxed_slice();
+    slots.try_into().expect("as many slots as rows")
 }
 
 impl MessageBatch {
     /// An empty batch with room for [`BATCH_ROWS`] rows.
     pub fn new() -> Self {
-        let rows = BATCH_ROWS;
         Self {
             len: 0,
-            present: vec![0; rows],
-            ts: vec![0; rows],
-            packet_ix: vec![0; rows],
-            msg_ix: vec![0; rows],
-            entry: vec![0; rows],
-            flow_id: vec![0; rows],
-            protocol: vec![0; rows],
-            msg_type: vec![0; rows],
-            kind: vec![0; rows],
-            flags: vec![0; rows],
-            raw_len: vec![0; rows],
-            times: buffers(TimeCol::ALL.len(), rows),
-            ints: buffers(IntCol::ALL.len(), rows),
-            smalls: buffers(SmallCol::ALL.len(), rows),
-            decimals: buffers(DecimalCol::ALL.len(), rows),
-            names: buffers(NameCol::ALL.len(), rows),
-            enums: buffers(EnumCol::ALL.len(), rows),
-            spans: buffers(TextCol::ALL.len(), rows),
+            present: rows(),
+            ts: rows(),
+            packet_ix: rows(),
+            msg_ix: rows(),
+            entry: rows(),
+            flow_id: rows(),
+            protocol: rows(),
+            msg_type: rows(),
+            kind: rows(),
+            flags: rows(),
+            raw_len: rows(),
+            times: array::from_fn(|_| rows()),
+            ints: array::from_fn(|_| rows()),
+            smalls: array::from_fn(|_| rows()),
+            decimals: array::from_fn(|_| rows()),
+            names: array::from_fn(|_| rows()),
+            enums: array::from_fn(|_| rows()),
+            spans: array::from_fn(|_| rows()),
             text: Vec::new(),
         }
     }
@@ -381,7 +386,6 @@ impl MessageBatch {
         }
         let row = self.len;
         self.len += 1;
-        self.present[row] = 0;
         self.ts[row] = head.ts;
         self.packet_ix[row] = head.packet_ix;
         self.msg_ix[row] = head.msg_ix;
@@ -392,39 +396,51 @@ impl MessageBatch {
         self.kind[row] = Kind::Unknown as u8;
         self.flags[row] = head.flags;
         self.raw_len[row] = head.raw_len;
-        self.set_head_nullable(row, head);
+        self.present[row] = self.set_head_nullable(row, head);
         Some(row)
     }
 
-    fn set_head_nullable(&mut self, row: usize, head: &Head) {
+    /// Sets the nullable columns of a new row and gives its presence word.
+    fn set_head_nullable(&mut self, row: usize, head: &Head) -> u64 {
+        let mut present = 0;
         if let Some(ts) = head.ts_first {
-            self.set_time(row, TimeCol::TsFirst, ts);
+            self.times[TimeCol::TsFirst as usize][row] = ts;
+            present |= TimeCol::TsFirst.bit();
         }
         if let Some(line) = head.line {
-            self.set_name(row, NameCol::Line, line);
+            self.names[NameCol::Line as usize][row] = line.0;
+            present |= NameCol::Line.bit();
         }
         if let Some(session) = head.session {
-            self.set_name(row, NameCol::Session, session);
+            self.names[NameCol::Session as usize][row] = session.0;
+            present |= NameCol::Session.bit();
         }
         if let Some(channel) = head.channel {
-            self.set_small(row, SmallCol::Channel, channel);
+            self.smalls[SmallCol::Channel as usize][row] = channel;
+            present |= SmallCol::Channel.bit();
         }
         if let Some((seq, unit)) = head.seq {
-            self.set_int(row, IntCol::Seq, seq);
-            self.set_enum(row, EnumCol::SeqUnit, unit as u8);
+            self.ints[IntCol::Seq as usize][row] = seq;
+            self.enums[EnumCol::SeqUnit as usize][row] = unit as u8;
+            present |= IntCol::Seq.bit() | EnumCol::SeqUnit.bit();
         }
         if let Some(sender) = head.sender {
-            self.set_enum(row, EnumCol::Sender, sender as u8);
+            self.enums[EnumCol::Sender as usize][row] = sender as u8;
+            present |= EnumCol::Sender.bit();
         }
         if let Some(gap) = head.gap_before {
-            self.set_small(row, SmallCol::GapBefore, gap);
+            self.smalls[SmallCol::GapBefore as usize][row] = gap;
+            present |= SmallCol::GapBefore.bit();
         }
         if let Some(offset) = head.raw_off {
-            self.set_small(row, SmallCol::RawOff, offset);
+            self.smalls[SmallCol::RawOff as usize][row] = offset;
+            present |= SmallCol::RawOff.bit();
         }
         if let Some(offset) = head.tcp_off {
-            self.set_int(row, IntCol::TcpOff, offset);
+            self.ints[IntCol::TcpOff as usize][row] = offset;
+            present |= IntCol::TcpOff.bit();
         }
+        present
     }
 
     /// Says what a row is.
@@ -593,43 +609,46 @@ impl MessageBatch {
 
     /// Columns of one class together with the presence words, for engines that
     /// write a whole block of rows column by column.
-    pub fn decimals_mut(&mut self, col: DecimalCol) -> (&mut [i128], &mut [u64]) {
+    pub fn decimals_mut(&mut self, col: DecimalCol) -> (&mut Rows<i128>, &mut Rows<u64>) {
         (&mut self.decimals[col as usize], &mut self.present)
     }
 
     /// See [`decimals_mut`](Self::decimals_mut).
-    pub fn ints_mut(&mut self, col: IntCol) -> (&mut [u64], &mut [u64]) {
+    pub fn ints_mut(&mut self, col: IntCol) -> (&mut Rows<u64>, &mut Rows<u64>) {
         (&mut self.ints[col as usize], &mut self.present)
     }
 
     /// See [`decimals_mut`](Self::decimals_mut).
-    pub fn times_mut(&mut self, col: TimeCol) -> (&mut [i64], &mut [u64]) {
+    pub fn times_mut(&mut self, col: TimeCol) -> (&mut Rows<i64>, &mut Rows<u64>) {
         (&mut self.times[col as usize], &mut self.present)
     }
 
     /// See [`decimals_mut`](Self::decimals_mut).
-    pub fn names_mut(&mut self, col: NameCol) -> (&mut [u32], &mut [u64]) {
+    pub fn names_mut(&mut self, col: NameCol) -> (&mut Rows<u32>, &mut Rows<u64>) {
         (&mut self.names[col as usize], &mut self.present)
     }
 
     /// See [`decimals_mut`](Self::decimals_mut).
-    pub fn enums_mut(&mut self, col: EnumCol) -> (&mut [u8], &mut [u64]) {
+    pub fn enums_mut(&mut self, col: EnumCol) -> (&mut Rows<u8>, &mut Rows<u64>) {
         (&mut self.enums[col as usize], &mut self.present)
     }
 
     /// The kinds of all rows, for engines that write a block.
-    pub fn kind_mut(&mut self) -> &mut [u8] {
+    pub fn kind_mut(&mut self) -> &mut Rows<u8> {
         &mut self.kind
     }
 
     /// See [`decimals_mut`](Self::decimals_mut).
-    pub fn smalls_mut(&mut self, col: SmallCol) -> (&mut [u32], &mut [u64]) {
+    pub fn smalls_mut(&mut self, col: SmallCol) -> (&mut Rows<u32>, &mut Rows<u64>) {
         (&mut self.smalls[col as usize], &mut self.present)
     }
 
     /// A time column with the completion times beside it, for clocks that need
     /// the packet's day.
-    pub fn ts_and_times_mut(&mut self, col: TimeCol) -> (&[i64], &mut [i64], &mut [u64]) {
+    pub fn ts_and_times_mut(
+        &mut self,
+        col: TimeCol,
+    ) -> (&Rows<i64>, &mut Rows<i64>, &mut Rows<u64>) {
         (&self.ts, &mut self.times[col as usize], &mut self.present)
     }
 

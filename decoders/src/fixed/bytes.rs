@@ -10,6 +10,71 @@
 //! Every width and both byte orders are this one form, so an operation needs
 //! no branch on the width.
 
+/// Bytes that numbers are read from.
+pub trait Body {
+    /// The 8 bytes from `start`; those past the end are zeros.
+    fn eight(&self, start: usize) -> [u8; 8];
+
+    /// The bytes.
+    fn bytes(&self) -> &[u8];
+}
+
+/// A short message in a place of fixed size: reading it needs no check of its
+/// length. What is after the message means nothing.
+pub type Lane = [u8; 64];
+
+/// Last byte from which a lane has 8 bytes.
+const LANE_LAST: usize = size_of::<Lane>() - 8;
+
+impl Body for Lane {
+    #[inline(always)]
+    fn eight(&self, start: usize) -> [u8; 8] {
+        let rest = self.get(start.min(LANE_LAST)..).and_then(|rest| rest.first_chunk());
+        rest.copied().unwrap_or_default()
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Body for &[u8] {
+    #[inline(always)]
+    fn eight(&self, start: usize) -> [u8; 8] {
+        match self.get(start..).and_then(|rest| rest.first_chunk()) {
+            Some(eight) => *eight,
+            None => eight_padded(self.get(start..).unwrap_or_default()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
+#[cold]
+fn eight_padded(rest: &[u8]) -> [u8; 8] {
+    let mut eight = [0; 8];
+    eight.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    eight
+}
+
+/// Copies a message into a lane; what does not fit is left out. Sixteen bytes
+/// at a time, the last sixteen over those before: no call, no byte by byte.
+#[inline(always)]
+pub fn write_lane(lane: &mut Lane, body: &[u8]) {
+    let (pieces, _) = lane.as_chunks_mut::<16>();
+    let (from, _) = body.as_chunks::<16>();
+    pieces.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    match body.last_chunk::<16>() {
+        Some(last) => {
+            let end = lane.get_mut(body.len().wrapping_sub(16)..).and_then(|l| l.first_chunk_mut());
+            end.into_iter().for_each(|to| *to = *last);
+        }
+        None => lane.iter_mut().zip(body).for_each(|(to, from)| *to = *from),
+    }
+}
+
 /// Where a number lies and how its neighbours are shifted away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -40,54 +105,28 @@ impl Window {
         self.end
     }
 
-    /// Whether the number's first byte is its least significant.
-    pub fn is_little(self) -> bool {
-        self.little
+    /// The number, unsigned; bytes past the end of `body` count as zeros.
+    #[inline(always)]
+    pub fn unsigned(self, body: &[u8]) -> u64 {
+        self.unsigned_in(&body)
     }
 
-    /// The number, unsigned; bytes past the end of `body` count as zeros.
-    pub fn unsigned(self, body: &[u8]) -> u64 {
-        if self.little { self.unsigned_le(body) } else { self.unsigned_be(body) }
+    /// The same in any kind of body.
+    #[inline(always)]
+    pub fn unsigned_in(self, body: &impl Body) -> u64 {
+        (self.raw(body) << (self.left & 63)) >> (self.right & 63)
     }
 
     /// The number, sign extended; bytes past the end of `body` count as zeros.
-    pub fn signed(self, body: &[u8]) -> i64 {
-        let raw = if self.little {
-            u64::from_le_bytes(self.eight(body))
-        } else {
-            u64::from_be_bytes(self.eight(body))
-        };
-        ((raw << self.left) as i64) >> self.right
-    }
-
-    /// [`unsigned`](Self::unsigned) for a big-endian window.
     #[inline(always)]
-    pub fn unsigned_be(self, body: &[u8]) -> u64 {
-        (u64::from_be_bytes(self.eight(body)) << (self.left & 63)) >> (self.right & 63)
-    }
-
-    /// [`unsigned`](Self::unsigned) for a little-endian window.
-    #[inline(always)]
-    pub fn unsigned_le(self, body: &[u8]) -> u64 {
-        (u64::from_le_bytes(self.eight(body)) << (self.left & 63)) >> (self.right & 63)
+    pub fn signed_in(self, body: &impl Body) -> i64 {
+        ((self.raw(body) << (self.left & 63)) as i64) >> (self.right & 63)
     }
 
     #[inline(always)]
-    fn eight(self, body: &[u8]) -> [u8; 8] {
-        match body.get(self.start as usize..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(eight) => *eight,
-            None => self.eight_padded(body),
-        }
-    }
-
-    #[cold]
-    fn eight_padded(self, body: &[u8]) -> [u8; 8] {
-        let mut eight = [0; 8];
-        let rest = body.get(self.start as usize..).unwrap_or_default();
-        for (to, from) in eight.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        eight
+    fn raw(self, body: &impl Body) -> u64 {
+        let raw = u64::from_le_bytes(body.eight(self.start as usize));
+        if self.little { raw } else { raw.swap_bytes() }
     }
 }
 
@@ -119,7 +158,23 @@ mod tests {
             let want = by_hand(&body, offset as usize, width as usize, little);
             prop_assert_eq!(window.unsigned(&body), want);
             let shift = 64 - 8 * width;
-            prop_assert_eq!(window.signed(&body), ((want << shift) as i64) >> shift);
+            prop_assert_eq!(window.signed_in(&body.as_slice()), ((want << shift) as i64) >> shift);
+        }
+    }
+
+    #[test]
+    fn a_lane_has_the_messages_first_bytes() {
+        let long: Vec<u8> = (1..=100).collect();
+        for len in 0..=long.len() {
+            let mut lane = [0; 64];
+            write_lane(&mut lane, &long[..len]);
+            let kept = len.min(64);
+            assert_eq!(lane[..kept], long[..kept], "{len}");
+            assert!(lane[kept..].iter().all(|&byte| byte == 0), "{len}");
+            for end in 1..=kept as u32 {
+                let window = Window::new(end - 1, 1, false).unwrap();
+                assert_eq!(window.unsigned_in(&lane), u64::from(long[end as usize - 1]));
+            }
         }
     }
 

@@ -107,6 +107,7 @@ impl<'a> Compiler<'a> {
         Ok(FixedProtocol {
             about,
             code: self.code,
+            code_byte: (self.code_width() == 1).then(|| self.code_start() as usize),
             code_is_text: self.code_is_text,
             codes: Codes::new(&self.layouts),
             layouts: self.layouts,
@@ -290,7 +291,7 @@ impl<'a> Compiler<'a> {
             _ if self.code_is_text => None,
             _ => source::number(code),
         };
-        let max = if self.code.end() - self.code_start() == 1 { 0xFF } else { 0xFFFF };
+        let max = if self.code_width() == 1 { 0xFF } else { 0xFFFF };
         number.filter(|number| *number <= max).ok_or_else(|| {
             Fault::new(line, format!("`{code}` is no code of type `{}`", self.code_wire()))
         })
@@ -298,6 +299,10 @@ impl<'a> Compiler<'a> {
 
     fn code_wire(&self) -> &str {
         &self.file.protocol.code.get_ref().wire
+    }
+
+    fn code_width(&self) -> u32 {
+        self.code.end().saturating_sub(self.code_start())
     }
 
     fn code_start(&self) -> u32 {
@@ -384,7 +389,7 @@ impl<'a> Compiler<'a> {
             full: size == fields.size,
             tail,
             fields: defs,
-            always: 0,
+            presumed: 0,
             ops,
             learn: Vec::new(),
         };
@@ -478,8 +483,8 @@ impl<'a> Compiler<'a> {
             for lookup in lookups {
                 self.lookup(lookup, &mut layout, line)?;
             }
-            let always = layout.ops.iter().filter(|op| op.always());
-            layout.always = always.fold(0, |bits, op| bits | op.bit());
+            let presumed = layout.ops.iter().filter(|op| op.presumes());
+            layout.presumed = presumed.fold(0, |bits, op| bits | op.bit());
             if let Some(place) = self.layouts.get_mut(at) {
                 *place = layout;
             }

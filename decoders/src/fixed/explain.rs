@@ -171,7 +171,7 @@ fn value(def: &FieldDef, bytes: &[u8]) -> Value {
         Wire::Int { width, signed, little } => {
             let Some(window) = Window::new(0, width, little) else { return Value::Null };
             let raw = window.unsigned(bytes);
-            let signed = signed.then(|| i128::from(window.signed(bytes)));
+            let signed = signed.then(|| i128::from(window.signed_in(&bytes)));
             let number = signed.unwrap_or_else(|| i128::from(raw));
             match def.ty.scale {
                 _ if def.ty.null.contains(&raw) => Value::Null,

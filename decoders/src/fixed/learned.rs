@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Keys below this stand in an array.
 const DENSE_KEYS: u64 = 1 << 16;
@@ -50,20 +51,21 @@ impl LearnedTable {
     }
 
     /// The values of a scope, to read many of them.
-    pub fn reader(&self, scope: u32) -> Reader<'_> {
-        let found = self.index.get(&scope).and_then(|&at| self.scopes.get(at));
+    pub fn reader(&mut self, scope: u32) -> Reader<'_> {
+        let found = self.find(scope).and_then(|at| self.scopes.get(at));
         Reader { scope: found, width: self.width }
     }
 
     /// Whether a key was taught in a scope.
-    #[inline]
+    #[inline(always)]
     pub fn knows(&mut self, scope: u32, key: u64) -> bool {
         let Some(at) = self.find(scope) else { return false };
         let Some(table) = self.scopes.get(at) else { return false };
-        (0..self.width).any(|slot| table.get(key, slot, self.width) != ABSENT)
+        let value = |slot| table.get(key, slot, self.width);
+        value(0) != ABSENT || (1..self.width).any(|slot| value(slot) != ABSENT)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find(&mut self, scope: u32) -> Option<usize> {
         if self.last.0 != scope || self.last.1 == usize::MAX {
             self.last = (scope, *self.index.get(&scope)?);
@@ -147,12 +149,12 @@ impl Scope {
             }
             self.dense.get_mut((key as usize) * width + slot)
         } else {
-            if !self.sparse.contains_key(&key) {
+            if let Entry::Vacant(free) = self.sparse.entry(key) {
                 grown = width;
                 if grown > room {
                     return None;
                 }
-                self.sparse.insert(key, vec![ABSENT; width].into());
+                free.insert(vec![ABSENT; width].into());
             }
             self.sparse.get_mut(&key).and_then(|values| values.get_mut(slot))
         };

@@ -13,6 +13,7 @@
 //! is paid once a bucket and not once a field. `PROTOCOLS.md` says how a
 //! protocol file is written. The engine reads its own format and no other.
 
+pub mod buckets;
 pub mod bytes;
 pub mod catalog;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod learned;
 pub mod program;
 pub mod protocol;
 pub mod run;
+
 pub mod source;
 pub mod targets;
 pub mod text;

@@ -211,8 +211,8 @@ pub struct Layout {
     pub fields: Vec<FieldDef>,
     /// What decoding does.
     pub ops: Vec<Op>,
-    /// Presence bits of the columns that every such message fills.
-    pub always: u64,
+    /// Presence bits that are set before the operations run.
+    pub presumed: u64,
     /// What the message teaches.
     pub learn: Vec<Learn>,
 }
@@ -248,15 +248,11 @@ impl Op {
         }
     }
 
-    /// Whether every message with the field has the column.
-    pub fn always(&self) -> bool {
-        match self {
-            Self::Int { null, .. } | Self::Small { null, .. } | Self::Decimal { null, .. } => {
-                null.is_empty()
-            }
-            Self::Constant { .. } => true,
-            _ => false,
-        }
+    /// Whether the column's presence bit is set before the operation runs,
+    /// which then clears it where there is no value. Texts are copied, and set
+    /// their bit themselves.
+    pub fn presumes(&self) -> bool {
+        !matches!(self, Self::Text { .. } | Self::Digits { .. })
     }
 }
 

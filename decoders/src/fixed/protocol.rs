@@ -19,6 +19,8 @@ pub struct FixedProtocol {
     pub about: About,
     /// Where the code is.
     pub code: Window,
+    /// Its offset, where it is one byte.
+    pub code_byte: Option<usize>,
     /// Whether the code is a character.
     pub code_is_text: bool,
     /// Every size of every message.
@@ -82,11 +84,11 @@ pub struct Choice {
 }
 
 /// The layouts of every code, by who sent the message.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Codes {
-    /// Index: code, then [`by`]. What most messages of a code are.
-    first: Vec<[First; 3]>,
-    /// All candidates, the same way.
+    /// By [`by`] and code, for codes of one byte: what most messages are.
+    first: Box<[[First; 256]; 3]>,
+    /// By code and [`by`]: all candidates.
     all: Vec<[Vec<u16>; 3]>,
 }
 
@@ -113,7 +115,7 @@ impl Codes {
     pub fn new(layouts: &[Layout]) -> Self {
         let count = layouts.iter().map(|l| l.code as usize + 1).max().unwrap_or(0);
         let mut codes =
-            Self { first: vec![[NOTHING; 3]; count], all: vec![Default::default(); count] };
+            Self { first: Box::new([[NOTHING; 256]; 3]), all: vec![Default::default(); count] };
         for (at, layout) in layouts.iter().enumerate() {
             for sender in [None, Some(Sender::Client), Some(Sender::Server)] {
                 if sender.is_none() || layout.sender.is_none() || layout.sender == sender {
@@ -129,7 +131,7 @@ impl Codes {
         if let Some(candidates) = self.all.get_mut(code).and_then(|all| all.get_mut(by)) {
             candidates.push(at);
         }
-        if let Some(first) = self.first.get_mut(code).and_then(|first| first.get_mut(by))
+        if let Some(first) = self.first.get_mut(by).and_then(|first| first.get_mut(code))
             && first.layout == NO_LAYOUT
         {
             let size = if layout.tail.is_none() { layout.size as u16 } else { u16::MAX };
@@ -167,19 +169,29 @@ impl FixedProtocol {
     /// The message's code; `None` where it is too short for one.
     #[inline(always)]
     pub fn code_of(&self, body: &[u8]) -> Option<u64> {
+        if let Some(at) = self.code_byte {
+            return body.get(at).map(|&byte| byte.into());
+        }
         (body.len() >= self.code.end() as usize).then(|| self.code.unsigned(body))
+    }
+
+    /// The layout of a message of fixed size with a code of one byte, where
+    /// code and size are right at first sight.
+    #[inline(always)]
+    pub fn choose_exact(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
+        let code = *body.get(self.code_byte?)?;
+        let first = &self.codes.first[by(sender)][usize::from(code)];
+        let is_exact = usize::from(first.size) == body.len() && first.size != u16::MAX;
+        is_exact.then_some(first.layout)
     }
 
     /// The layout of a message; `None` where its code is not known. Where the
     /// sender is not known either, the client's messages are tried first.
-    #[inline(always)]
     pub fn choose(&self, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
-        let code = self.code_of(body)? as usize;
-        let first = self.codes.first.get(code)?.get(by(sender))?;
-        if usize::from(first.size) == body.len() && first.size != u16::MAX {
-            return Some(Choice { layout: first.layout.into(), fit: Fit::Exact });
+        match self.choose_exact(body, sender) {
+            Some(layout) => Some(Choice { layout: layout.into(), fit: Fit::Exact }),
+            None => self.choose_slowly(self.code_of(body)? as usize, body, sender),
         }
-        self.choose_slowly(code, body, sender)
     }
 
     fn choose_slowly(&self, code: usize, body: &[u8], sender: Option<Sender>) -> Option<Choice> {

@@ -1,12 +1,15 @@
 //! One operation over all messages of a layout.
 //!
 //! The branch on what the operation is stands outside the loop over the
-//! messages; inside there is a load, two shifts and a store.
+//! messages; inside there is a load, two shifts and a store. Presence bits are
+//! set for a whole layout at once; an operation clears the bit of a message
+//! that has no value.
 
 use crate::batch::{
-    DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, SmallCol, TextCol, TimeCol,
+    BATCH_ROWS, DecimalCol, EnumCol, IntCol, MessageBatch, NameCol, Rows, SmallCol, TextCol,
+    TimeCol,
 };
-use crate::fixed::bytes::Window;
+use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
 use crate::fixed::learned::{ABSENT, LearnedTable};
 use crate::fixed::program::{CodeTable, LearnedCol, Op, TextAt};
@@ -15,16 +18,36 @@ use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
 use crate::names::Names;
 
-/// A message of a bucket. `row` is a row of the batch: whoever makes an entry
-/// has checked that.
+/// A message of a bucket. `row` is a row of the batch: whoever makes one has
+/// checked that.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry<'a> {
+pub struct Item<B> {
     /// The message.
-    pub body: &'a [u8],
+    pub body: B,
     /// Its row.
     pub row: u32,
     /// Which learned values are its.
     pub scope: u32,
+}
+
+/// A batch has a power of two of rows, so that a masked row needs no check.
+const ROW_MASK: usize = BATCH_ROWS - 1;
+const _: () = assert!(BATCH_ROWS.is_power_of_two());
+
+impl<B> Item<B> {
+    /// The row as a column's index.
+    #[inline(always)]
+    pub fn slot(&self) -> usize {
+        self.row as usize & ROW_MASK
+    }
+}
+
+/// Calls `f` with every message's row and number.
+#[inline(always)]
+fn each<B: Body>(at: Window, bucket: &[Item<B>], mut f: impl FnMut(usize, u64)) {
+    for item in bucket {
+        f(item.slot(), at.unsigned_in(&item.body));
+    }
 }
 
 /// What operations change besides the batch.
@@ -57,48 +80,48 @@ impl Machine {
     }
 
     /// Runs an operation over the messages of a layout.
-    pub fn run(
+    pub fn run<B: Body>(
         &mut self,
         op: &Op,
-        entries: &[Entry<'_>],
+        bucket: &[Item<B>],
         codes: &[CodeTable],
         out: &mut Output<'_>,
     ) {
         match op {
-            Op::Int { at, col, null } => ints(*at, *col, null, entries, out.batch),
-            Op::Small { at, col, null } => smalls(*at, *col, null, entries, out.batch),
+            Op::Int { at, col, null } => ints(*at, *col, null, bucket, out.batch),
+            Op::Small { at, col, null } => smalls(*at, *col, null, bucket, out.batch),
             Op::Time { at, col, clock } => {
                 if let Some(clock) = self.clocks.get_mut(*clock) {
-                    times(*at, *col, clock, entries, out.batch);
+                    times(*at, *col, clock, bucket, out.batch);
                 }
             }
             Op::Decimal { at, col, factor, signed: false, null } => {
-                decimals(*at, *col, *factor, null, entries, out.batch);
+                decimals(*at, *col, *factor, null, bucket, out.batch);
             }
             Op::Decimal { at, col, factor, signed: true, null } => {
-                signed_decimals(*at, *col, *factor, null, entries, out.batch);
+                signed_decimals(*at, *col, *factor, null, bucket, out.batch);
             }
             Op::Code { at, col, codes: table } => {
                 if let Some(table) = codes.get(*table) {
-                    self::codes(*at, *col, table, entries, out.batch);
+                    self::codes(*at, *col, table, bucket, out.batch);
                 }
             }
-            Op::Constant { col, number } => constants(*col, *number, entries, out.batch),
+            Op::Constant { col, number } => constants(*col, *number, bucket, out.batch),
             Op::Name { from: TextAt::Short { at, cache }, col } => {
                 if let Some(cache) = self.caches.get_mut(*cache) {
-                    names(*at, *col, cache, entries, out);
+                    names(*at, *col, cache, bucket, out);
                 }
             }
             Op::Name { from: TextAt::Long { offset, width, trim }, col } => {
-                long_names((*offset, *width, *trim), *col, entries, out);
+                long_names((*offset, *width, *trim), *col, bucket, out);
             }
             Op::Text { offset, width, trim, col } => {
-                texts((*offset, *width, *trim), *col, entries, out.batch);
+                texts((*offset, *width, *trim), *col, bucket, out.batch);
             }
-            Op::Digits { at, col, null } => digits(*at, *col, null, entries, out.batch),
+            Op::Digits { at, col, null } => digits(*at, *col, null, bucket, out.batch),
             Op::Lookup { key, table, slot, col } => {
-                if let Some(table) = self.tables.get(*table) {
-                    lookups(*key, table, *slot, *col, entries, out.batch);
+                if let Some(table) = self.tables.get_mut(*table) {
+                    lookups(*key, table, *slot, *col, bucket, out.batch);
                 }
             }
         }
@@ -118,134 +141,129 @@ impl Machine {
     }
 }
 
-/// Calls `f` with every message and its number.
+/// Writes a column of numbers; clears the bit of those without a meaning.
 #[inline(always)]
-fn each(at: Window, entries: &[Entry<'_>], mut f: impl FnMut(&Entry<'_>, u64)) {
-    if at.is_little() {
-        entries.iter().for_each(|entry| f(entry, at.unsigned_le(entry.body)));
-    } else {
-        entries.iter().for_each(|entry| f(entry, at.unsigned_be(entry.body)));
-    }
-}
-
-/// Writes a column; where some raw values mean nothing, the presence bits too.
-#[inline(always)]
-fn write<T>(
+fn write<T, B: Body>(
     at: Window,
     null: &[u64],
     bit: u64,
-    entries: &[Entry<'_>],
-    (column, present): (&mut [T], &mut [u64]),
+    bucket: &[Item<B>],
+    (column, present): (&mut Rows<T>, &mut Rows<u64>),
     value: impl Fn(u64) -> T,
 ) {
-    if null.is_empty() {
-        each(at, entries, |entry, raw| column[entry.row as usize] = value(raw));
-        return;
+    each(at, bucket, |row, raw| column[row] = value(raw));
+    if !null.is_empty() {
+        each(at, bucket, |row, raw| {
+            if null.contains(&raw) {
+                present[row] &= !bit;
+            }
+        });
     }
-    each(at, entries, |entry, raw| {
-        if !null.contains(&raw) {
-            column[entry.row as usize] = value(raw);
-            present[entry.row as usize] |= bit;
-        }
-    });
 }
 
-fn ints(at: Window, col: IntCol, null: &[u64], entries: &[Entry<'_>], batch: &mut MessageBatch) {
-    write(at, null, col.bit(), entries, batch.ints_mut(col), |raw| raw);
+fn ints<B: Body>(
+    at: Window,
+    col: IntCol,
+    null: &[u64],
+    bucket: &[Item<B>],
+    batch: &mut MessageBatch,
+) {
+    write(at, null, col.bit(), bucket, batch.ints_mut(col), |raw| raw);
 }
 
-fn smalls(
+fn smalls<B: Body>(
     at: Window,
     col: SmallCol,
     null: &[u64],
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
-    write(at, null, col.bit(), entries, batch.smalls_mut(col), |raw| raw as u32);
+    write(at, null, col.bit(), bucket, batch.smalls_mut(col), |raw| raw as u32);
 }
 
-fn decimals(
+fn decimals<B: Body>(
     at: Window,
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let value = |raw: u64| u128::from(raw).wrapping_mul(u128::from(factor)) as i128;
-    write(at, null, col.bit(), entries, batch.decimals_mut(col), value);
+    write(at, null, col.bit(), bucket, batch.decimals_mut(col), value);
 }
 
-fn signed_decimals(
+fn signed_decimals<B: Body>(
     at: Window,
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.decimals_mut(col);
-    for entry in entries {
-        if null.is_empty() || !null.contains(&at.unsigned(entry.body)) {
-            let value = i128::from(at.signed(entry.body));
-            column[entry.row as usize] = value.wrapping_mul(i128::from(factor));
-            present[entry.row as usize] |= col.bit();
+    for item in bucket {
+        let value = i128::from(at.signed_in(&item.body));
+        column[item.slot()] = value.wrapping_mul(i128::from(factor));
+        if null.contains(&at.unsigned_in(&item.body)) {
+            present[item.slot()] &= !col.bit();
         }
     }
 }
 
-fn times(
+fn times<B: Body>(
     at: Window,
     col: TimeCol,
     clock: &mut RunningClock,
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let (ts, column, present) = batch.ts_and_times_mut(col);
-    each(at, entries, |entry, count| {
-        let row = entry.row as usize;
-        if let Some(time) = clock.time_ns(count, ts[row]) {
-            column[row] = time;
-            present[row] |= col.bit();
-        }
+    each(at, bucket, |row, count| match clock.time_ns(count, ts[row]) {
+        Some(time) => column[row] = time,
+        None => present[row] &= !col.bit(),
     });
 }
 
-fn codes(
+fn codes<B: Body>(
     at: Window,
     col: EnumCol,
     table: &CodeTable,
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.enums_mut(col);
-    each(at, entries, |entry, code| {
+    each(at, bucket, |row, code| {
         let number = match u8::try_from(code) {
             Ok(byte) => table.bytes[usize::from(byte)],
             Err(_) => table.number(code),
         };
-        column[entry.row as usize] = number;
-        present[entry.row as usize] |= if number == 0 { 0 } else { col.bit() };
+        column[row] = number;
+        if number == 0 {
+            present[row] &= !col.bit();
+        }
     });
 }
 
-fn constants(col: EnumCol, number: u8, entries: &[Entry<'_>], batch: &mut MessageBatch) {
+fn constants<B>(col: EnumCol, number: u8, bucket: &[Item<B>], batch: &mut MessageBatch) {
     let (column, _) = batch.enums_mut(col);
-    entries.iter().for_each(|entry| column[entry.row as usize] = number);
+    bucket.iter().for_each(|item| column[item.slot()] = number);
 }
 
-fn names(
+fn names<B: Body>(
     at: Window,
     col: NameCol,
     cache: &mut NameCache,
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     out: &mut Output<'_>,
 ) {
     let (column, present) = out.batch.names_mut(col);
-    each(at, entries, |entry, raw| {
+    each(at, bucket, |row, raw| {
         let name = cache.name_of(raw, out.names);
-        column[entry.row as usize] = name;
-        present[entry.row as usize] |= if name == NO_NAME { 0 } else { col.bit() };
+        column[row] = name;
+        if name == NO_NAME {
+            present[row] &= !col.bit();
+        }
     });
 }
 
@@ -265,32 +283,39 @@ fn long_name(text: &[u8], names: &mut Names) -> u32 {
     names.intern(text).map_or(NO_NAME, |name| name.0)
 }
 
-fn long_names(place: Place, col: NameCol, entries: &[Entry<'_>], out: &mut Output<'_>) {
+fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut Output<'_>) {
     let (column, present) = out.batch.names_mut(col);
-    for entry in entries {
-        let name = long_name(text_at(entry.body, place), out.names);
-        column[entry.row as usize] = name;
-        present[entry.row as usize] |= if name == NO_NAME { 0 } else { col.bit() };
-    }
-}
-
-fn texts(place: Place, col: TextCol, entries: &[Entry<'_>], batch: &mut MessageBatch) {
-    for entry in entries {
-        let text = text_at(entry.body, place);
-        if !text.is_empty() {
-            batch.set_text(entry.row as usize, col, text);
+    for item in bucket {
+        let name = long_name(text_at(item.body.bytes(), place), out.names);
+        column[item.slot()] = name;
+        if name == NO_NAME {
+            present[item.slot()] &= !col.bit();
         }
     }
 }
 
-fn digits(at: Window, col: TextCol, null: &[u64], entries: &[Entry<'_>], batch: &mut MessageBatch) {
-    for entry in entries {
-        let raw = at.unsigned(entry.body);
+fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut MessageBatch) {
+    for item in bucket {
+        let text = text_at(item.body.bytes(), place);
+        if !text.is_empty() {
+            batch.set_text(item.slot(), col, text);
+        }
+    }
+}
+
+fn digits<B: Body>(
+    at: Window,
+    col: TextCol,
+    null: &[u64],
+    bucket: &[Item<B>],
+    batch: &mut MessageBatch,
+) {
+    each(at, bucket, |row, raw| {
         if !null.contains(&raw) {
             let mut digits = [0; 20];
-            batch.set_text(entry.row as usize, col, decimal_text(raw, &mut digits));
+            batch.set_text(row, col, decimal_text(raw, &mut digits));
         }
-    }
+    });
 }
 
 /// A number in decimal digits.
@@ -307,47 +332,48 @@ fn decimal_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     digits.get(start..).unwrap_or_default()
 }
 
-fn lookups(
+fn lookups<B: Body>(
     key: Window,
-    table: &LearnedTable,
+    table: &mut LearnedTable,
     slot: usize,
     col: LearnedCol,
-    entries: &[Entry<'_>],
+    bucket: &[Item<B>],
     batch: &mut MessageBatch,
 ) {
     match col {
         LearnedCol::Name(col) => {
             let target = batch.names_mut(col);
-            learned(key, table, slot, entries, target, (col.bit(), |value| value as u32));
+            learned(key, table, slot, bucket, target, (col.bit(), |value| value as u32));
         }
         LearnedCol::Int(col) => {
             let target = batch.ints_mut(col);
-            learned(key, table, slot, entries, target, (col.bit(), |value| value));
+            learned(key, table, slot, bucket, target, (col.bit(), |value| value));
         }
     }
 }
 
 #[inline(always)]
-fn learned<T>(
+fn learned<T, B: Body>(
     key: Window,
-    table: &LearnedTable,
+    table: &mut LearnedTable,
     slot: usize,
-    entries: &[Entry<'_>],
-    (column, present): (&mut [T], &mut [u64]),
+    bucket: &[Item<B>],
+    (column, present): (&mut Rows<T>, &mut Rows<u64>),
     (bit, cast): (u64, impl Fn(u64) -> T),
 ) {
-    let Some(first) = entries.first() else { return };
-    let mut scope = first.scope;
+    let Some(mut scope) = bucket.first().map(|item| item.scope) else { return };
     let mut reader = table.reader(scope);
-    each(key, entries, |entry, key| {
-        if entry.scope != scope {
-            scope = entry.scope;
+    for item in bucket {
+        if item.scope != scope {
+            scope = item.scope;
             reader = table.reader(scope);
         }
-        let value = reader.get(key, slot);
-        column[entry.row as usize] = cast(value);
-        present[entry.row as usize] |= if value == ABSENT { 0 } else { bit };
-    });
+        let value = reader.get(key.unsigned_in(&item.body), slot);
+        column[item.slot()] = cast(value);
+        if value == ABSENT {
+            present[item.slot()] &= !bit;
+        }
+    }
 }
 
 #[cfg(test)]

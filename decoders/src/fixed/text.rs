@@ -1,8 +1,8 @@
 //! Short texts as names, without hashing a text twice.
 //!
-//! A field of up to 8 bytes is read as one number; a direct-mapped cache leads
-//! from that number to the interned name. Only what is not in its slot is
-//! trimmed and looked up in [`Names`].
+//! A field of up to 8 bytes is read as one number; a hash table leads from that
+//! number to the interned name. Only a number that is new is trimmed and looked
+//! up in [`Names`].
 
 use crate::fixed::wire::Trim;
 use crate::names::Names;
@@ -12,6 +12,11 @@ pub const NO_NAME: u32 = u32::MAX;
 
 /// Marks a slot nothing was put in.
 const EMPTY: u32 = u32::MAX - 1;
+
+/// Slots at first, and most slots (2 MB); a table that would have to grow
+/// further begins anew.
+const SLOTS_MIN: usize = 1 << 8;
+const SLOTS_MAX: usize = 1 << 17;
 
 /// How the bytes of a field become a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +38,7 @@ pub struct NameCache {
     spec: NameSpec,
     slots: Vec<Slot>,
     shift: u32,
+    used: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -56,45 +62,77 @@ impl NameSpec {
         let trimmed = self.trim.apply(bytes);
         (!trimmed.is_empty()).then(|| trimmed.to_vec())
     }
-
-    /// Slots that hold what a busy market shows at once: every byte, some
-    /// thousand firms, some ten thousand symbols.
-    fn slot_bits(&self) -> u32 {
-        match self.width {
-            1 => 8,
-            2..=4 => 10,
-            _ => 14,
-        }
-    }
 }
+
+const FREE: Slot = Slot { raw: 0, name: EMPTY };
 
 impl NameCache {
     /// An empty cache.
     pub fn new(spec: NameSpec) -> Self {
-        let bits = spec.slot_bits();
-        let slots = vec![Slot { raw: 0, name: EMPTY }; 1 << bits];
-        Self { spec, slots, shift: 64 - bits }
+        Self { spec, slots: vec![FREE; SLOTS_MIN], shift: shift(SLOTS_MIN), used: 0 }
     }
 
     /// The number of the name of a raw value, or [`NO_NAME`].
     #[inline(always)]
     pub fn name_of(&mut self, raw: u64, names: &mut Names) -> u32 {
-        let at = (raw.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> self.shift) as usize;
+        let at = home(raw, self.shift);
         match self.slots.get(at) {
             Some(slot) if slot.raw == raw && slot.name != EMPTY => slot.name,
-            _ => self.fill(at, raw, names),
+            _ => self.search(at, raw, names),
+        }
+    }
+
+    /// Looks in the slots after the first one; puts a new value there.
+    #[inline(never)]
+    fn search(&mut self, home: usize, raw: u64, names: &mut Names) -> u32 {
+        let (before, after) = self.slots.split_at(home.min(self.slots.len()));
+        let mut slots = after.iter().chain(before);
+        match slots.find(|slot| slot.raw == raw || slot.name == EMPTY) {
+            Some(slot) if slot.name != EMPTY => slot.name,
+            _ => self.add(raw, names),
         }
     }
 
     #[cold]
-    fn fill(&mut self, at: usize, raw: u64, names: &mut Names) -> u32 {
+    fn add(&mut self, raw: u64, names: &mut Names) -> u32 {
         let text = self.spec.text_of(raw);
         let name = text.and_then(|text| names.intern(&text)).map_or(NO_NAME, |name| name.0);
-        if let Some(slot) = self.slots.get_mut(at) {
-            *slot = Slot { raw, name };
+        if self.used >= self.slots.len() / 2 {
+            self.grow();
         }
+        self.put(Slot { raw, name });
         name
     }
+
+    fn put(&mut self, slot: Slot) {
+        let at = home(slot.raw, self.shift);
+        let (before, after) = self.slots.split_at_mut(at);
+        if let Some(free) = after.iter_mut().chain(before).find(|slot| slot.name == EMPTY) {
+            *free = slot;
+            self.used += 1;
+        }
+    }
+
+    fn grow(&mut self) {
+        let doubled = self.slots.len().saturating_mul(2);
+        let room = if doubled > SLOTS_MAX { SLOTS_MIN } else { doubled };
+        let old = std::mem::replace(&mut self.slots, vec![FREE; room]);
+        (self.used, self.shift) = (0, shift(room));
+        if doubled <= SLOTS_MAX {
+            old.into_iter().filter(|slot| slot.name != EMPTY).for_each(|slot| self.put(slot));
+        }
+    }
+}
+
+/// The first slot to look in.
+#[inline(always)]
+fn home(raw: u64, shift: u32) -> usize {
+    ((raw ^ (raw >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (shift & 63)) as usize
+}
+
+/// What leaves of a hash the number of a slot; `slots` is a power of two.
+fn shift(slots: usize) -> u32 {
+    64 - slots.trailing_zeros()
 }
 
 #[cfg(test)]
@@ -110,7 +148,7 @@ mod tests {
     fn colliding_symbols_keep_their_own_names() {
         let (mut cache, mut names) = (symbols(), Names::new());
         for round in 0..2 {
-            for i in 0..40_000u64 {
+            for i in 0..80_000u64 {
                 let raw = u64::from_be_bytes(*b"        ") ^ (i << 32);
                 let name = cache.name_of(raw, &mut names);
                 let want = NameSpec::text_of(&cache.spec, raw);
