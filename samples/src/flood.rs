@@ -27,7 +27,7 @@ const SESSION: &str = "FLOOD00001";
 type Order = (usize, u64, u32);
 
 /// Writes a pcap file with `messages` ITCH messages over MoldUDP64 (about
-/// 50 bytes of file each) and gives back the writer. The mix is that of a
+/// 44 bytes of file each) and gives back the writer. The mix is that of a
 /// busy day: 41 % adds, 36 % deletes, 10 % replaces, 7 % executions, 5 %
 /// cancels, the rest trades.
 ///

@@ -10,7 +10,7 @@ use crate::calendar;
 use crate::config::{SECONDS_MIN, SimConfig};
 use crate::context::Context;
 use crate::desk::bus::Bus;
-use crate::desk::fix_session::{self, FixSession};
+use crate::desk::fix_session::{self, FixSession, session_names};
 use crate::desk::gateway::Gateway;
 use crate::desk::handler::Handler;
 use crate::desk::messages::{App, FixReport, Said};
@@ -28,6 +28,10 @@ use crate::venue::engine::Venue;
 
 /// Number of the OUCH connection; FIX connections follow, the drop copy last.
 const OUCH: usize = 0;
+/// CompID of the gateway.
+const GATEWAY: &str = "RISKGW";
+/// CompID of who takes the drop copy.
+const BACK_OFFICE: &str = "BACKOFF";
 /// How often silent sessions are looked for.
 const IDLE_CHECK_NS: i64 = 250_000_000;
 /// From the end of the sessions to the end of their connections.
@@ -396,10 +400,14 @@ impl Iterator for Simulation {
     }
 }
 
+fn strategy_name(index: usize) -> String {
+    format!("STRAT{}", index + 1)
+}
+
 fn fix_sessions() -> Vec<FixSession> {
-    let strategy = |index| FixSession::new(index + 1, &format!("STRAT{}", index + 1), "RISKGW");
+    let strategy = |index| FixSession::new(index + 1, &strategy_name(index), GATEWAY);
     let mut sessions: Vec<FixSession> = (0..STRATEGIES).map(strategy).collect();
-    sessions.push(FixSession::new(STRATEGIES + 1, "BACKOFF", "RISKGW"));
+    sessions.push(FixSession::new(STRATEGIES + 1, BACK_OFFICE, GATEWAY));
     sessions
 }
 
@@ -413,7 +421,8 @@ fn connections(config: &SimConfig, soup_session: &str, ctx: &mut Context) -> Vec
             points: vec![P5],
             delays: vec![Delay::new(420, 60), Delay::new(560, 80)],
         };
-        all.push(Connection::new(all.len(), way, fix_session::PROTOCOL, "".into(), ctx));
+        let names = session_names(&strategy_name(index), GATEWAY);
+        all.push(Connection::new(all.len(), way, fix_session::PROTOCOL, names, ctx));
     }
     let way = Way {
         client: address::DROP_CLIENT,
@@ -422,7 +431,8 @@ fn connections(config: &SimConfig, soup_session: &str, ctx: &mut Context) -> Vec
         points: vec![P7],
         delays: vec![Delay::new(900, 200), Delay::new(450, 60)],
     };
-    all.push(Connection::new(all.len(), way, fix_session::PROTOCOL, "".into(), ctx));
+    let names = session_names(BACK_OFFICE, GATEWAY);
+    all.push(Connection::new(all.len(), way, fix_session::PROTOCOL, names, ctx));
     all
 }
 
@@ -439,5 +449,6 @@ fn ouch_connection(config: &SimConfig, soup_session: &str, ctx: &mut Context) ->
         points: vec![P6, P1],
         delays: vec![Delay::new(300, 40), Delay::new(900, 300), Delay::new(480, 60)],
     };
-    Connection::new(OUCH, way, soup_session::PROTOCOL, soup_session.into(), ctx)
+    let names = [soup_session.into(), soup_session.into()];
+    Connection::new(OUCH, way, soup_session::PROTOCOL, names, ctx)
 }

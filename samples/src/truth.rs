@@ -11,7 +11,9 @@
 //! A message keeps its `id` at every point, so the links of kind `same` are
 //! the successive points of one id (feed messages: line by line) and are not
 //! written out. Times are nanoseconds since the epoch: `true_ns` on the
-//! reference clock C1, `stamped_ns` as the point's clock stamped.
+//! reference clock C1, `stamped_ns` as the point's clock stamped. A message
+//! of a TCP stream passes a point when all bytes up to its end have passed on
+//! the wire, captured or not; `msg_ix` counts messages only, not gaps.
 
 use crate::points::{P1, P3, P4, P5, P6, P7, POINTS, PointIx};
 use serde::Serialize;
@@ -48,7 +50,8 @@ pub enum Status {
     LostNetwork,
     /// Passed, but the capture missed it.
     LostCapture,
-    /// In the capture once more: a mirror port gave the packet twice.
+    /// In the capture once more: a mirror port gave the packet twice, or TCP
+    /// sent the segment again though it had passed here.
     Duplicate,
 }
 

@@ -107,7 +107,7 @@ impl Bus {
             ctx.truth.passed(tag.id, P4, at_ns);
             match key {
                 Some(key) => {
-                    let sighting = Sighting { tag, line: None, true_ns: at_ns, datagram: true };
+                    let sighting = Sighting { tag, line: None, true_ns: at_ns, whole: true };
                     ctx.taps.observe(key, sighting);
                 }
                 None => ctx.truth.not_captured(&tag, P4, None, at_ns),

@@ -31,7 +31,7 @@ impl FixSession {
         Self {
             connection,
             parties: [parties(client, server), parties(server, client)],
-            sessions: [format!("{client}>{server}").into(), format!("{server}>{client}").into()],
+            sessions: session_names(client, server),
             numbers: [0; 2],
             logged_on: false,
         }
@@ -110,4 +110,9 @@ impl FixSession {
             }
         }
     }
+}
+
+/// What client and server send is called, as 49>56.
+pub fn session_names(client: &str, server: &str) -> [Arc<str>; 2] {
+    [format!("{client}>{server}").into(), format!("{server}>{client}").into()]
 }

@@ -35,7 +35,8 @@ impl SoupSession {
     pub fn log_in(&mut self, ctx: &mut Context, connections: &mut [Connection]) {
         let bytes = soup::login_request("GWAY1", "secret", "", self.next_seq);
         let id = ctx.new_id();
-        let tag = self.tag(id, "soupbintcp", None, 'L');
+        // Which session it gets, the client learns only from the answer.
+        let tag = MessageTag { session: "".into(), ..self.tag(id, "soupbintcp", None, 'L') };
         connections[self.connection].write(ctx, Side::Client, &bytes, tag, App::Logon);
     }
 

@@ -140,7 +140,7 @@ impl FeedLine {
             match key {
                 Some(key) => {
                     let tag = tag.clone();
-                    let sighting = Sighting { tag, line, true_ns: at_ns, datagram: true };
+                    let sighting = Sighting { tag, line, true_ns: at_ns, whole: true };
                     ctx.taps.observe(key, sighting);
                 }
                 None => ctx.truth.not_captured(tag, point, line, at_ns),

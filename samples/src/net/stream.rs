@@ -96,8 +96,19 @@ struct InFlight {
     end: u64,
     tag: MessageTag,
     app: App,
-    /// By place on the way: when it was complete there, in which packet.
-    seen: Vec<Option<(i64, Option<PacketKey>)>>,
+    /// By place on the way.
+    seen: Vec<Option<Seen>>,
+}
+
+/// A message complete at a point.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When.
+    true_ns: i64,
+    /// In which packet, where that was captured.
+    key: Option<PacketKey>,
+    /// Whether all of it was in that packet.
+    whole: bool,
 }
 
 /// What one tap saw of one direction.
@@ -136,17 +147,18 @@ pub struct Connection {
     way: Way,
     halves: [Half; 2],
     protocol: &'static str,
-    session: Arc<str>,
+    /// By side that sends.
+    sessions: [Arc<str>; 2],
 }
 
 impl Connection {
-    /// A connection that is not made yet; `protocol` and `session` name what
-    /// it carries where bytes of it are lost.
+    /// A connection that is not made yet; `protocol` and `sessions`
+    /// (what client and server send) name it where bytes of it are lost.
     pub fn new(
         ix: usize,
         way: Way,
         protocol: &'static str,
-        session: Arc<str>,
+        sessions: [Arc<str>; 2],
         ctx: &mut Context,
     ) -> Self {
         let half = |ctx: &mut Context| Half {
@@ -156,7 +168,7 @@ impl Connection {
             ..Half::default()
         };
         let halves = [half(ctx), half(ctx)];
-        Self { ix, way, halves, protocol, session }
+        Self { ix, way, halves, protocol, sessions }
     }
 
     /// The client connects.
@@ -328,19 +340,24 @@ impl Connection {
         let end = segment.offset + segment.bytes.len() as u64;
         let half = &mut self.halves[segment.side as usize];
         let view = &mut half.views[place];
+        let again = view.captured.covers(segment.offset, end);
         view.passed.insert(segment.offset, end);
         if key.is_some() {
             view.captured.insert(segment.offset, end);
         }
         let passed = view.passed.prefix();
         for message in half.in_flight.iter_mut().take_while(|message| message.end <= passed) {
+            let whole = message.start >= segment.offset;
             match &mut message.seen[place] {
                 None => {
-                    message.seen[place] = Some((at_ns, key));
+                    message.seen[place] = Some(Seen { true_ns: at_ns, key, whole });
                     ctx.truth.passed(message.tag.id, point, at_ns);
                 }
                 // Passed before, only now captured.
-                Some((_, seen @ None)) => *seen = key,
+                Some(Seen { key: seen @ None, .. }) => *seen = key,
+                Some(_) if again && whole && message.end <= end => {
+                    note_again(ctx, &message.tag, key, at_ns);
+                }
                 Some(_) => {}
             }
         }
@@ -369,7 +386,7 @@ impl Connection {
             cause,
             point: POINTS[point].name,
             protocol: self.protocol,
-            session: self.session.clone(),
+            session: self.sessions[segment.side as usize].clone(),
             line: None,
             unit: if segment.side == Side::Client { "client byte" } else { "server byte" },
             first_seq: segment.offset,
@@ -455,15 +472,23 @@ fn note_seen(
     ctx: &mut Context,
     tag: &MessageTag,
     point: PointIx,
-    seen: Option<(i64, Option<PacketKey>)>,
+    seen: Option<Seen>,
     captured: bool,
 ) {
     match seen {
-        Some((true_ns, Some(key))) if captured => {
-            let sighting = Sighting { tag: tag.clone(), line: None, true_ns, datagram: false };
+        Some(Seen { true_ns, key: Some(key), whole }) if captured => {
+            let sighting = Sighting { tag: tag.clone(), line: None, true_ns, whole };
             ctx.taps.observe(key, sighting);
         }
-        Some((true_ns, _)) => ctx.truth.not_captured(tag, point, None, true_ns),
+        Some(Seen { true_ns, .. }) => ctx.truth.not_captured(tag, point, None, true_ns),
         None => ctx.truth.lost_on_the_way(tag, point, None),
+    }
+}
+
+/// A message passes a point once more, in a repeated segment.
+fn note_again(ctx: &mut Context, tag: &MessageTag, key: Option<PacketKey>, true_ns: i64) {
+    if let Some(key) = key {
+        let sighting = Sighting { tag: tag.clone(), line: None, true_ns, whole: true };
+        ctx.taps.observe_again(key, sighting);
     }
 }

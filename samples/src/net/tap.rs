@@ -59,9 +59,9 @@ pub struct Sighting {
     pub line: Option<char>,
     /// When it passed.
     pub true_ns: i64,
-    /// Whether a second copy of the packet is a second copy of the message
-    /// (datagrams), or adds nothing (TCP).
-    pub datagram: bool,
+    /// Whether all of it is in the packet, so that a second copy of the
+    /// packet is a second copy of the message.
+    pub whole: bool,
 }
 
 #[derive(Debug)]
@@ -143,12 +143,19 @@ impl Taps {
     /// Notes that a packet, still held, shows a message.
     pub fn observe(&mut self, key: PacketKey, sighting: Sighting) {
         let Some(held) = self.held(key) else { return };
-        let twin = held.twin.filter(|_| sighting.datagram);
+        let twin = held.twin.filter(|_| sighting.whole);
         if let Some(copy) = twin.and_then(|twin| self.held(twin)) {
             copy.sightings.push((sighting.clone(), Status::Duplicate));
         }
         if let Some(held) = self.held(key) {
             held.sightings.push((sighting, Status::Captured));
+        }
+    }
+
+    /// Notes that a packet, still held, shows a message once more.
+    pub fn observe_again(&mut self, key: PacketKey, sighting: Sighting) {
+        if let Some(held) = self.held(key) {
+            held.sightings.push((sighting, Status::Duplicate));
         }
     }
 
