@@ -1,0 +1,35 @@
+//! Whether the server answers, and whether the store has changed.
+
+use crate::error::ApiError;
+use crate::state::App;
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+use taptrail_store::catalog::Catalog;
+
+/// What the store holds now, read away from the threads that answer.
+async fn catalog(app: &App) -> Result<Catalog, ApiError> {
+    let store = app.store.clone();
+    let read = tokio::task::spawn_blocking(move || store.catalog());
+    let ended = |error: tokio::task::JoinError| ApiError::query(error.to_string());
+    Ok(read.await.map_err(ended)??)
+}
+
+/// `GET /healthz`
+pub(crate) async fn healthz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+    catalog(&app).await?;
+    Ok(Json(json!({"status": "ok"})))
+}
+
+/// `GET /api/state`
+pub(crate) async fn state(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+    let catalog = catalog(&app).await?;
+    let generation = catalog.correlate.as_ref().map_or(0, |correlate| correlate.generation);
+    let decoded: u64 = catalog.imports.iter().map(|import| 1 + u64::from(import.revision)).sum();
+    Ok(Json(json!({
+        "version": format!("{generation}.{}.{decoded}", catalog.imports.len()),
+        "software": env!("CARGO_PKG_VERSION"),
+        "captures": catalog.imports.len(),
+        "generation": generation.to_string(),
+    })))
+}

@@ -1,0 +1,23 @@
+//! What every request handler shares.
+
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+use taptrail_store::catalog::Store;
+use tokio::sync::Semaphore;
+
+/// Requests that may query at once; more wait, see [`crate::query`].
+pub(crate) const QUERIES_MAX: usize = 8;
+
+/// The store, a session over it, and the places for queries.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub store: Store,
+    pub context: SessionContext,
+    pub slots: Arc<Semaphore>,
+}
+
+impl App {
+    pub fn new(store: Store, context: SessionContext) -> Self {
+        Self { store, context, slots: Arc::new(Semaphore::new(QUERIES_MAX)) }
+    }
+}
