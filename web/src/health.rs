@@ -2,8 +2,8 @@
 //! because what the capture lost decides whether the other numbers count.
 //!
 //! ```text
-//! capture  bad   12 packets were dropped while capturing
-//! losses   warn  7 messages are missing at a point
+//! capture  bad   packets dropped while capturing: 12
+//! losses   warn  missing at a point: 7; on both lines: none
 //! matching ok    99.98 % of what was to be linked is
 //! ```
 
@@ -88,10 +88,9 @@ fn capture(captures: &[Row], losses: &[Row]) -> Health {
     let (light, text) = if captures.is_empty() {
         (Light::Unknown, "nothing has been captured yet".to_owned())
     } else if dropped > 0 {
-        (Light::Bad, format!("{dropped} packets were dropped while capturing"))
+        (Light::Bad, format!("packets dropped while capturing: {dropped}"))
     } else if missed > 0 {
-        let text = "messages were missed by the capture: they were seen further on";
-        (Light::Warn, format!("{missed} {text}"))
+        (Light::Warn, format!("messages that the capture missed (seen further on): {missed}"))
     } else if captures.iter().all(silent) {
         let text = "no drop counter in these files; nothing seen further on is missing";
         (Light::Ok, text.to_owned())
@@ -118,9 +117,9 @@ fn losses(losses: &[Row]) -> Health {
     let others = others.saturating_sub(of_cause(losses, "capture"));
     let (light, text) = match (both, others) {
         (0, 0) => (Light::Ok, "no message is missing on the network".to_owned()),
-        (0, n) => (Light::Warn, format!("{n} messages are missing at a point, none on both lines")),
-        (n, 0) => (Light::Bad, format!("{n} messages are missing on both lines")),
-        (b, n) => (Light::Bad, format!("{b} messages are missing on both lines, {n} on one")),
+        (0, n) => (Light::Warn, format!("missing at a point: {n}; on both lines: none")),
+        (n, 0) => (Light::Bad, format!("missing on both lines: {n}")),
+        (b, n) => (Light::Bad, format!("missing on both lines: {b}; at a point: {n}")),
     };
     health("losses", light, text)
 }
@@ -174,7 +173,7 @@ mod tests {
         assert_eq!(capture(&[quiet.clone()], std::slice::from_ref(&missed)).light, Light::Warn);
         let worst = capture(&[quiet, dropped], &[missed]);
         assert_eq!(worst.light, Light::Bad);
-        assert!(worst.text.starts_with("5 packets"), "{}", worst.text);
+        assert!(worst.text.ends_with("capturing: 5"), "{}", worst.text);
     }
 
     #[test]
@@ -185,7 +184,7 @@ mod tests {
         assert_eq!(losses(&[cause("network", 9)]).light, Light::Warn);
         let both = losses(&[cause("both_lines", 2), cause("network", 9), cause("capture", 1)]);
         assert_eq!(both.light, Light::Bad);
-        assert_eq!(both.text, "2 messages are missing on both lines, 9 on one");
+        assert_eq!(both.text, "missing on both lines: 2; at a point: 9");
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod error;
 mod guard;
 mod health;
 mod json;
+mod listener;
 mod openapi;
 mod query;
 mod routes;

@@ -2,6 +2,7 @@
 
 use crate::error::ServeError;
 use crate::guard::{Hosts, guard};
+use crate::listener::{CONNECTIONS_MAX, Limited};
 use crate::routes::router;
 use crate::state::App;
 use axum::Router;
@@ -39,7 +40,7 @@ impl Default for ServeOptions {
 /// A server that listens already and answers once it runs.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Limited,
     address: SocketAddr,
     router: Router,
 }
@@ -68,6 +69,7 @@ impl Server {
         let failed = |error| ServeError::Listen { listen, error };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
+        let listener = Limited::new(listener, CONNECTIONS_MAX);
         let hosts: Hosts = options.hosts.clone().into();
         let router = router(App::new(store, context)).layer(from_fn_with_state(hosts, guard));
         Ok(Self { listener, address, router })

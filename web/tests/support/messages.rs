@@ -135,6 +135,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
         format: FORMAT_VERSION,
         software: "test".to_owned(),
         config_hash: String::new(),
+        decode: None,
         point: point.to_owned(),
         point_config: PointConfig::named(PointName::try_from(point.to_owned()).unwrap()),
         capture_id,

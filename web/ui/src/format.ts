@@ -73,6 +73,14 @@ export function clock(cell: Cell | undefined): string {
   return `${second.toISOString().slice(11, 19)}.${grouped}`;
 }
 
+/** A price with at least two places, none of its own lost. */
+export function price(cell: Cell | undefined): string {
+  const digits = text(cell);
+  if (digits === "") return DASH;
+  const [whole, part = ""] = digits.split(".");
+  return `${whole}.${part.padEnd(2, "0")}`;
+}
+
 /** A share as percent, never rounded up to all. */
 export function percent(part: number, all: number): string {
   if (!(all > 0)) return DASH;

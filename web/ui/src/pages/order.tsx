@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { type OrderAnswer, type Row, num, text } from "../api";
-import { bounds, count, ns, time } from "../format";
+import { bounds, clock, count, day, ns, price } from "../format";
 import { link, useApi } from "../hooks";
 import { Answer, Panel, Side, State, T } from "../parts/basics";
 import { MessagePane } from "../parts/message";
@@ -20,7 +20,7 @@ function Order({ data }: { data: OrderAnswer }) {
     <>
       <div class="title" data-testid="order-title">
         <h1><span class="mono"><T of={order.cl_ord_id ?? order.lineage_id} /></span></h1>
-        <span class="what"><Side side={order.side} /> {count(order.qty)} <b>{text(order.symbol)}</b> @ {text(order.price) || "market"}</span>
+        <span class="what"><Side side={order.side} /> {count(order.qty)} <b>{text(order.symbol)}</b> @ {order.price === null ? "market" : price(order.price)}</span>
         <State state={order.state} />
         <span class="dim">{[order.session, order.account, order.order_id ?? order.order_id_txt].map(text).filter(Boolean).join(" · ")}</span>
       </div>
@@ -44,18 +44,18 @@ function Order({ data }: { data: OrderAnswer }) {
 
 function Stages({ order }: { order: Row }) {
   const figures: [string, string, string][] = [
-    ["trigger", order.trigger_ts === null ? "none known" : time(order.trigger_ts).slice(11), ""],
+    ["trigger", order.trigger_ts === null ? "none known" : clock(order.trigger_ts), "first copy near the strategy"],
+    ["request", clock(order.request_ts), order.request_ts === null ? "" : day(text(order.request_ts))],
     ["tick to order", ns(order.tick_to_order_ns), bounds(order.tick_to_order_lo_ns, order.tick_to_order_hi_ns)],
     ["gateway", ns(order.relay_ns), ""],
     ["order to ack", ns(order.ack_ns), ""],
     ["order to first fill", ns(order.first_fill_ns), ""],
     ["executed", count(order.qty_cum), `${count(order.fills)} executions`],
-    ["request", time(order.request_ts).slice(11), time(order.request_ts).slice(0, 10)],
   ];
   return (
     <div class="numbers">
       {figures.map(([name, value, note]) => (
-        <div><span class="dim">{name}</span><strong>{value}</strong><small class="dim">{note || "\u00a0"}</small></div>
+        <div><span class="dim">{name}</span><strong class={value.length > 12 ? "long" : undefined}>{value}</strong><small class="dim">{note || "\u00a0"}</small></div>
       ))}
     </div>
   );
@@ -66,7 +66,7 @@ const SIBLINGS: Column[] = [
   { head: "Symbol", cell: (row) => <T of={row.symbol} /> },
   { head: "Side", cell: (row) => <Side side={row.side} /> },
   { head: "Qty", right: true, cell: (row) => count(row.qty) },
-  { head: "Price", right: true, cell: (row) => <T of={row.price} /> },
+  { head: "Price", right: true, cell: (row) => price(row.price) },
   { head: "Tick to order", right: true, cell: (row) => ns(row.tick_to_order_ns) },
   { head: "State", cell: (row) => <State state={row.state} /> },
 ];

@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { type Row, num, query, text } from "../api";
-import { clock, count, ns } from "../format";
+import { clock, count, ns, price } from "../format";
 import { link, useApi } from "../hooks";
 import { Answer, Panel, Side, State, T } from "../parts/basics";
 import { type Column, Table } from "../parts/table";
@@ -79,7 +79,7 @@ const COLUMNS: Column[] = [
   { head: "Symbol", sort: "symbol", cell: (row) => <T of={row.symbol} /> },
   { head: "Side", sort: "side", cell: (row) => <Side side={row.side} /> },
   { head: "Qty", sort: "qty", right: true, cell: (row) => count(row.qty) },
-  { head: "Price", sort: "price", right: true, cell: (row) => <T of={row.price} /> },
+  { head: "Price", sort: "price", right: true, cell: (row) => price(row.price) },
   { head: "State", sort: "state", cell: (row) => <State state={row.state} /> },
   { head: "Filled", sort: "fills", right: true, cell: (row) => <>{count(row.qty_cum)}{num(row.fills) > 0 && <span class="dim"> /{text(row.fills)}</span>}</> },
   { head: "Tick to order", sort: "tick_to_order_ns", right: true, cell: (row) => ns(row.tick_to_order_ns) },

@@ -86,7 +86,7 @@ function Stages({ data }: { data: Summary }) {
         <div class="figure">
           <h3>{STAGES[text(row.stage)][0]}</h3>
           <p class="big">{ns(row.p50_ns)}<small>p50</small></p>
-          <p class="sub"><b>{ns(row.p99_ns)}</b> p99 · <b>{ns(row.max_ns)}</b> max · {count(row.n)} orders</p>
+          <p class="sub"><span><b>{ns(row.p99_ns)}</b> p99</span> <span><b>{ns(row.max_ns)}</b> max</span> <span><b>{count(row.n)}</b> orders</span></p>
           <p class="dim">{STAGES[text(row.stage)][1]}</p>
         </div>
       ))}
@@ -117,17 +117,17 @@ function HopStrip({ hops }: { hops: Row[] }) {
   const all = hops.filter((hop) => hop.message_kind === "all");
   if (all.length === 0) return <p class="empty">No hop has been measured yet.</p>;
   return (
-    <>
+    <div class="hop-groups">
       {GROUPS.map(([kind, title, meaning]) => {
         const group = inOrder(all.filter((hop) => hop.link_kind === kind));
         return group.length > 0 && (
           <div class="hop-group">
-            <div class="hop-title"><Kind kind={kind} /><strong>{title}</strong><span class="dim">{meaning}</span></div>
+            <div class="hop-title" title={meaning}><Kind kind={kind} /><strong>{title}</strong></div>
             <div class="hop-strip">{group.map((hop) => <HopCard hop={hop} />)}</div>
           </div>
         );
       })}
-    </>
+    </div>
   );
 }
 

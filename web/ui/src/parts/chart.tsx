@@ -85,7 +85,7 @@ export function HistogramChart({ of }: { of: Histogram }) {
       legend: { show: true },
       scales: { x: { time: false, range: [start, start + step * buckets] }, y: { range: (_u, _min, max) => [0, max * 1.08 || 1] } },
       axes: [
-        axis({ values: (_u, values) => values.map((value) => ns(value)), space: 80 }),
+        axis({ values: (_u, values) => values.map((value) => ns(value)), space: 80, size: 30 }),
         axis({ size: 56, values: (_u, values) => values.map((value) => (Number.isInteger(value) ? String(value) : "")) }),
       ],
       series: [
@@ -127,7 +127,7 @@ export function SeriesChart({ of }: { of: Series }) {
       cursor: { y: false },
       scales: { y: { range: (_u, min, max) => [Math.min(0, min), max * 1.05 || 1] }, n: { range: (_u, _min, max) => [0, max * 4 || 1] } },
       axes: [
-        axis({ values: (_u, ticks) => ticks.map((tick) => new Date(tick * 1e3).toISOString().slice(11, 23).replace(/\.000$/, "")), space: 90 }),
+        axis({ values: (_u, ticks) => ticks.map((tick) => new Date(tick * 1e3).toISOString().slice(11, 23).replace(/\.000$/, "")), space: 90, size: 30 }),
         axis({ size: 72, values: (_u, ticks) => ticks.map((tick) => ns(Math.round(tick))) }),
       ],
       series: [

@@ -68,6 +68,9 @@ function Fields({ fields, chosen, choose }: { fields: Row[]; chosen: number | nu
 
 const PER_LINE = 16;
 
+/** Characters of a full line of bytes and the space after it. */
+const WIDE = 3 * PER_LINE + 2;
+
 /** The frame in hex; the message and the chosen field stand out. */
 function Hex({ entry, packet, field }: { entry: Row; packet: Row; field?: Row }) {
   const cut = text(packet.data).endsWith("…");
@@ -85,7 +88,7 @@ function Hex({ entry, packet, field }: { entry: Row; packet: Row; field?: Row })
           const tone = at >= first && at < last ? "field" : at >= start && at < end ? "in" : "out";
           return <span class={tone}>{byte}{index === 7 ? "  " : " "}</span>;
         })}
-        {"   ".repeat(PER_LINE - bytes.length)}{" "}
+        {" ".repeat(WIDE - 3 * bytes.length - (bytes.length > 7 ? 1 : 0))}
         <span class="dim">{bytes.map(printable).join("")}</span>
       </div>,
     );

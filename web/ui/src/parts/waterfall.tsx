@@ -5,7 +5,7 @@ import { Kind, Point, T } from "./basics";
 import { step } from "./table";
 
 const ROW = 30;
-const WIDTH = 560;
+const WIDTH = 470;
 const PAD = 14;
 
 /**
@@ -33,9 +33,11 @@ function places(times: number[], even: boolean): (at: number) => number {
 
 /** An observation's own words: native type, sequence, ids. */
 export function words(row: Row): string {
-  const protocol = text(row.protocol).split(".").slice(0, 2).join(".");
-  const native = text(row.protocol).startsWith("fix") ? `35=${text(row.msg_type).replace(/^35=/, "")}` : text(row.msg_type);
-  return [protocol, native, row.seq !== null && `seq ${text(row.seq)}`].filter(Boolean).join(" · ");
+  const parts = text(row.protocol).split(".").filter((part) => !/^\d/.test(part));
+  const fix = parts[0] === "fix";
+  const native = fix ? `35=${text(row.msg_type).replace(/^35=/, "")}` : text(row.msg_type);
+  const product = fix ? "FIX" : (parts.at(-1) ?? "").replace("totalview-", "").toUpperCase();
+  return [product, native, row.seq !== null && `seq ${text(row.seq)}`].filter(Boolean).join(" · ");
 }
 
 export function Waterfall({ rows, chosen, choose }: { rows: Row[]; chosen: number; choose: (ord: number) => void }) {
@@ -80,7 +82,7 @@ export function Waterfall({ rows, chosen, choose }: { rows: Row[]; chosen: numbe
                 <td class="r mono">{since(row.since_first_ns)}</td>
                 <td><Point name={row.point} />{row.line && <span class="line">{text(row.line)}</span>}</td>
                 <td>{text(row.kind)}</td>
-                <td class="dim">{words(row)}</td>
+                <td class="dim" title={text(row.protocol)}>{words(row)}</td>
                 {index === 0 && (
                   <td class="bars" rowSpan={rows.length}><Bars rows={rows} byOrd={byOrd} x={x} chosen={chosen} choose={choose} /></td>
                 )}
