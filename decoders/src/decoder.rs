@@ -28,6 +28,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use taptrail_capture::packet::PacketBatch;
 
+/// Rows that wait for their columns at once: few enough that they are still in
+/// the second-level cache, enough for blocks of each type.
+const FILL_ROWS: usize = 1024;
+
 /// Decodes the packets of one capture, in order.
 ///
 /// Rows come out in the order in which messages complete. Where a TCP hole is
@@ -201,6 +205,9 @@ impl<'p, 'o> RowSink<'p, 'o> {
         };
         if let Some(waiting) = self.waiting.get_mut(usize::from(protocol)) {
             waiting.push(Waiting { row: row as u32, body, scope, sender: cut.head.sender });
+            if waiting.len() >= FILL_ROWS {
+                self.fill(names);
+            }
         }
     }
 

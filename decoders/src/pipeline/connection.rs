@@ -29,6 +29,10 @@ pub const RECENT_MESSAGES: usize = 256;
 /// Bytes kept in search of a first message.
 pub const SYNC_BYTES_MAX: usize = 128 << 10;
 
+/// The place of a gap's row in the packet behind the gap: no message has it,
+/// so that messages keep theirs whether or not something before them is lost.
+pub const GAP_MSG_IX: u16 = u16::MAX;
+
 const NOT_RECOGNISED: &str = "protocol not recognised";
 const NO_MESSAGE: &str = "no message begins here";
 
@@ -177,8 +181,36 @@ impl Connection {
         if stream.counts != before {
             count_gaps(stream, flow_id, cutter.shared);
         }
+        if tcp.flags & ACK != 0 {
+            self.acknowledge(1 - side, tcp.ack, arrived.ts, shared, budget, sink);
+        }
         if matches!(self.common.mode, Mode::Ignored) {
             self.finish(shared, budget, sink);
+        }
+    }
+
+    /// The other side has all bytes of `side` before `ack`.
+    #[inline]
+    fn acknowledge<'p>(
+        &mut self,
+        side: usize,
+        ack: u32,
+        now: i64,
+        shared: &mut Shared,
+        budget: &mut Budget,
+        sink: &mut impl Sink<'p>,
+    ) {
+        let (Some(half), Some(stream)) = (self.halves.get_mut(side), self.streams.get_mut(side))
+        else {
+            return;
+        };
+        let Some(flow_id) = self.common.flows.get(side).copied().flatten() else { return };
+        let before = stream.counts;
+        let common = &mut self.common;
+        let mut cutter = Cutter { common, half, side, flow_id, shared, sink };
+        stream.acknowledge(ack, now, budget, &mut cutter);
+        if stream.counts != before {
+            count_gaps(stream, flow_id, shared);
         }
     }
 
@@ -350,22 +382,23 @@ impl<'p, S: Sink<'p>> Consumer<'p> for Cutter<'_, S> {
         }
     }
 
-    fn again(&mut self, start: u64, bytes: &'p [u8], origin: Origin, copy: bool) {
+    fn again(&mut self, start: u64, bytes: Bytes<'p, '_>, origin: Origin, copy: bool) {
         let flag = if copy { flags::DUPLICATE } else { flags::RETRANSMIT };
-        let end = start + bytes.len() as u64;
+        let len = bytes.get().len();
+        let end = start + len as u64;
         let inside = |m: &&Recent| m.start >= start && m.start + u64::from(m.len) <= end;
         let recent: Vec<Recent> = self.half.recent.iter().filter(inside).copied().collect();
         let span = Span { first: origin, last: origin, whole: true, several: false };
-        let mut at = start;
+        let mut at = 0;
         for message in recent {
             let from = (message.start - start) as usize;
-            let part = bytes.get(from..from + message.len as usize).unwrap_or_default();
-            self.repeated(at, bytes.get((at - start) as usize..from), &origin);
-            let piece = Piece { start: message.start, bytes: Bytes::Frame(part), span };
+            let to = from + message.len as usize;
+            self.repeated(start + at as u64, bytes.slice(at..from).get(), &origin);
+            let piece = Piece { start: message.start, bytes: bytes.slice(from..to), span };
             self.one_again(piece, message.seq, flag);
-            at = message.start + u64::from(message.len);
+            at = to;
         }
-        self.repeated(at, bytes.get((at - start) as usize..), &origin);
+        self.repeated(start + at as u64, bytes.slice(at..len).get(), &origin);
     }
 
     fn gap(&mut self, at: u64, missing: u64, behind: Origin) {
@@ -376,7 +409,7 @@ impl<'p, S: Sink<'p>> Consumer<'p> for Cutter<'_, S> {
         }
         let span = Span { first: behind, last: behind, whole: false, several: false };
         let piece = Piece { start: at, bytes: Bytes::Stream(&[]), span };
-        let Some(mut head) = self.head(&piece, self.shared.ids.tcp, 0) else { return };
+        let mut head = self.numbered(&piece, self.shared.ids.tcp, 0, GAP_MSG_IX);
         head.raw_len = u32::try_from(missing).unwrap_or(u32::MAX);
         let own =
             OwnMessage { msg_type: "gap", name: "gap", kind: Kind::Gap, explain: explain_gap };
@@ -602,8 +635,8 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     }
 
     /// Repeated bytes that are no whole message.
-    fn repeated(&mut self, at: u64, bytes: Option<&[u8]>, origin: &Origin) {
-        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+    fn repeated(&mut self, at: u64, bytes: &[u8], origin: &Origin) {
+        if !bytes.is_empty() {
             self.shared.counters.undecoded("bytes seen before", bytes.len());
             self.sink.undecoded(place_of(origin, at), bytes, "bytes seen before");
         }
@@ -642,15 +675,19 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     /// `prefix` bytes into the piece. `None` where its packet has completed
     /// more messages than can be numbered.
     fn head(&mut self, piece: &Piece<'p, '_>, protocol: Name, prefix: usize) -> Option<Head> {
-        let Span { first, last, whole, several } = piece.span;
-        let Some(msg_ix) = self.half.completed.next(last.packet_ix) else {
+        let Some(msg_ix) = self.half.completed.next(piece.span.last.packet_ix) else {
             let len = piece.bytes.get().len();
             self.shared.counters.undecoded("more than 65535 messages in a packet", len);
             return None;
         };
+        Some(self.numbered(piece, protocol, prefix, msg_ix))
+    }
+
+    fn numbered(&self, piece: &Piece<'p, '_>, protocol: Name, prefix: usize, msg_ix: u16) -> Head {
+        let Span { first, last, whole, several } = piece.span;
         let place = piece.place().skip(prefix);
         let start = piece.start + prefix as u64;
-        Some(Head {
+        Head {
             ts: last.ts,
             ts_first: (first.packet_ix != last.packet_ix).then_some(first.ts),
             packet_ix: last.packet_ix,
@@ -667,7 +704,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
             raw_len: (piece.bytes.get().len() - prefix) as u32,
             tcp_off: Some(start),
             sender: self.common.sender(self.side),
-        })
+        }
     }
 
     fn give(&mut self, head: &Head, piece: Piece<'p, '_>, prefix: usize, engine: Engine) {

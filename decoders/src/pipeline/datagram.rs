@@ -335,7 +335,7 @@ impl Datagrams {
             if prefix.len > 0 {
                 sink.header(Header {
                     place: place(arrived, at),
-                    protocol: "preamble",
+                    protocol: shared.names.text(head.protocol),
                     recognised: Some(Recognised::Configured),
                     bytes: rest.get(..prefix.len).unwrap_or_default(),
                     fields: &|bytes| setup.preamble.explain(bytes).unwrap_or_default(),

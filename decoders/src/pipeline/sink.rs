@@ -96,7 +96,7 @@ pub(crate) trait Sink<'p> {
 #[derive(Clone, Copy)]
 pub(crate) struct Header<'a> {
     pub place: Place,
-    pub protocol: &'static str,
+    pub protocol: &'a str,
     pub recognised: Option<Recognised>,
     pub bytes: &'a [u8],
     pub fields: &'a dyn Fn(&[u8]) -> Vec<Field>,

@@ -247,9 +247,9 @@ fn behind_a_tcp_gap_messages_keep_their_own_packets() {
         seen,
         [
             (false, 0, 0, 0),
-            (true, 1, 0, 1000),
+            (true, 1, u16::MAX, 1000),
+            (false, 1, 0, 1000),
             (false, 1, 1, 1000),
-            (false, 1, 2, 1000),
             (false, 2, 0, 2000)
         ]
     );

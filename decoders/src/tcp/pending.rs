@@ -51,6 +51,11 @@ impl Pending {
         }
     }
 
+    /// Whether earlier segments brought all `len` bytes from `start` on.
+    pub fn covers(&self, start: u64, len: usize) -> bool {
+        self.holes(start, start + len as u64).is_empty()
+    }
+
     /// The parts of `start..end` that no piece covers, ascending.
     fn holes(&self, start: u64, end: u64) -> Vec<(u64, u64)> {
         let mut holes = Vec::new();

@@ -18,6 +18,11 @@ pub const HOLE_BYTES_MAX: usize = 1 << 20;
 /// timeouts of common stacks.
 pub const HOLE_WAIT_NS: i64 = 3_000_000_000;
 
+/// Wait behind a hole whose bytes the receiver has acknowledged: the capture
+/// missed them, and nobody will send them again. Covers packets of the two
+/// directions that were captured out of order.
+pub const HOLE_ACKNOWLEDGED_WAIT_NS: i64 = 1_000_000;
+
 /// Most bytes in order that a framing may leave for later.
 pub const READY_BYTES_MAX: usize = 2 << 20;
 
@@ -80,7 +85,7 @@ pub trait Consumer<'p> {
     /// Bytes in order; gives how many of them are done with.
     fn run(&mut self, run: &mut Run<'p, '_>) -> usize;
     /// Bytes that came before, again; `copy` where the very same packet did.
-    fn again(&mut self, start: u64, bytes: &'p [u8], origin: Origin, copy: bool);
+    fn again(&mut self, start: u64, bytes: Bytes<'p, '_>, origin: Origin, copy: bool);
     /// `missing` bytes from stream offset `at` never came; `behind` brought
     /// the first byte after them.
     fn gap(&mut self, at: u64, missing: u64, behind: Origin);
@@ -94,6 +99,15 @@ struct Ready {
     start: u64,
     bytes: Vec<u8>,
     origins: Vec<Origin>,
+}
+
+/// A segment whose bytes all waited already when it came.
+#[derive(Debug)]
+struct Repeat {
+    start: u64,
+    bytes: Vec<u8>,
+    origin: Origin,
+    copy: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -124,10 +138,14 @@ pub struct Reassembly {
     next: u64,
     ready: Ready,
     pending: Pending,
+    repeats: Vec<Repeat>,
+    repeats_bytes: usize,
     latest: Option<Origin>,
     /// Stream offsets that the capture length cut off: they cannot come.
     cut: Option<(u64, u64)>,
     stray: Option<u32>,
+    /// What the receiver has acknowledged last.
+    acknowledged: Option<u32>,
     recent: Vec<Seen>,
     recent_at: usize,
     /// What was met so far.
@@ -142,12 +160,30 @@ impl Reassembly {
 
     /// Bytes held now.
     pub fn held(&self) -> usize {
-        self.ready.bytes.len() + self.pending.bytes()
+        self.ready.bytes.len() + self.pending.bytes() + self.repeats_bytes
     }
 
     /// Whether segments wait behind a hole.
     pub fn is_waiting(&self) -> bool {
         !self.pending.is_empty()
+    }
+
+    /// The receiver has all bytes before `ack`, at the time `now`: holes there
+    /// may be given up.
+    #[inline]
+    pub fn acknowledge<'p>(
+        &mut self,
+        ack: u32,
+        now: i64,
+        budget: &mut Budget,
+        consumer: &mut impl Consumer<'p>,
+    ) {
+        self.acknowledged = Some(ack);
+        if !self.pending.is_empty() {
+            let before = self.held();
+            self.enforce_limits(now, consumer);
+            budget.used = (budget.used + self.held()).saturating_sub(before);
+        }
     }
 
     /// Takes a segment in and gives the consumer what it completes.
@@ -225,7 +261,8 @@ impl Reassembly {
             payload_at: start,
             frame_off: incoming.frame_off,
         };
-        let copy = start < self.next as i64 && self.was_seen(incoming);
+        let perhaps_again = start < self.next as i64 || !self.pending.is_empty();
+        let copy = perhaps_again && self.was_seen(incoming);
         self.remember(incoming);
         self.place(start, incoming, origin, copy, consumer);
         self.enforce_limits(incoming.ts, consumer);
@@ -281,7 +318,7 @@ impl Reassembly {
         if known > 0 {
             self.counts.again += known as u64;
             if let (Ok(from), Some(bytes)) = (u64::try_from(start), incoming.payload.get(..known)) {
-                consumer.again(from, bytes, origin, copy);
+                consumer.again(from, Bytes::Frame(bytes), origin, copy);
             }
         }
         let fresh = incoming.payload.get(known..).unwrap_or_default();
@@ -289,8 +326,30 @@ impl Reassembly {
             return;
         }
         match u64::try_from(start) {
-            Ok(from) if from > self.next => self.pending.insert(from, fresh, origin),
+            Ok(from) if from > self.next => self.wait(from, fresh, origin, copy),
             _ => self.deliver(fresh, origin, consumer),
+        }
+    }
+
+    /// Bytes behind a hole: kept, as repeats where others brought them before.
+    fn wait(&mut self, start: u64, bytes: &[u8], origin: Origin, copy: bool) {
+        if self.pending.covers(start, bytes.len()) {
+            self.repeats_bytes += bytes.len();
+            self.repeats.push(Repeat { start, bytes: bytes.to_vec(), origin, copy });
+        } else {
+            self.pending.insert(start, bytes, origin);
+        }
+    }
+
+    /// Gives the repeats of bytes that are in order by now.
+    fn release_repeats<'p>(&mut self, consumer: &mut impl Consumer<'p>) {
+        let next = self.next;
+        let due = |repeat: &mut Repeat| repeat.start + repeat.bytes.len() as u64 <= next;
+        for repeat in self.repeats.extract_if(.., due) {
+            self.repeats_bytes -= repeat.bytes.len();
+            self.counts.again += repeat.bytes.len() as u64;
+            let bytes = Bytes::Stream(&repeat.bytes);
+            consumer.again(repeat.start, bytes, repeat.origin, repeat.copy);
         }
     }
 
@@ -302,7 +361,8 @@ impl Reassembly {
             // What waits came first: only the bytes it leaves open are taken.
             self.pending.insert(start, bytes, origin);
             self.pull_pending();
-            return self.offer_ready(consumer);
+            self.offer_ready(consumer);
+            return self.release_repeats(consumer);
         }
         self.advance(bytes.len());
         if !self.ready.bytes.is_empty() {
@@ -394,13 +454,22 @@ impl Reassembly {
         while let Some((from, behind)) = self.pending.first() {
             let cut_off = self.cut.is_some_and(|(kept, end)| kept <= self.next && from <= end);
             let too_much = self.pending.len() > HOLE_SEGMENTS_MAX
-                || self.pending.bytes() > HOLE_BYTES_MAX
+                || self.repeats.len() > HOLE_SEGMENTS_MAX
+                || self.pending.bytes() + self.repeats_bytes > HOLE_BYTES_MAX
                 || now.saturating_sub(behind.ts) > HOLE_WAIT_NS;
-            if !cut_off && !too_much {
+            let never = self.is_acknowledged(from)
+                && now.saturating_sub(behind.ts) > HOLE_ACKNOWLEDGED_WAIT_NS;
+            if !cut_off && !too_much && !never {
                 return;
             }
             self.give_up_hole(consumer);
         }
+    }
+
+    /// Whether the receiver has all bytes before stream offset `to`.
+    fn is_acknowledged(&self, to: u64) -> bool {
+        let distance = self.acknowledged.and_then(|ack| self.distance(ack));
+        distance.is_some_and(|d| near(d) && d >= (to - self.next) as i64)
     }
 
     /// Reads on behind the first hole.
@@ -410,6 +479,7 @@ impl Reassembly {
             self.skip_hole(from, behind, consumer);
             self.pull_pending();
             self.offer_ready(consumer);
+            self.release_repeats(consumer);
         }
     }
 

@@ -1,6 +1,7 @@
-use super::origin::{Origin, Run};
+use super::origin::{Bytes, Origin, Run};
 use super::reassembly::{
-    Budget, Consumer, HOLE_SEGMENTS_MAX, HOLE_WAIT_NS, Incoming, Lost, Reassembly,
+    Budget, Consumer, HOLE_ACKNOWLEDGED_WAIT_NS, HOLE_SEGMENTS_MAX, HOLE_WAIT_NS, Incoming, Lost,
+    Reassembly,
 };
 use crate::headers::TcpInfo;
 use crate::headers::transport::tcp_flags::{ACK, RST, SYN};
@@ -32,8 +33,8 @@ impl<'p> Consumer<'p> for Fours {
         done
     }
 
-    fn again(&mut self, start: u64, bytes: &'p [u8], _origin: Origin, copy: bool) {
-        self.again.push((start, bytes.to_vec(), copy));
+    fn again(&mut self, start: u64, bytes: Bytes<'p, '_>, _origin: Origin, copy: bool) {
+        self.again.push((start, bytes.get().to_vec(), copy));
     }
 
     fn gap(&mut self, at: u64, missing: u64, _behind: Origin) {
@@ -128,6 +129,18 @@ fn repeated_bytes_are_told_as_copy_or_retransmit() {
 }
 
 #[test]
+fn a_copy_of_what_waits_is_told_once_it_is_in_order() {
+    let mut wire = Wire::new();
+    wire.data(0, b"aaaa");
+    wire.data(8, b"cccc");
+    wire.data(8, b"cccc");
+    assert!(wire.fours.again.is_empty());
+    wire.data(4, b"bbbb");
+    assert_eq!(wire.fours.again, [(8, b"cccc".to_vec(), true)]);
+    assert_eq!((wire.fours.records.len(), wire.reassembly.held()), (3, 0));
+}
+
+#[test]
 fn a_hole_is_given_up_at_each_limit() {
     let mut wire = Wire::new();
     wire.data(0, b"aaaabb");
@@ -146,6 +159,19 @@ fn a_hole_is_given_up_at_each_limit() {
         wire.data(100 + i * 8, b"zzzz");
     }
     assert_eq!(wire.fours.gaps.first(), Some(&(4, 96)));
+}
+
+#[test]
+fn a_hole_that_the_receiver_has_is_a_gap_soon() {
+    let mut wire = Wire::new();
+    wire.data(u32::MAX - 5, b"aaaa");
+    wire.data(6, b"dddd");
+    let late = wire.ts + 2 * HOLE_ACKNOWLEDGED_WAIT_NS;
+    for (ack, now, gaps) in [(6, wire.ts, 0), (5, late, 0), (6, late, 1)] {
+        wire.reassembly.acknowledge(ack, now, &mut wire.budget, &mut wire.fours);
+        assert_eq!(wire.fours.gaps.len(), gaps, "{ack} {now}");
+    }
+    assert_eq!(wire.fours.gaps, [(4, 8)]);
 }
 
 #[test]
