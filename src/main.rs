@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod output;
 mod progress;
+mod query;
 mod runtime;
 
 use clap::Parser;

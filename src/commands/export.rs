@@ -1,67 +1,114 @@
 //! `taptrail export`: stored packets back as pcapng, byte for byte.
 
 use crate::cli::ExportArgs;
-use crate::progress::Progress;
+use crate::query::Rows;
 use crate::runtime::runtime;
 use anyhow::{Context, bail};
-use std::fs::File;
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use std::fs::{self, File};
 use std::io::{BufWriter, Write};
+use std::path::Path;
+use taptrail_capture::packet::LinkType;
 use taptrail_capture::pcapng_writer::PcapngWriter;
+use taptrail_store::arrays::packets::{PacketRows, READ_COLUMNS};
 use taptrail_store::catalog::Store;
-use taptrail_store::export::{PacketRows, select};
-use taptrail_store::sql;
+use taptrail_store::sql::session;
 
 /// Writes the packets that meet the condition, in order of time, each point an
-/// interface of its own.
+/// interface of its own. The file has its name only when it is whole.
 pub fn run(args: ExportArgs) -> anyhow::Result<()> {
     let store = Store::open(&args.store.store)?;
-    let context = sql::session(&store)?;
     let partial = args.output.with_extension("partial");
-    let file = File::create(&partial).with_context(|| partial.display().to_string())?;
-    let bar = Progress::new("exporting", 0);
-    let written = runtime()?.block_on(async {
-        let rows = select(&context, &args.condition).await?;
-        write(rows, BufWriter::new(file)).await
-    });
-    bar.finish();
-    let packets = match written {
-        Ok(packets) => packets,
-        Err(error) => {
-            let _ = std::fs::remove_file(&partial);
-            return Err(error);
+    let written = write(&store, &args.condition, &partial);
+    match written {
+        Ok(0) => {
+            fs::remove_file(&partial)?;
+            bail!("no packet meets {:?}", args.condition)
         }
-    };
-    if packets == 0 {
-        let _ = std::fs::remove_file(&partial);
-        bail!("no packet meets {:?}", args.condition);
+        Ok(packets) => {
+            fs::rename(&partial, &args.output)
+                .with_context(|| args.output.display().to_string())?;
+            println!("{}: {packets} packets", args.output.display());
+            Ok(())
+        }
+        Err(error) => {
+            // The first error is the one to tell.
+            let _ = fs::remove_file(&partial);
+            Err(error)
+        }
     }
-    std::fs::rename(&partial, &args.output).with_context(|| args.output.display().to_string())?;
-    println!("{}: {packets} packets", args.output.display());
-    Ok(())
 }
 
-async fn write(mut rows: PacketRows, out: BufWriter<File>) -> anyhow::Result<u64> {
-    let mut writer = PcapngWriter::new(out, &[])?;
-    let mut interfaces: Vec<(String, taptrail_capture::packet::LinkType)> = Vec::new();
-    let mut packets = 0;
-    while let Some(batch) = rows.next().await? {
-        for mut packet in batch {
-            let key = (packet.point.clone(), packet.meta.link_type);
-            let known = interfaces.iter().position(|known| *known == key);
-            packet.meta.interface = match known {
-                Some(index) => index as u32,
-                None => {
-                    let index = writer.add_interface(key.1, &key.0)?;
-                    interfaces.push(key);
-                    index
-                }
-            };
-            writer.write(&packet.meta, &packet.data)?;
-            packets += 1;
+/// The statement that gives the packets: `condition` is SQL on the columns of
+/// `packets`, or the id of a lineage.
+fn statement(condition: &str) -> String {
+    let columns = READ_COLUMNS.join(", ");
+    let filter = match condition.trim().parse::<u64>() {
+        Ok(lineage_id) => format!(
+            "EXISTS (SELECT 1 FROM lineage WHERE lineage.capture_id = packets.capture_id \
+             AND lineage.packet_ix = packets.packet_ix AND lineage.lineage_id = {lineage_id})"
+        ),
+        Err(_) => format!("({condition})"),
+    };
+    format!("SELECT {columns}, point FROM packets WHERE {filter} ORDER BY ts, point, packet_ix")
+}
+
+fn write(store: &Store, condition: &str, path: &Path) -> anyhow::Result<u64> {
+    let context = session(store)?;
+    let file = File::create(path).with_context(|| path.display().to_string())?;
+    let mut export = Export::new(BufWriter::new(file))?;
+    runtime()?.block_on(async {
+        let mut rows = Rows::of(&context, &statement(condition)).await?;
+        while let Some(batch) = rows.next().await? {
+            export.batch(&batch)?;
         }
+        export.finish()
+    })
+}
+
+/// A pcapng file with an interface for each point and link type.
+struct Export {
+    writer: PcapngWriter<BufWriter<File>>,
+    interfaces: Vec<(String, LinkType)>,
+    packets: u64,
+}
+
+impl Export {
+    fn new(out: BufWriter<File>) -> anyhow::Result<Self> {
+        let writer = PcapngWriter::new(out, &[])?;
+        Ok(Self { writer, interfaces: Vec::new(), packets: 0 })
     }
-    let mut out = writer.finish()?;
-    out.flush()?;
-    out.get_ref().sync_all()?;
-    Ok(packets)
+
+    fn batch(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
+        let rows = PacketRows::new(batch)?;
+        let point = batch.column_by_name("point").context("packets have no point")?;
+        let points = cast(point, &DataType::Utf8)?;
+        let points = points.as_string::<i32>();
+        for row in 0..rows.len() {
+            let mut meta = rows.meta(row);
+            meta.interface = self.interface(points.value(row), meta.link_type)?;
+            self.writer.write(&meta, rows.data(row))?;
+            self.packets += 1;
+        }
+        Ok(())
+    }
+
+    /// The interface's number, described at first sight.
+    fn interface(&mut self, point: &str, link_type: LinkType) -> anyhow::Result<u32> {
+        let known = self.interfaces.iter().position(|(p, l)| p == point && *l == link_type);
+        if let Some(index) = known {
+            return Ok(index as u32);
+        }
+        self.interfaces.push((point.to_string(), link_type));
+        Ok(self.writer.add_interface(link_type, point)?)
+    }
+
+    fn finish(self) -> anyhow::Result<u64> {
+        let mut out = self.writer.finish()?;
+        out.flush()?;
+        out.get_ref().sync_all()?;
+        Ok(self.packets)
+    }
 }
