@@ -2,5 +2,8 @@
 //! One test binary, a file each subject.
 
 mod bad_input;
+mod browser;
+mod golden;
 mod layout;
+mod network;
 mod support;
