@@ -27,3 +27,8 @@ pub mod stream;
 pub mod text;
 pub mod topology;
 pub mod wants;
+
+#[cfg(test)]
+mod testnet;
+#[cfg(test)]
+mod tests;

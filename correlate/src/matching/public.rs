@@ -47,8 +47,8 @@ pub fn publications(
     let mut used: HashSet<Identity> = HashSet::new();
     let mut number = None;
     for (report, event) in order.events.iter().enumerate() {
-        let wanted = Wanted { order, event, number, published, used: &used, window_ns, clocks };
-        let chosen = wanted.find();
+        let chosen =
+            Wanted { order, event, number, published, used: &used, window_ns, clocks }.find();
         number = event.obs.order_id.filter(|_| gives_number(event.obs.kind)).or(number);
         let Some((public, rule)) = chosen else { continue };
         let (Some(from), Some(to)) = (event.start(), public.start()) else { continue };
@@ -64,18 +64,18 @@ fn gives_number(kind: Kind) -> bool {
     matches!(kind, Kind::RptAck | Kind::RptReplaced)
 }
 
-struct Wanted<'a> {
-    order: &'a Order,
-    event: &'a Event,
+struct Wanted<'a, 'b> {
+    order: &'b Order,
+    event: &'b Event,
     /// The order's number before this report.
     number: Option<u64>,
     published: &'a Published,
-    used: &'a HashSet<Identity>,
+    used: &'b HashSet<Identity>,
     window_ns: i64,
-    clocks: &'a Clocks,
+    clocks: &'b Clocks,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> Wanted<'a, '_> {
     fn find(&self) -> Option<(&'a Arc<Event>, &'static str)> {
         let obs = &self.event.obs;
         let by_order = |id: Option<u64>, kinds: &[Kind], exact: bool| {

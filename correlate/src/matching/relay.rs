@@ -172,19 +172,20 @@ fn fill_of(
     report: &Event,
     used: &HashSet<usize>,
 ) -> Option<(usize, Option<&'static str>)> {
-    let mut fills = up
-        .events()
-        .filter(|(a, event)| !used.contains(a) && event.obs.kind == Kind::RptFill);
-    let (told, wire) = (fills.clone(), &report.obs);
-    let same_match = |event: &Event| {
-        wire.match_id.is_some() && event.obs.match_id == wire.match_id
+    let wire = &report.obs;
+    let fill = |fits: &dyn Fn(&Event) -> bool| {
+        let open = |a: &usize, event: &Event| {
+            !used.contains(a) && event.obs.kind == Kind::RptFill && fits(event)
+        };
+        up.events().find(|(a, event)| open(a, event)).map(|(a, _)| a)
     };
-    if let Some((a, _)) = told.clone().find(|(_, event)| same_match(event)) {
+    let same_match = |event: &Event| wire.match_id.is_some() && event.obs.match_id == wire.match_id;
+    if let Some(a) = fill(&same_match) {
         return Some((a, Some("match_id")));
     }
     let unnumbered = |event: &Event| wire.match_id.is_none() || event.obs.match_id.is_none();
     let same = |event: &Event| event.obs.qty == wire.qty && event.obs.price == wire.price;
-    fills.find(|(_, event)| unnumbered(event) && same(event)).map(|(a, _)| (a, None))
+    fill(&|event| unnumbered(event) && same(event)).map(|a| (a, None))
 }
 
 fn unasked(up: SideOfGateway, wanted: News, used: &HashSet<usize>) -> Option<usize> {
