@@ -333,10 +333,7 @@ mod tests {
         let hops = [HopConfig { from: "P1".into(), to: "P2".into(), floor_ns: Some(500) }];
         let configured = [clock("C2", "C1", 0, Some(1_000)), clock("C3", "C1", 0, Some(1_000))];
         let clocks = Clocks::new(&points(), &configured, &hops);
-        assert_eq!(
-            clocks.latency(stamp(0, 0), stamp(2, 700), true).bounds,
-            Some((500, 1_716))
-        );
+        assert_eq!(clocks.latency(stamp(0, 0), stamp(2, 700), true).bounds, Some((500, 1_716)));
         assert_eq!(clocks.latency(stamp(0, 0), stamp(3, 700), true).bounds, Some((0, 1_716)));
         let backwards = clocks.latency(stamp(0, 0), stamp(3, -5_000), true);
         assert_eq!(backwards.ns, -5_000, "flagged by its sign, never clamped");

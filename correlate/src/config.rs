@@ -83,7 +83,10 @@ impl Settings {
         for hop in &self.hops {
             for name in [&hop.from, &hop.to] {
                 if !points.contains(&name.as_str()) {
-                    wrong.push(format!("[[hop]] {} -> {}: no [[point]] is named {name:?}", hop.from, hop.to));
+                    wrong.push(format!(
+                        "[[hop]] {} -> {}: no [[point]] is named {name:?}",
+                        hop.from, hop.to
+                    ));
                 }
             }
             if hop.from == hop.to {

@@ -274,8 +274,7 @@ impl Correlator {
         for trade in self.book.finish(&self.clocks) {
             self.tell(&trade);
         }
-        let names =
-            Names { points: &self.points, streams: &self.streams, texts: &self.texts };
+        let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
         let path_of = |ix| {
             let stream = self.streams.get(ix);
             let route = stream.map(|stream| Route {
@@ -449,8 +448,8 @@ impl Correlator {
     }
 
     fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {
-        let contradicts = link.kind.is_causal()
-            && link.latency.bounds.is_some_and(|(_, hi)| hi < 0);
+        let contradicts =
+            link.kind.is_causal() && link.latency.bounds.is_some_and(|(_, hi)| hi < 0);
         self.counters.contradictions += u64::from(contradicts);
         self.hops.add(link);
         self.rows.links.push(link.row(lineage_id, &self.texts, &self.points));
@@ -513,14 +512,16 @@ impl Correlator {
             other.bond.is_some_and(|bond| bond.up == number && !bond.copy)
         };
         let copy = order.bond.is_some_and(|bond| bond.copy) || order.request().is_none();
-        let gateway = is_fix(order.protocol, &self.texts)
-            && self.book.is_upstream(order.conversation);
+        let gateway =
+            is_fix(order.protocol, &self.texts) && self.book.is_upstream(order.conversation);
         !copy && !gateway && !trade.orders.iter().any(feeds)
     }
 
     fn count_unmatched(&mut self, story: &Story) {
         for ((_, order), life) in story.trade.orders.iter().zip(&story.lives) {
-            self.counters.unexplained_answers += u64::from(life.unexplained);
+            if !order.bond.is_some_and(|bond| bond.copy) {
+                self.counters.unexplained_answers += u64::from(life.unexplained);
+            }
             for (place, event) in order.events.iter().enumerate() {
                 if is_request(event.obs.kind) && life.answer_to(place).is_none() {
                     for &point in &event.path {

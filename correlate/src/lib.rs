@@ -7,10 +7,11 @@
 //!                           └─> clocks, topology            all links ─> hops ─> report
 //! ```
 //!
-//! Everything but [`run`] is free of I/O.
+//! Everything but [`run`], [`merge`] and [`report::read`] is free of I/O.
 #![deny(missing_docs)]
 
 pub mod clock;
+pub mod columns;
 pub mod config;
 pub mod engine;
 pub mod event;
@@ -21,8 +22,11 @@ pub mod lines;
 pub mod link;
 pub mod losses;
 pub mod matching;
+pub mod merge;
 pub mod observation;
 pub mod points;
+pub mod report;
+pub mod run;
 pub mod stream;
 pub mod text;
 pub mod topology;

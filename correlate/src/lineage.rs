@@ -120,7 +120,8 @@ impl<'a> Story<'a> {
         let mut vias: HashMap<Identity, &Link> = HashMap::new();
         let events = self.triggers.iter().flat_map(|trigger| &trigger.events);
         let feed = events.flat_map(|event| &event.same);
-        for link in self.links.iter().chain(feed) {
+        let ways = self.triggers.iter().filter_map(|trigger| trigger.way.as_ref());
+        for link in self.links.iter().chain(feed).chain(ways) {
             if !ords.contains_key(&link.from.identity) {
                 continue;
             }
@@ -216,7 +217,8 @@ fn rank(kind: LinkKind) -> u8 {
 fn steps(order: &Order, life: &Life, clocks: &Clocks) -> Vec<Link> {
     let mut links = Vec::new();
     for step in &life.steps {
-        let (Some(from), Some(to)) = (order.events.get(step.from), order.events.get(step.to)) else {
+        let (Some(from), Some(to)) = (order.events.get(step.from), order.events.get(step.to))
+        else {
             continue;
         };
         for &point in &from.path {

@@ -76,7 +76,7 @@ impl Streams {
         }
         let ix = self.streams.len() as StreamIx;
         self.index.insert(key, ix);
-        
+
         self.streams.push(Stream {
             protocol: key.protocol,
             session: key.session,

@@ -24,7 +24,7 @@ pub const OFFSETS: [(&str, i64); 2] = [("C2", 1_500_000), ("C3", -700_000)];
 pub struct Net {
     pub texts: Texts,
     pub observations: Vec<Observation>,
-    packets: u32,
+    pub packets: u32,
     /// Whether the clocks' offsets are configured.
     pub calibrated: bool,
 }
@@ -165,9 +165,8 @@ impl Net {
     pub fn run(mut self) -> (Rows, Summary) {
         let (settings, points) = (self.settings(), Self::points());
         let clocks = crate::clock::Clocks::new(&points, &settings.clocks, &settings.hops);
-        let at = |o: &Observation| {
-            clocks.corrected(crate::clock::Stamp { point: o.point, ts: o.ts })
-        };
+        let at =
+            |o: &Observation| clocks.corrected(crate::clock::Stamp { point: o.point, ts: o.ts });
         self.observations.sort_by_key(at);
         let mut texts = self.texts;
         let mut scout = Scout::new(&settings, &points);

@@ -107,7 +107,8 @@ impl Wants {
     /// Keeps a closed feed event that [`wants`](Self::wants) it.
     pub fn keep(&mut self, event: &Arc<Event>) {
         let obs = &event.obs;
-        let mut orders: Vec<u64> = [obs.order_id, obs.orig_order_id].into_iter().flatten().collect();
+        let mut orders: Vec<u64> =
+            [obs.order_id, obs.orig_order_id].into_iter().flatten().collect();
         orders.dedup();
         for id in orders {
             keep_in(&mut self.orders, id, event);

@@ -216,10 +216,7 @@ impl Book {
         }
         self.register(number, conversation, &obs, texts);
         self.bind_by_ids(number, &obs, texts, clocks);
-        if matches!(
-            obs.kind,
-            Kind::RptFill | Kind::RptCanceled | Kind::RptDone | Kind::RptReject
-        ) {
+        if matches!(obs.kind, Kind::RptFill | Kind::RptCanceled | Kind::RptDone | Kind::RptReject) {
             self.ending.push_back((obs.at.saturating_add(self.linger_ns()), number));
         }
         Ok(number)
@@ -240,7 +237,9 @@ impl Book {
         let before = by_client(self, obs.orig_cl_ord_id);
         if obs.kind == Kind::ReqNew {
             let taken = |n: &OrderNumber| self.orders.get(n).is_some_and(|o| o.has(Kind::ReqNew));
-            return Some(own.filter(|n| !taken(n)).unwrap_or_else(|| self.open(event, conversation)));
+            return Some(
+                own.filter(|n| !taken(n)).unwrap_or_else(|| self.open(event, conversation)),
+            );
         }
         let change = matches!(obs.kind, Kind::ReqCancel | Kind::ReqReplace);
         if !change && !is_report(obs.kind) {
@@ -434,9 +433,10 @@ impl Book {
         if fix.0 != fix.1 {
             return fix.0;
         }
-        let comparable = a.request().zip(b.request()).is_some_and(|(x, y)| {
-            clocks.comparable(x.obs.point, y.obs.point)
-        });
+        let comparable = a
+            .request()
+            .zip(b.request())
+            .is_some_and(|(x, y)| clocks.comparable(x.obs.point, y.obs.point));
         !comparable || between(a.request(), b.request()).is_none_or(|ns| ns >= 0)
     }
 
@@ -569,9 +569,10 @@ impl Book {
 
     fn may_feed(&self, up: OrderNumber, down: &Order, clocks: &Clocks) -> bool {
         let Some(order) = self.orders.get(&up) else { return false };
-        let free = !order.downs.iter().any(|n| {
-            self.orders.get(n).and_then(|o| o.bond).is_some_and(|bond| !bond.copy)
-        });
+        let free = !order
+            .downs
+            .iter()
+            .any(|n| self.orders.get(n).and_then(|o| o.bond).is_some_and(|bond| !bond.copy));
         let (Some(asked), Some(relayed)) = (order.request(), down.request()) else { return false };
         let apart = relayed.at().saturating_sub(asked.at());
         if !free || apart.saturating_abs() > self.window_ns {
@@ -580,8 +581,7 @@ impl Book {
         if !clocks.comparable(asked.obs.point, relayed.obs.point) {
             return true;
         }
-        let answered_before =
-            order.report().is_some_and(|report| report.at() < relayed.at());
+        let answered_before = order.report().is_some_and(|report| report.at() < relayed.at());
         apart >= 0 && !answered_before
     }
 }

@@ -85,9 +85,7 @@ impl<'a> Wanted<'a, '_> {
         let number = obs.order_id.or(self.number);
         match obs.kind {
             Kind::RptAck => by_order(number, &[Kind::OrderAdd], false),
-            Kind::RptReplaced => {
-                by_order(number, &[Kind::OrderReplace, Kind::OrderModify], false)
-            }
+            Kind::RptReplaced => by_order(number, &[Kind::OrderReplace, Kind::OrderModify], false),
             Kind::RptFill => match obs.match_id {
                 Some(id) => self.of_match(id),
                 None => by_order(number, &[Kind::OrderFill, Kind::Trade], true),

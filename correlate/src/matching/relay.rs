@@ -102,10 +102,11 @@ fn in_time(
     let apart = clocks.latency(start.stamp(), end.stamp(), false);
     let not_before = apart.bounds.map_or(apart.ns, |(_, hi)| hi) >= 0;
     let answer = up.life.answer_to(place).and_then(|a| up.get(a)?.start().copied());
-    not_before && answer.is_none_or(|answer: Sighting| {
-        let left = clocks.latency(end.stamp(), answer.stamp(), false);
-        left.bounds.map_or(left.ns, |(_, hi)| hi) >= 0
-    })
+    not_before
+        && answer.is_none_or(|answer: Sighting| {
+            let left = clocks.latency(end.stamp(), answer.stamp(), false);
+            left.bounds.map_or(left.ns, |(_, hi)| hi) >= 0
+        })
 }
 
 fn same_terms(a: &Event, b: &Event) -> bool {

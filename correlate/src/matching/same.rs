@@ -70,13 +70,7 @@ pub struct Gatherer {
 impl Gatherer {
     /// Holds every event for `window_ns` after its first observation.
     pub fn new(window_ns: i64) -> Self {
-        Self {
-            window_ns,
-            open: VecDeque::new(),
-            base: 0,
-            by_key: HashMap::new(),
-            closed_early: 0,
-        }
+        Self { window_ns, open: VecDeque::new(), base: 0, by_key: HashMap::new(), closed_early: 0 }
     }
 
     fn open(&self, number: u64) -> Option<&Open> {
@@ -226,10 +220,7 @@ fn rule(event: &Event) -> &'static str {
 }
 
 fn first_on(event: &Event, point: PointIx, line: TextId) -> Option<&Sighting> {
-    event
-        .firsts()
-        .filter(|s| s.point == point && s.line == line)
-        .min_by_key(|s| (s.at, s.identity))
+    event.firsts().filter(|s| s.point == point && s.line == line).min_by_key(|s| (s.at, s.identity))
 }
 
 /// Where lines have been merged into one without a name: the earliest sighting
@@ -239,12 +230,7 @@ fn before_merge<'a>(event: &'a Event, merged: Option<&Sighting>) -> Option<&'a S
     event.path.get(..place)?.iter().rev().find_map(|&point| event.first_at(point))
 }
 
-fn skipped(
-    path: &[PointIx],
-    from: PointIx,
-    to: PointIx,
-    on_line: impl Fn(PointIx) -> bool,
-) -> u16 {
+fn skipped(path: &[PointIx], from: PointIx, to: PointIx, on_line: impl Fn(PointIx) -> bool) -> u16 {
     let place = |point| path.iter().position(|&p| p == point);
     let (Some(start), Some(end)) = (place(from), place(to)) else { return 0 };
     let between = path.get(start + 1..end).unwrap_or(&[]);

@@ -26,6 +26,8 @@ const OTHER_INSTRUMENT: f32 = 0.9;
 pub struct Trigger {
     /// The feed event, and what relayed it, in order of the way.
     pub events: Vec<Arc<Event>>,
+    /// The link from the first of them to the second, which has been told already.
+    pub way: Option<Link>,
     /// The link to the request.
     pub link: Link,
 }
@@ -65,16 +67,16 @@ pub fn explicit(
     let fitting: Vec<&Arc<Event>> = sources.iter().copied().filter(|e| fits(e)).collect();
     let chosen_from = if fitting.is_empty() { &sources } else { &fitting };
     let source = chosen_from.iter().copied().max_by_key(|event| (event.at(), event.stream));
-    let relayed = found
+    let copied = found
         .iter()
         .filter(|event| event.obs.trigger_seq == Some(seq) && early(event))
-        .filter(|event| source.is_none_or(|s| same_symbol(s, event)) && (source.is_some() || fits(event)))
+        .filter(|event| source.map_or_else(|| fits(event), |s| same_symbol(s, event)))
         .max_by_key(|event| event.at());
     let by_relay_number = || {
         let carries = |e: &&Arc<Event>| e.obs.seq == Some(seq) && early(e) && fits(e);
         found.iter().filter(carries).max_by_key(|event| event.at())
     };
-    let last = relayed.or(source).or_else(by_relay_number)?;
+    let last = copied.or(source).or_else(by_relay_number)?;
     let from = nearest(last, start, clocks)?;
     let candidates = chosen_from.len().max(1) as u32;
     let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
@@ -89,7 +91,8 @@ pub fn explicit(
     if !events.iter().any(|event| Arc::ptr_eq(event, last)) {
         events.push(last.clone());
     }
-    Some(Trigger { events, link })
+    let way = source.and_then(|source| relayed(last, std::slice::from_ref(source), clocks));
+    Some(Trigger { events, way, link })
 }
 
 fn same_symbol(a: &Event, b: &Event) -> bool {
