@@ -45,24 +45,30 @@ impl Table {
     }
 }
 
-/// The whole report.
-pub fn text(report: &Report) -> String {
-    let mut out = String::new();
-    head(report, &mut out);
-    captures(report, &mut out);
-    hops(report, &mut out);
-    lines(report, &mut out);
-    losses(report, &mut out);
-    orders(report, &mut out);
-    rules(report, &mut out);
-    clocks(report, &mut out);
-    for order in &report.slowest {
-        slow(order, &mut out);
+impl Report {
+    /// The report as text for a terminal.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        head(self, &mut out);
+        captures(self, &mut out);
+        hops(self, &mut out);
+        lines(self, &mut out);
+        losses(self, &mut out);
+        orders(self, &mut out);
+        rules(self, &mut out);
+        clocks(self, &mut out);
+        for order in &self.slowest {
+            slow(order, &mut out);
+        }
+        definitions(self, &mut out);
+        out
     }
+}
+
+fn definitions(report: &Report, out: &mut String) {
     let mut words = Table::new(&["word", "means"], &[]);
     report.definitions.iter().for_each(|d| words.row([d.word.to_owned(), d.means.to_owned()]));
-    words.write(&mut out, "Definitions");
-    out
+    words.write(out, "Definitions");
 }
 
 fn head(report: &Report, out: &mut String) {
