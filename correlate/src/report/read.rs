@@ -117,7 +117,8 @@ impl Tables<'_> {
                 }
             }
         }
-        let rule = |((kind, rule), (links, ambiguous, sure)): (_, (u64, u64, f64))| RuleSum {
+        type Sum = ((Arc<str>, Arc<str>), (u64, u64, f64));
+        let rule = |((kind, rule), (links, ambiguous, sure)): Sum| RuleSum {
             kind: Arc::to_string(&kind),
             rule: Arc::to_string(&rule),
             links,
@@ -143,13 +144,8 @@ impl Tables<'_> {
             }
         })?;
         largest(listed);
-        let sum = |([point, protocol, line, cause], (runs, count))| LossSum {
-            point,
-            protocol,
-            line,
-            cause,
-            runs,
-            count,
+        let sum = |([point, protocol, line, cause], (runs, count)): ([String; 4], (u64, u64))| {
+            LossSum { point, protocol, line, cause, runs, count }
         };
         report.loss_sums = sums.into_iter().map(sum).collect();
         Ok(())
@@ -166,7 +162,7 @@ impl Tables<'_> {
             slowest.sort_by_key(|row| (Reverse(slowness(row)), row.lineage_id));
             slowest.truncate(SLOWEST_ORDERS);
         })?;
-        let outcome = |(state, orders)| OutcomeSum { state, orders };
+        let outcome = |(state, orders): (String, u64)| OutcomeSum { state, orders };
         report.outcomes = states.into_iter().map(outcome).collect();
         let mut steps: BTreeMap<u64, Vec<LineageRow>> = BTreeMap::new();
         let shown: Vec<u64> = slowest.iter().map(|row| row.lineage_id).collect();
