@@ -1,1 +1,38 @@
-//! placeholder
+//! Links, losses, latencies, orders and reports from the messages.
+//!
+//! ```text
+//! rows of `messages` ─> observation ─> event ─> order ─> trade
+//!                           │            │        └────────┴─> links, orders, lineage
+//!                           │            └─> same links, losses, lines
+//!                           └─> clocks, topology            all links ─> hops ─> report
+//! ```
+//!
+//! Everything but [`run`], [`merge`] and [`report::read`] is free of I/O.
+#![deny(missing_docs)]
+
+pub mod clock;
+pub mod columns;
+pub mod config;
+pub mod engine;
+pub mod event;
+pub mod hist;
+pub mod hops;
+pub mod lineage;
+pub mod lines;
+pub mod link;
+pub mod losses;
+pub mod matching;
+pub mod merge;
+pub mod observation;
+pub mod points;
+pub mod report;
+pub mod run;
+pub mod stream;
+pub mod text;
+pub mod topology;
+pub mod wants;
+
+#[cfg(test)]
+mod testnet;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,352 @@
+//! Clocks of points: what a difference of two stamps says about a latency.
+//!
+//! ```text
+//! stamp at P1 (clock C1) ─┐           one clock: difference +- noise of both
+//!                         ├─ latency          stamps, +- 100 ppm of itself
+//! stamp at P3 (clock C2) ─┘           two: difference - configured offset,
+//!                                             +- bound of the offset and noise
+//!                                     nothing configured: difference, no bounds
+//! ```
+
+use crate::config::{ClockConfig, HopConfig};
+use crate::points::{PointIx, Points};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// Rate error of a free-running oscillator: 100 parts per million.
+const RATE_ERROR_PPM: i64 = 100;
+
+/// A linear function of time, exact: value(t) = (constant + slope x t) / 10^9.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Line {
+    constant: i128,
+    slope: i128,
+}
+
+const BILLION: i128 = 1_000_000_000;
+
+impl Line {
+    fn at(self, t: i64) -> i64 {
+        let scaled = self.constant + self.slope * i128::from(t);
+        let ns = scaled.div_euclid(BILLION) + i128::from(scaled.rem_euclid(BILLION) >= BILLION / 2);
+        ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { constant: self.constant + other.constant, slope: self.slope + other.slope }
+    }
+
+    fn negated(self) -> Self {
+        Self { constant: -self.constant, slope: -self.slope }
+    }
+}
+
+/// How one clock stands to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Relation {
+    /// Offset in ns over time.
+    offset: Line,
+    /// Half width in ns; `None` where a part of the chain has none.
+    bound_ns: Option<i64>,
+}
+
+/// A latency and what bounds it, in ns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latency {
+    /// Best estimate.
+    pub ns: i64,
+    /// Lower and upper bound; `None` where nothing bounds it.
+    pub bounds: Option<(i64, i64)>,
+}
+
+/// Where and when a stamp was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The point.
+    pub point: PointIx,
+    /// Time as stamped, ns since the epoch.
+    pub ts: i64,
+}
+
+/// The clocks of all points.
+#[derive(Clone, Debug)]
+pub struct Clocks {
+    names: Vec<Arc<str>>,
+    clock_of: Vec<usize>,
+    noise_ns: Vec<i64>,
+    /// relations[a][b]: time(a) - time(b).
+    relations: Vec<Vec<Option<Relation>>>,
+    /// For each clock, the first clock of its component: the reference.
+    roots: Vec<usize>,
+    floors: HashMap<(PointIx, PointIx), i64>,
+}
+
+impl Clocks {
+    /// The clocks that `points` name, related as configured; chains of
+    /// relations are composed, their bounds added.
+    pub fn new(points: &Points, clocks: &[ClockConfig], hops: &[HopConfig]) -> Self {
+        let mut names: Vec<Arc<str>> = Vec::new();
+        let mut clock_of = Vec::new();
+        for point in points.all() {
+            let known = names.iter().position(|name| *name == point.clock);
+            clock_of.push(known.unwrap_or_else(|| {
+                names.push(point.clock.clone());
+                names.len() - 1
+            }));
+        }
+        for name in clocks.iter().flat_map(|clock| [&clock.name, &clock.reference]) {
+            if !names.iter().any(|known| **known == **name) {
+                names.push(Arc::from(name.as_str()));
+            }
+        }
+        let relations = compose(&names, clocks);
+        let roots = (0..names.len())
+            .map(|a| (0..names.len()).find(|&b| relations[a][b].is_some()).unwrap_or(a))
+            .collect();
+        let noise_ns = points.all().iter().map(|point| point.noise_ns).collect();
+        Self { names, clock_of, noise_ns, relations, roots, floors: floors(points, hops) }
+    }
+
+    fn clock(&self, point: PointIx) -> Option<usize> {
+        self.clock_of.get(usize::from(point)).copied()
+    }
+
+    fn relation(&self, a: PointIx, b: PointIx) -> Option<Relation> {
+        *self.relations.get(self.clock(a)?)?.get(self.clock(b)?)?
+    }
+
+    /// The stamp on the reference clock of its component; unchanged where the
+    /// clock stands alone.
+    pub fn corrected(&self, stamp: Stamp) -> i64 {
+        let relation = self.clock(stamp.point).and_then(|clock| {
+            self.relations.get(clock)?.get(*self.roots.get(clock)?).copied().flatten()
+        });
+        relation.map_or(stamp.ts, |r| stamp.ts.saturating_sub(r.offset.at(stamp.ts)))
+    }
+
+    /// Whether one clock stamps both points.
+    pub fn same(&self, a: PointIx, b: PointIx) -> bool {
+        self.clock(a).is_some() && self.clock(a) == self.clock(b)
+    }
+
+    /// Whether times of the two points can be compared at all.
+    pub fn comparable(&self, a: PointIx, b: PointIx) -> bool {
+        self.relation(a, b).is_some()
+    }
+
+    /// Time from one stamp to another. `causal`: the second cannot be before
+    /// the first, so that the lower bound is at least 0 or the hop's floor.
+    pub fn latency(&self, from: Stamp, to: Stamp, causal: bool) -> Latency {
+        let raw = to.ts.saturating_sub(from.ts);
+        let Some(relation) = self.relation(to.point, from.point) else {
+            return Latency { ns: raw, bounds: None };
+        };
+        let noise = self.noise(from.point) + self.noise(to.point);
+        if self.same(from.point, to.point) {
+            let rate = (raw.saturating_abs() / 1_000_000).saturating_mul(RATE_ERROR_PPM) + 1;
+            let width = noise.saturating_add(rate).max(1);
+            return self.bounded(from.point, to.point, raw, Some(width), false);
+        }
+        let ns = raw.saturating_sub(relation.offset.at(to.ts));
+        let width = relation.bound_ns.map(|bound| bound.saturating_add(noise).max(1));
+        self.bounded(from.point, to.point, ns, width, causal)
+    }
+
+    fn noise(&self, point: PointIx) -> i64 {
+        self.noise_ns.get(usize::from(point)).copied().unwrap_or(0)
+    }
+
+    /// Intersects ns +- width with what the floor or causality allows. Where
+    /// nothing is left the evidence contradicts itself and stays as it is.
+    fn bounded(
+        &self,
+        from: PointIx,
+        to: PointIx,
+        ns: i64,
+        width: Option<i64>,
+        causal: bool,
+    ) -> Latency {
+        let Some(width) = width else {
+            return Latency { ns, bounds: None };
+        };
+        let (lo, hi) = (ns.saturating_sub(width), ns.saturating_add(width));
+        let configured = self.floors.get(&(from, to)).copied();
+        let floor = configured.or(causal.then_some(0)).unwrap_or(i64::MIN);
+        if floor > hi {
+            return Latency { ns, bounds: Some((lo, hi)) };
+        }
+        Latency { ns: ns.max(floor), bounds: Some((lo.max(floor), hi)) }
+    }
+
+    /// Every pair of a clock and its reference, with offset and bound, as the
+    /// table `clocks` has them: (clock, reference, offset ns at `t`, drift ppb, bound ns).
+    pub fn pairs(&self, t: i64) -> Vec<ClockPair> {
+        let mut pairs = Vec::new();
+        for (a, &root) in self.roots.iter().enumerate() {
+            let found = self.relations.get(a).and_then(|row| row.get(root)).copied().flatten();
+            let Some(relation) = found.filter(|_| a != root) else { continue };
+            pairs.push(ClockPair {
+                clock: self.names[a].clone(),
+                reference: self.names[root].clone(),
+                offset_ns: relation.offset.at(t),
+                drift_ppb: relation.offset.slope.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
+                bound_ns: relation.bound_ns,
+            });
+        }
+        pairs
+    }
+}
+
+/// A clock and the reference it is corrected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockPair {
+    /// The clock.
+    pub clock: Arc<str>,
+    /// Its reference.
+    pub reference: Arc<str>,
+    /// time(clock) - time(reference) in ns.
+    pub offset_ns: i64,
+    /// Change of the offset, parts per billion.
+    pub drift_ppb: i64,
+    /// Half width in ns.
+    pub bound_ns: Option<i64>,
+}
+
+fn floors(points: &Points, hops: &[HopConfig]) -> HashMap<(PointIx, PointIx), i64> {
+    let mut floors = HashMap::new();
+    for hop in hops {
+        if let (Some(from), Some(to), Some(floor)) =
+            (points.find(&hop.from), points.find(&hop.to), hop.floor_ns)
+        {
+            floors.insert((from, to), i64::from(floor));
+        }
+    }
+    floors
+}
+
+/// Relations of all pairs: breadth first from each clock over the configured ones.
+fn compose(names: &[Arc<str>], clocks: &[ClockConfig]) -> Vec<Vec<Option<Relation>>> {
+    let find = |name: &str| names.iter().position(|known| **known == *name);
+    let mut edges: Vec<Vec<(usize, Relation)>> = vec![Vec::new(); names.len()];
+    for clock in clocks {
+        let (Some(a), Some(b)) = (find(&clock.name), find(&clock.reference)) else { continue };
+        let drift = i128::from(clock.drift_ppb.unwrap_or(0));
+        let at = i128::from(clock.at.unwrap_or(0));
+        let constant = i128::from(clock.offset_ns) * BILLION - drift * at;
+        let offset = Line { constant, slope: drift };
+        let bound_ns = clock.bound_ns.map(|bound| i64::try_from(bound).unwrap_or(i64::MAX));
+        edges[a].push((b, Relation { offset, bound_ns }));
+        edges[b].push((a, Relation { offset: offset.negated(), bound_ns }));
+    }
+    (0..names.len()).map(|start| relations_from(start, &edges)).collect()
+}
+
+fn relations_from(start: usize, edges: &[Vec<(usize, Relation)>]) -> Vec<Option<Relation>> {
+    let mut found: Vec<Option<Relation>> = vec![None; edges.len()];
+    let own = Relation { offset: Line::default(), bound_ns: Some(0) };
+    found[start] = Some(own);
+    let mut queue = VecDeque::from([(start, own)]);
+    while let Some((clock, relation)) = queue.pop_front() {
+        for &(next, edge) in &edges[clock] {
+            if found[next].is_none() {
+                let bounds = relation.bound_ns.zip(edge.bound_ns);
+                let composed = Relation {
+                    offset: relation.offset.plus(edge.offset),
+                    bound_ns: bounds.map(|(a, b)| a.saturating_add(b)),
+                };
+                found[next] = Some(composed);
+                queue.push_back((next, composed));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taptrail_capture::point::{PointConfig, PointName};
+
+    fn points() -> Points {
+        let point = |name: &str, clock: Option<&str>| PointConfig {
+            clock: clock.map(str::to_owned),
+            ..PointConfig::named(PointName::try_from(name.to_owned()).unwrap())
+        };
+        Points::new(
+            &[
+                point("P1", Some("C1")),
+                point("P6", Some("C1")),
+                point("P2", Some("C2")),
+                point("P4", Some("C3")),
+                point("PX", None),
+            ],
+            &[],
+        )
+    }
+
+    fn clock(name: &str, reference: &str, offset_ns: i64, bound_ns: Option<u64>) -> ClockConfig {
+        ClockConfig {
+            name: name.into(),
+            reference: reference.into(),
+            offset_ns,
+            bound_ns,
+            drift_ppb: None,
+            at: None,
+        }
+    }
+
+    fn stamp(point: PointIx, ts: i64) -> Stamp {
+        Stamp { point, ts }
+    }
+
+    #[test]
+    fn one_clock_has_noise_and_rate_error_never_no_width() {
+        let clocks = Clocks::new(&points(), &[], &[]);
+        let latency = clocks.latency(stamp(0, 1_000), stamp(1, 51_000_000), true);
+        assert_eq!(latency.ns, 50_999_000);
+        assert_eq!(latency.bounds, Some((50_999_000 - 16 - 5_001, 50_999_000 + 16 + 5_001)));
+    }
+
+    #[test]
+    fn chains_add_offsets_and_bounds() {
+        let configured = [clock("C2", "C1", 1_000, Some(50)), clock("C3", "C2", -300, Some(20))];
+        let clocks = Clocks::new(&points(), &configured, &[]);
+        let latency = clocks.latency(stamp(0, 10_000), stamp(3, 12_700), false);
+        assert_eq!(latency.ns, 2_000);
+        assert_eq!(latency.bounds, Some((2_000 - 86, 2_000 + 86)));
+        assert_eq!(clocks.corrected(stamp(3, 12_700)), 12_000);
+    }
+
+    #[test]
+    fn unknown_clocks_give_the_raw_difference_without_bounds() {
+        let clocks = Clocks::new(&points(), &[clock("C2", "C1", 5, None)], &[]);
+        assert_eq!(
+            clocks.latency(stamp(0, 100), stamp(4, 90), true),
+            Latency { ns: -10, bounds: None }
+        );
+        let corrected_only = clocks.latency(stamp(0, 100), stamp(2, 125), true);
+        assert_eq!(corrected_only, Latency { ns: 20, bounds: None });
+    }
+
+    #[test]
+    fn floors_and_causality_cut_the_lower_bound_only() {
+        let hops = [HopConfig { from: "P1".into(), to: "P2".into(), floor_ns: Some(500) }];
+        let configured = [clock("C2", "C1", 0, Some(1_000)), clock("C3", "C1", 0, Some(1_000))];
+        let clocks = Clocks::new(&points(), &configured, &hops);
+        assert_eq!(clocks.latency(stamp(0, 0), stamp(2, 700), true).bounds, Some((500, 1_716)));
+        assert_eq!(clocks.latency(stamp(0, 0), stamp(3, 700), true).bounds, Some((0, 1_716)));
+        let backwards = clocks.latency(stamp(0, 0), stamp(3, -5_000), true);
+        assert_eq!(backwards.ns, -5_000, "flagged by its sign, never clamped");
+        assert_eq!(backwards.bounds, Some((-6_016, -3_984)));
+    }
+
+    #[test]
+    fn drift_is_exact_over_a_day() {
+        let mut drifting = clock("C2", "C1", 100, Some(10));
+        drifting.drift_ppb = Some(2_000);
+        drifting.at = Some(1_700_000_000_000_000_000);
+        let clocks = Clocks::new(&points(), &[drifting], &[]);
+        let later = 1_700_000_000_000_000_000 + 86_400_000_000_000;
+        assert_eq!(clocks.corrected(stamp(2, later)), later - 100 - 172_800_000);
+    }
+}

@@ -1,0 +1,141 @@
+//! The sections of the configuration that correlation reads.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One `[[hop]]`: packets go from one point to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HopConfig {
+    /// Name of the point passed first.
+    pub from: String,
+    /// Name of the point passed next.
+    pub to: String,
+    /// No packet can be faster, in nanoseconds.
+    #[serde(default)]
+    pub floor_ns: Option<u32>,
+}
+
+/// One `[[clock]]`: what a calibration found out about two clocks.
+///
+/// time(name) - time(reference) = `offset_ns` + `drift_ppb` x (t - `at`) / 10^9
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClockConfig {
+    /// The clock, as the points name it.
+    pub name: String,
+    /// The clock it was compared with.
+    pub reference: String,
+    /// Offset in nanoseconds.
+    pub offset_ns: i64,
+    /// Half width of the offset's error in nanoseconds; without it latencies
+    /// are corrected but have no bounds.
+    #[serde(default)]
+    pub bound_ns: Option<u64>,
+    /// Drift in parts per billion.
+    #[serde(default)]
+    pub drift_ppb: Option<i64>,
+    /// When the offset was `offset_ns`, in ns since the epoch; needed with a drift.
+    #[serde(default)]
+    pub at: Option<i64>,
+}
+
+/// `[instruments]`: symbol of an order to the feed symbols that may trigger it.
+pub type Instruments = BTreeMap<String, Vec<String>>;
+
+/// `[correlate]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CorrelateConfig {
+    /// How long a message may take from one point to the next, or an order to
+    /// follow what triggered it, in seconds. Must exceed the largest clock
+    /// offset that is not configured. Costs memory: every message is held this long.
+    pub window_s: u32,
+}
+
+impl Default for CorrelateConfig {
+    fn default() -> Self {
+        Self { window_s: 2 }
+    }
+}
+
+/// Everything correlation is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `[correlate]`.
+    pub correlate: CorrelateConfig,
+    /// `[[hop]]`.
+    pub hops: Vec<HopConfig>,
+    /// `[[clock]]`.
+    pub clocks: Vec<ClockConfig>,
+    /// `[instruments]`.
+    pub instruments: Instruments,
+}
+
+impl Settings {
+    /// What is wrong with the settings, every error at once. `points` are the
+    /// names of `[[point]]`, `clocks` the clocks they name.
+    pub fn check(&self, points: &[&str], clocks: &[&str]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.correlate.window_s == 0 {
+            wrong.push("[correlate] window_s = 0: needs at least 1 second".to_owned());
+        }
+        for hop in &self.hops {
+            for name in [&hop.from, &hop.to] {
+                if !points.contains(&name.as_str()) {
+                    wrong.push(format!(
+                        "[[hop]] {} -> {}: no [[point]] is named {name:?}",
+                        hop.from, hop.to
+                    ));
+                }
+            }
+            if hop.from == hop.to {
+                wrong.push(format!("[[hop]] {} -> {}: both ends are one point", hop.from, hop.to));
+            }
+        }
+        for clock in &self.clocks {
+            check_clock(clock, clocks, &mut wrong);
+        }
+        wrong
+    }
+}
+
+fn check_clock(clock: &ClockConfig, known: &[&str], wrong: &mut Vec<String>) {
+    let place = format!("[[clock]] {} against {}", clock.name, clock.reference);
+    for name in [&clock.name, &clock.reference] {
+        if !known.contains(&name.as_str()) {
+            wrong.push(format!("{place}: no [[point]] has the clock {name:?}"));
+        }
+    }
+    if clock.name == clock.reference {
+        wrong.push(format!("{place}: a clock has no offset to itself"));
+    }
+    if clock.drift_ppb.is_some_and(|drift| drift != 0) && clock.at.is_none() {
+        wrong.push(format!("{place}: drift_ppb needs `at`, the time the offset was measured"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_is_named_at_once() {
+        let settings = Settings {
+            correlate: CorrelateConfig { window_s: 0 },
+            hops: vec![HopConfig { from: "P1".into(), to: "PX".into(), floor_ns: None }],
+            clocks: vec![ClockConfig {
+                name: "C9".into(),
+                reference: "C1".into(),
+                offset_ns: 0,
+                bound_ns: None,
+                drift_ppb: Some(5),
+                at: None,
+            }],
+            instruments: Instruments::new(),
+        };
+        let wrong = settings.check(&["P1"], &["C1"]);
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        assert!(wrong[1].contains("PX"));
+    }
+}

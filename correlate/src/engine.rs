@@ -1,0 +1,534 @@
+//! The correlator: observations in, rows out, everything in bounded windows.
+//!
+//! ```text
+//! push ─> tie (equal times sorted) ─> gatherer (window) ─> closed event
+//!                                                            │ losses, lines, same links
+//!                                     feed events wanted ────┤
+//!                                     session events ────────┴─> book ─> closed trade
+//!                                                                         └─> links, order, lineage
+//! ```
+//!
+//! Two runs: a [`Scout`] learns from a sample in which order messages pass the
+//! points, then a [`Correlator`] makes the rows.
+
+use crate::clock::{Clocks, Stamp};
+use crate::config::Settings;
+use crate::event::Event;
+use crate::hops::Hops;
+use crate::lineage::{Story, Words};
+use crate::lines::Lines;
+use crate::link::{Link, LinkKind};
+use crate::losses::{Losses, Names};
+use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
+use crate::matching::public::{self, Publication};
+use crate::matching::same::{self, Gatherer};
+use crate::matching::trigger::{self, Follows, Trigger};
+use crate::observation::{Observation, Way, is_request};
+use crate::points::{PointIx, Points};
+use crate::stream::Streams;
+use crate::text::Texts;
+use crate::topology::{Learner, Route, Topology};
+use crate::wants::Wants;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use taptrail_decoders::kind::Kind;
+use taptrail_store::tables::clocks::ClockRow;
+use taptrail_store::tables::hops::HopRow;
+use taptrail_store::tables::lineage::LineageRow;
+use taptrail_store::tables::lines::LineRow;
+use taptrail_store::tables::links::LinkRow;
+use taptrail_store::tables::losses::LossRow;
+use taptrail_store::tables::orders::OrderRow;
+
+/// Protocols whose rows are a framing's own, not messages.
+const FRAMINGS: [&str; 3] = ["moldudp64", "soupbintcp", "tcp"];
+
+/// Most observations of exactly one time that are put in order; beyond it
+/// they are taken as they come.
+pub const TIES_MAX: usize = 1 << 16;
+
+/// Rows that are certain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// Of `links`.
+    pub links: Vec<LinkRow>,
+    /// Of `orders`.
+    pub orders: Vec<OrderRow>,
+    /// Of `lineage`.
+    pub lineage: Vec<LineageRow>,
+    /// Of `losses`.
+    pub losses: Vec<LossRow>,
+}
+
+/// Rows that are only known at the end.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Of `hops`.
+    pub hops: Vec<HopRow>,
+    /// Of `lines`.
+    pub lines: Vec<LineRow>,
+    /// Of `clocks`.
+    pub clocks: Vec<ClockRow>,
+    /// What did not fit a limit or a rule.
+    pub counters: Counters,
+}
+
+/// What was seen and what did not fit a limit or a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Observations taken.
+    pub observations: u64,
+    /// Observations of earlier time than one before them.
+    pub late: u64,
+    /// Further entries of messages, which links do not name.
+    pub entries: u64,
+    /// Events: different messages.
+    pub events: u64,
+    /// Events that are copies of messages from before their window.
+    pub repeats: u64,
+    /// Messages of sessions that belong to no order.
+    pub without_order: u64,
+    /// Orders that name no trigger.
+    pub without_trigger: u64,
+    /// Orders whose named trigger was not found.
+    pub trigger_not_found: u64,
+    /// Answers that no request explains.
+    pub unexplained_answers: u64,
+    /// Links whose latency contradicts its clocks' bounds.
+    pub contradictions: u64,
+    /// Events and trades closed early, texts, numbers and rows refused, all
+    /// because of a stated limit.
+    pub over_limits: u64,
+}
+
+/// Puts observations of equal time into one order, whatever order they came in.
+#[derive(Debug, Default)]
+struct Ties {
+    waiting: Vec<Observation>,
+}
+
+impl Ties {
+    /// Takes an observation; gives those before it, in order, once their time
+    /// has passed.
+    fn push(&mut self, observation: Observation) -> Vec<Observation> {
+        let same = self.waiting.first().is_none_or(|first| first.at == observation.at);
+        let ready = if same && self.waiting.len() < TIES_MAX { Vec::new() } else { self.take() };
+        self.waiting.push(observation);
+        ready
+    }
+
+    fn take(&mut self) -> Vec<Observation> {
+        let mut ready = std::mem::take(&mut self.waiting);
+        ready.sort_by_key(Observation::place);
+        ready
+    }
+}
+
+/// Whether a row is a message that points may share.
+fn is_message(observation: &Observation, texts: &Texts) -> bool {
+    !FRAMINGS.contains(&texts.text(observation.protocol)) && observation.kind != Kind::Gap
+}
+
+/// Learns the order of points from a sample.
+pub struct Scout {
+    clocks: Clocks,
+    streams: Streams,
+    gatherer: Gatherer,
+    learner: Learner,
+    settings: Settings,
+    points: Points,
+}
+
+impl Scout {
+    /// Knows the configuration only.
+    pub fn new(settings: &Settings, points: &Points) -> Self {
+        Self {
+            clocks: Clocks::new(points, &settings.clocks, &settings.hops),
+            streams: Streams::new(),
+            gatherer: Gatherer::new(window_ns(settings)),
+            learner: Learner::new(),
+            settings: settings.clone(),
+            points: points.clone(),
+        }
+    }
+
+    /// Takes an observation, roughly in order of time.
+    pub fn push(&mut self, mut observation: Observation, texts: &mut Texts) {
+        if observation.entry > 0 || !is_message(&observation, texts) {
+            return;
+        }
+        observation.at = corrected(&self.clocks, &observation);
+        let stream = self.streams.of(&observation, texts);
+        self.gatherer.push(&observation, stream, self.streams.way(stream));
+        self.close(observation.at);
+    }
+
+    fn close(&mut self, watermark: i64) {
+        while let Some(event) = self.gatherer.close_next(watermark) {
+            self.learner.push(&event, &self.streams);
+        }
+    }
+
+    /// What the sample says.
+    pub fn finish(mut self) -> Topology {
+        self.close(i64::MAX);
+        self.learner.finish(&self.points, &self.clocks, &self.settings.hops)
+    }
+}
+
+fn window_ns(settings: &Settings) -> i64 {
+    i64::from(settings.correlate.window_s) * 1_000_000_000
+}
+
+fn corrected(clocks: &Clocks, observation: &Observation) -> i64 {
+    clocks.corrected(Stamp { point: observation.point, ts: observation.ts })
+}
+
+enum Pending {
+    /// A request that names a feed sequence.
+    Trigger { order: OrderNumber, seq: u64 },
+    /// A feed message that names the one it was made of.
+    Relayed(Arc<Event>),
+}
+
+/// Makes rows of observations.
+pub struct Correlator {
+    settings: Settings,
+    points: Points,
+    clocks: Clocks,
+    topology: Topology,
+    texts: Texts,
+    streams: Streams,
+    ties: Ties,
+    gatherer: Gatherer,
+    wants: Wants,
+    book: Book,
+    losses: Losses,
+    lines: Lines,
+    hops: Hops,
+    pending: VecDeque<(i64, Pending)>,
+    watermark: i64,
+    last_at: i64,
+    counters: Counters,
+    rows: Rows,
+}
+
+impl Correlator {
+    /// A correlator that knows `topology` and has seen nothing. `texts` are
+    /// those that the topology was learned with.
+    pub fn new(settings: &Settings, points: &Points, topology: Topology, texts: Texts) -> Self {
+        let window = window_ns(settings);
+        Self {
+            settings: settings.clone(),
+            points: points.clone(),
+            clocks: Clocks::new(points, &settings.clocks, &settings.hops),
+            topology,
+            texts,
+            streams: Streams::new(),
+            ties: Ties::default(),
+            gatherer: Gatherer::new(window),
+            wants: Wants::new(window),
+            book: Book::new(window),
+            losses: Losses::new(window),
+            lines: Lines::new(),
+            hops: Hops::new(),
+            pending: VecDeque::new(),
+            watermark: i64::MIN,
+            last_at: 0,
+            counters: Counters::default(),
+            rows: Rows::default(),
+        }
+    }
+
+    /// Where observations' texts are interned.
+    pub fn texts(&mut self) -> &mut Texts {
+        &mut self.texts
+    }
+
+    /// The stamp on the reference clock: what observations are ordered by.
+    pub fn corrected(&self, stamp: Stamp) -> i64 {
+        self.clocks.corrected(stamp)
+    }
+
+    /// Takes the next observation in order of corrected time.
+    pub fn push(&mut self, mut observation: Observation) {
+        observation.at = corrected(&self.clocks, &observation);
+        for ready in self.ties.push(observation) {
+            self.observe(&ready);
+        }
+    }
+
+    /// Takes out the rows that are certain by now.
+    pub fn take_rows(&mut self) -> Rows {
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.losses.append(&mut self.losses.take_rows());
+        rows
+    }
+
+    /// Nothing more comes: closes everything.
+    pub fn finish(&mut self) -> Summary {
+        for ready in self.ties.take() {
+            self.observe(&ready);
+        }
+        self.advance(i64::MAX);
+        for trade in self.book.finish(&self.clocks) {
+            self.tell(&trade);
+        }
+        let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
+        let path_of = |ix| {
+            let stream = self.streams.get(ix);
+            let route = stream.map(|stream| Route {
+                protocol: stream.protocol,
+                conversation: stream.conversation,
+                way: self.streams.way(ix),
+            });
+            route.map(|route| self.topology.path(route).to_vec()).unwrap_or_default()
+        };
+        self.losses.finish(&path_of, &names);
+        Summary {
+            hops: self.hops.rows(&self.points, &self.clocks),
+            lines: self.lines.rows(&self.points, &self.streams, &self.texts),
+            clocks: self.clock_rows(),
+            counters: self.counters(),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let over_limits = self.gatherer.closed_early()
+            + self.book.closed_early()
+            + self.wants.refused()
+            + self.texts.refused()
+            + self.losses.dropped()
+            + self.hops.refused();
+        Counters { over_limits, ..self.counters }
+    }
+
+    fn clock_rows(&self) -> Vec<ClockRow> {
+        let pairs = self.clocks.pairs(self.last_at);
+        let row = |pair: crate::clock::ClockPair| ClockRow {
+            clock_from: pair.clock,
+            clock_to: pair.reference,
+            ts_lo: None,
+            ts_hi: None,
+            offset_ns: Some(pair.offset_ns),
+            drift_ppb: Some(pair.drift_ppb),
+            bound_ns: pair.bound_ns,
+            method: Arc::from("configured"),
+            residual_ns: None,
+        };
+        pairs.into_iter().map(row).collect()
+    }
+
+    fn observe(&mut self, observation: &Observation) {
+        self.counters.observations += 1;
+        self.last_at = observation.at;
+        self.counters.late += u64::from(observation.at < self.watermark);
+        if observation.kind == Kind::Gap {
+            self.losses.bytes_missing(observation, &self.points, &self.texts);
+            return;
+        }
+        if observation.entry > 0 || !is_message(observation, &self.texts) {
+            self.counters.entries += u64::from(observation.entry > 0);
+            return;
+        }
+        let stream = self.streams.of(observation, &mut self.texts);
+        let way = self.streams.way(stream);
+        if !observation.is_copy() {
+            self.wants.note(observation, way);
+        }
+        self.gatherer.push(observation, stream, way);
+        self.advance(observation.at);
+    }
+
+    /// Nothing before `watermark` (corrected time) comes any more.
+    pub fn advance(&mut self, watermark: i64) {
+        if watermark > self.watermark {
+            self.watermark = watermark;
+        }
+        while let Some(event) = self.gatherer.close_next(self.watermark) {
+            self.closed(event);
+        }
+        while let Some((_, pending)) = self.next_pending() {
+            self.settle(pending);
+        }
+        for trade in self.book.close(self.watermark, &self.clocks) {
+            self.tell(&trade);
+        }
+        self.wants.expire(self.watermark);
+    }
+
+    fn next_pending(&mut self) -> Option<(i64, Pending)> {
+        let due = self.pending.front()?.0;
+        if due > self.watermark { None } else { self.pending.pop_front() }
+    }
+}
+
+impl Correlator {
+    fn closed(&mut self, mut event: Event) {
+        self.counters.events += 1;
+        let Some(stream) = self.streams.get(event.stream).copied() else { return };
+        event.way = self.streams.way(event.stream);
+        let route =
+            Route { protocol: stream.protocol, conversation: stream.conversation, way: event.way };
+        event.path = self.topology.order(route, &event);
+        let learned = self.topology.path(route);
+        let full_path: &[PointIx] = if learned.is_empty() { &event.path } else { learned };
+        let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
+        if event.is_repeat() {
+            self.counters.repeats += 1;
+            return;
+        }
+        self.losses.add(&event, full_path, &names, &mut self.hops);
+        if same::is_linked(event.obs.kind) {
+            let on_line = |point, line| self.losses.on_line(event.stream, point, line);
+            event.same = same::links(&event, full_path, &self.clocks, &on_line);
+        }
+        match event.way {
+            Way::Feed => self.closed_feed(event),
+            _ => self.closed_session(event, stream.conversation),
+        }
+    }
+
+    fn closed_feed(&mut self, event: Event) {
+        self.lines.add(&event);
+        for link in &event.same {
+            self.emit(link, None);
+        }
+        let relayed = event.obs.trigger_seq.is_some();
+        if !relayed && !self.wants.wants(&event) {
+            return;
+        }
+        let event = Arc::new(event);
+        self.wants.keep(&event);
+        if relayed {
+            self.pend(event.at(), Pending::Relayed(event));
+        }
+    }
+
+    fn closed_session(&mut self, event: Event, conversation: crate::text::TextId) {
+        let named = event.obs.trigger_seq.filter(|_| is_request(event.obs.kind));
+        let at = event.at();
+        match self.book.take(Arc::new(event), conversation, &self.texts, &self.clocks) {
+            Ok(order) => {
+                if let Some(seq) = named {
+                    self.pend(at, Pending::Trigger { order, seq });
+                }
+            }
+            Err(event) => {
+                self.counters.without_order += 1;
+                for link in &event.same {
+                    self.emit(link, None);
+                }
+            }
+        }
+    }
+
+    /// What an event names may be closed up to a window later than itself.
+    fn pend(&mut self, at: i64, pending: Pending) {
+        let due = at.saturating_add(window_ns(&self.settings).saturating_mul(2));
+        self.pending.push_back((due, pending));
+    }
+
+    fn settle(&mut self, pending: Pending) {
+        match pending {
+            Pending::Trigger { order, seq } => {
+                let found = self.wants.found(seq);
+                if let Some(order) = self.book.order_mut(order) {
+                    order.triggers.push((seq, found));
+                }
+            }
+            Pending::Relayed(event) => {
+                let found = event.obs.trigger_seq.map(|seq| self.wants.found(seq));
+                let link = trigger::relayed(&event, &found.unwrap_or_default(), &self.clocks);
+                if let Some(link) = link {
+                    self.emit(&link, None);
+                }
+            }
+        }
+    }
+
+    fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {
+        let contradicts =
+            link.kind.is_causal() && link.latency.bounds.is_some_and(|(_, hi)| hi < 0);
+        self.counters.contradictions += u64::from(contradicts);
+        self.hops.add(link);
+        self.rows.links.push(link.row(lineage_id, &self.texts, &self.points));
+    }
+
+    /// Writes down a closed trade.
+    fn tell(&mut self, trade: &Trade) {
+        let triggers = self.triggers(trade);
+        let publications = self.publications(trade);
+        let story = Story::new(trade, triggers, publications, &self.clocks);
+        self.count_unmatched(&story);
+        let lineage_id = story.id();
+        for link in &story.links {
+            self.emit(link, Some(lineage_id));
+        }
+        let words = Words { texts: &self.texts, points: &self.points };
+        let lineage = story.lineage(words);
+        self.rows.orders.extend(story.order(words, lineage.len() as u32));
+        self.rows.lineage.extend(lineage);
+    }
+
+    fn triggers(&mut self, trade: &Trade) -> Vec<Trigger> {
+        let Some(root) = trade.root() else { return Vec::new() };
+        let follows = Follows { instruments: &self.settings.instruments, texts: &self.texts };
+        let mut found = Vec::new();
+        let mut named = 0;
+        for request in root.events.iter().filter(|event| is_request(event.obs.kind)) {
+            let Some(seq) = request.obs.trigger_seq else { continue };
+            named += 1;
+            let events = root.triggers.iter().find(|(s, _)| *s == seq).map(|(_, events)| events);
+            let events = events.map_or(&[][..], Vec::as_slice);
+            found.extend(trigger::explicit(request, seq, events, &follows, &self.clocks));
+        }
+        self.counters.without_trigger += u64::from(named == 0);
+        self.counters.trigger_not_found += (named - found.len()) as u64;
+        found
+    }
+
+    /// The feed's news of the order that the venue itself answered.
+    fn publications(&mut self, trade: &Trade) -> Vec<Publication> {
+        let events = || trade.orders.iter().flat_map(|(_, order)| &order.events);
+        let orders: Vec<u64> =
+            events().flat_map(|e| [e.obs.order_id, e.obs.orig_order_id]).flatten().collect();
+        let matches: Vec<u64> = events().filter_map(|event| event.obs.match_id).collect();
+        let published = self.wants.take(&orders, &matches);
+        let window = window_ns(&self.settings);
+        let mut found = Vec::new();
+        for (number, order) in &trade.orders {
+            if self.is_venue_side(trade, *number, order) {
+                found.extend(public::publications(order, &published, window, &self.clocks));
+            }
+        }
+        found
+    }
+
+    /// Whether the venue itself answers the order: nothing behind it, no copy,
+    /// and not the client side of a gateway whose other side was not captured.
+    fn is_venue_side(&self, trade: &Trade, number: OrderNumber, order: &Order) -> bool {
+        let feeds = |(_, other): &(OrderNumber, Order)| {
+            other.bond.is_some_and(|bond| bond.up == number && !bond.copy)
+        };
+        let copy = order.bond.is_some_and(|bond| bond.copy) || order.request().is_none();
+        let gateway =
+            is_fix(order.protocol, &self.texts) && self.book.is_upstream(order.conversation);
+        !copy && !gateway && !trade.orders.iter().any(feeds)
+    }
+
+    fn count_unmatched(&mut self, story: &Story) {
+        for ((_, order), life) in story.trade.orders.iter().zip(&story.lives) {
+            if !order.bond.is_some_and(|bond| bond.copy) {
+                self.counters.unexplained_answers += u64::from(life.unexplained);
+            }
+            for (place, event) in order.events.iter().enumerate() {
+                if is_request(event.obs.kind) && life.answer_to(place).is_none() {
+                    for &point in &event.path {
+                        self.hops.unmatched(LinkKind::Ack, point, point, event.obs.kind);
+                    }
+                }
+            }
+        }
+    }
+}

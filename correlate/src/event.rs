@@ -1,0 +1,119 @@
+//! A message as one event: what it says and everywhere it was seen.
+//!
+//! ```text
+//! Event "D ALFA buy 300" ── sightings: P5 10.000 | P5 10.004 (copy)
+//! Event "ITCH A, seq 7"  ── sightings: P1/A 1.0 | P1/B 1.4 | P2/A 2.1 | ...
+//! ```
+
+use crate::clock::Stamp;
+use crate::link::Link;
+use crate::observation::{Observation, Way};
+use crate::points::PointIx;
+use crate::text::TextId;
+
+/// The three numbers that name a message for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// Capture.
+    pub capture_id: u64,
+    /// Packet in the capture.
+    pub packet_ix: u32,
+    /// Message in the packet.
+    pub msg_ix: u16,
+}
+
+/// One place and time an event was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Where.
+    pub point: PointIx,
+    /// Feed line.
+    pub line: TextId,
+    /// Time as stamped, ns since the epoch.
+    pub ts: i64,
+    /// The same time on the reference clock.
+    pub at: i64,
+    /// Which message of the store it is.
+    pub identity: Identity,
+    /// Whether it is a copy of an earlier sighting at the same point and line.
+    pub copy: bool,
+    /// Whether the decoder marked it as sent again.
+    pub marked: bool,
+}
+
+impl Sighting {
+    /// Of an observation.
+    pub fn of(observation: &Observation, copy: bool) -> Self {
+        Self {
+            point: observation.point,
+            line: observation.line,
+            ts: observation.ts,
+            at: observation.at,
+            identity: Identity {
+                capture_id: observation.capture_id,
+                packet_ix: observation.packet_ix,
+                msg_ix: observation.msg_ix,
+            },
+            copy,
+            marked: observation.is_copy(),
+        }
+    }
+
+    /// Point and time.
+    pub fn stamp(&self) -> Stamp {
+        Stamp { point: self.point, ts: self.ts }
+    }
+}
+
+/// Number of a stream in [`crate::stream::Streams`].
+pub type StreamIx = u32;
+
+/// A message and where it was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Its columns, as first seen.
+    pub obs: Observation,
+    /// The stream it belongs to.
+    pub stream: StreamIx,
+    /// Which way it goes.
+    pub way: Way,
+    /// Where it was seen, in order of arrival.
+    pub sightings: Vec<Sighting>,
+    /// The points that saw it, in the order it passed them.
+    pub path: Vec<PointIx>,
+    /// Links between its sightings.
+    pub same: Vec<Link>,
+}
+
+impl Event {
+    /// First sightings: all but the copies.
+    pub fn firsts(&self) -> impl Iterator<Item = &Sighting> {
+        self.sightings.iter().filter(|sighting| !sighting.copy)
+    }
+
+    /// The earliest sighting at a point, over all lines.
+    pub fn first_at(&self, point: PointIx) -> Option<&Sighting> {
+        self.firsts().filter(|s| s.point == point).min_by_key(|s| (s.at, s.identity))
+    }
+
+    /// The first sighting on its way.
+    pub fn start(&self) -> Option<&Sighting> {
+        self.path.iter().find_map(|&point| self.first_at(point))
+    }
+
+    /// The last sighting on its way, over all lines the earliest there.
+    pub fn end(&self) -> Option<&Sighting> {
+        self.path.iter().rev().find_map(|&point| self.first_at(point))
+    }
+
+    /// Whether all that was seen of it was sent again: the original came too
+    /// long ago or not at all.
+    pub fn is_repeat(&self) -> bool {
+        self.sightings.iter().all(|sighting| sighting.marked)
+    }
+
+    /// Time of the first arrival on the reference clock.
+    pub fn at(&self) -> i64 {
+        self.sightings.iter().map(|s| s.at).min().unwrap_or(self.obs.at)
+    }
+}

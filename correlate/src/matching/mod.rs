@@ -1,0 +1,17 @@
+//! The rules that join observations, one file each.
+//!
+//! ```text
+//! same     observations -> events, and the links between an event's sightings
+//! orders   events -> orders, orders -> trades (a gateway's two sides, drop copies)
+//! order    links inside one order: chain, ack, fill, done
+//! relay    links between the two sides of a gateway
+//! public   links from the venue's answers to its feed
+//! trigger  links from market data to requests
+//! ```
+
+pub mod order;
+pub mod orders;
+pub mod public;
+pub mod relay;
+pub mod same;
+pub mod trigger;

@@ -1,0 +1,626 @@
+//! Events become orders, orders become trades.
+//!
+//! ```text
+//! conversation "STRAT>GATE"   order 1 (D, G, 8/0, 8/F)  ┐ same order id in the
+//! conversation "PORT1"        order 2 (O, U, A, E)      ┘ answers: one trade
+//! conversation "GATE>COPY"    order 3 (8/F, 8/F)        same ExecID: a copy of 1
+//! ```
+//!
+//! A gateway that mints new ids is bound late: the venue's answer and the
+//! gateway's report carry the same order id. Where no answer ever came, by
+//! symbol, side, price and quantity, first in first out.
+
+use crate::clock::Clocks;
+use crate::event::Event;
+use crate::link::Evidence;
+use crate::matching::order;
+use crate::observation::{Observation, is_report, is_request};
+use crate::text::{TextId, Texts};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use taptrail_decoders::kind::{Kind, Side};
+
+/// Most orders held at once. Beyond it the oldest trade is closed, and counted.
+pub const ORDERS_MAX: usize = 1 << 20;
+
+/// Most events of one order; further ones stand alone, counted.
+pub const ORDER_EVENTS_MAX: usize = 1 << 16;
+
+/// How sure first in, first out is with a single candidate: an order of the
+/// same attributes may come from elsewhere.
+const FIFO_CONFIDENCE: f32 = 0.98;
+
+/// Number of an order, in order of first sight.
+pub type OrderNumber = u64;
+
+/// How an order hangs on the one it comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bond {
+    /// The order nearer the strategy.
+    pub up: OrderNumber,
+    /// Why.
+    pub evidence: Evidence,
+    /// Whether this one is a drop copy: reports only.
+    pub copy: bool,
+}
+
+/// An order in one conversation.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Both directions of its session.
+    pub conversation: TextId,
+    /// Protocol.
+    pub protocol: TextId,
+    /// Its events in order of time.
+    pub events: Vec<Arc<Event>>,
+    /// Symbol, where an event tells.
+    pub symbol: TextId,
+    /// Side, where an event tells.
+    pub side: Option<Side>,
+    /// What it comes from.
+    pub bond: Option<Bond>,
+    /// What comes from it.
+    pub downs: Vec<OrderNumber>,
+    /// Feed events that a request names as its trigger, by the sequence named.
+    pub triggers: Vec<(u64, Vec<Arc<Event>>)>,
+    last_at: i64,
+    client_ids: Vec<TextId>,
+    order_ids: Vec<u64>,
+    exec_ids: Vec<TextId>,
+}
+
+impl Order {
+    fn new(event: &Event, conversation: TextId) -> Self {
+        Self {
+            conversation,
+            protocol: event.obs.protocol,
+            events: Vec::new(),
+            symbol: TextId::NONE,
+            side: None,
+            bond: None,
+            downs: Vec::new(),
+            triggers: Vec::new(),
+            last_at: i64::MIN,
+            client_ids: Vec::new(),
+            order_ids: Vec::new(),
+            exec_ids: Vec::new(),
+        }
+    }
+
+    /// Its first request.
+    pub fn request(&self) -> Option<&Arc<Event>> {
+        self.events.iter().find(|event| is_request(event.obs.kind))
+    }
+
+    /// Its first report that decides something ("pending" does not).
+    pub fn report(&self) -> Option<&Arc<Event>> {
+        let decides = |kind| is_report(kind) && kind != Kind::RptStatus;
+        self.events.iter().find(|event| decides(event.obs.kind))
+    }
+
+    fn has(&self, kind: Kind) -> bool {
+        self.events.iter().any(|event| event.obs.kind == kind)
+    }
+
+    fn add(&mut self, event: Arc<Event>) {
+        let at = event.at();
+        let place = self.events.partition_point(|other| other.at() <= at);
+        self.last_at = self.last_at.max(at);
+        self.symbol = self.symbol.some().unwrap_or(event.obs.symbol);
+        self.side = self.side.or(event.obs.side);
+        self.events.insert(place, event);
+    }
+
+    fn agrees(&self, other: &Self) -> bool {
+        let symbol = self.symbol == other.symbol || self.symbol.is_none() || other.symbol.is_none();
+        let side = self.side.is_none() || other.side.is_none() || self.side == other.side;
+        symbol && side
+    }
+}
+
+/// All orders that hang together, the root first.
+#[derive(Clone, Debug)]
+pub struct Trade {
+    /// The orders; a bond's `up` is a number here.
+    pub orders: Vec<(OrderNumber, Order)>,
+}
+
+impl Trade {
+    /// The order with this number.
+    pub fn order(&self, number: OrderNumber) -> Option<&Order> {
+        self.orders.iter().find(|(n, _)| *n == number).map(|(_, order)| order)
+    }
+
+    /// The order nearest the strategy.
+    pub fn root(&self) -> Option<&Order> {
+        self.orders.first().map(|(_, order)| order)
+    }
+}
+
+type Attributes = (TextId, Option<Side>, Option<i128>, Option<i128>);
+
+fn attributes(order: &Order) -> Option<Attributes> {
+    let obs = &order.request().filter(|event| event.obs.kind == Kind::ReqNew)?.obs;
+    Some((obs.symbol, obs.side, obs.price, obs.qty))
+}
+
+/// The open orders of all sessions.
+#[derive(Debug, Default)]
+pub struct Book {
+    window_ns: i64,
+    next: OrderNumber,
+    orders: BTreeMap<OrderNumber, Order>,
+    /// Orders that have become part of another.
+    aliases: HashMap<OrderNumber, OrderNumber>,
+    by_client_id: HashMap<(TextId, TextId), OrderNumber>,
+    by_own_order_id: HashMap<(TextId, u64), OrderNumber>,
+    by_order_id: HashMap<u64, Vec<OrderNumber>>,
+    by_exec_id: HashMap<TextId, Vec<OrderNumber>>,
+    /// Orders of a gateway's client side that nothing is bound to yet.
+    waiting: HashMap<Attributes, Vec<OrderNumber>>,
+    unbound: VecDeque<(i64, OrderNumber)>,
+    ending: VecDeque<(i64, OrderNumber)>,
+    /// How often certain evidence said that one conversation feeds another.
+    feeds: HashMap<(TextId, TextId), u64>,
+    closed_early: u64,
+}
+
+impl Book {
+    /// Waits `window_ns` for what belongs together.
+    pub fn new(window_ns: i64) -> Self {
+        Self { window_ns, ..Self::default() }
+    }
+
+    /// Trades that were closed before they had ended because there were too many.
+    pub fn closed_early(&self) -> u64 {
+        self.closed_early
+    }
+
+    /// Whether certain evidence says that the conversation is a gateway's
+    /// client side.
+    pub fn is_upstream(&self, conversation: TextId) -> bool {
+        self.feeds.keys().any(|&(up, _)| up == conversation)
+    }
+
+    /// The number that an order has now.
+    fn resolve(&self, number: OrderNumber) -> OrderNumber {
+        self.aliases.get(&number).copied().unwrap_or(number)
+    }
+
+    /// The order, where it is open.
+    pub fn order_mut(&mut self, number: OrderNumber) -> Option<&mut Order> {
+        let number = self.resolve(number);
+        self.orders.get_mut(&number)
+    }
+
+    /// Takes an event of a session; gives the event back where it belongs to
+    /// no order.
+    ///
+    /// # Errors
+    /// The event itself.
+    pub fn take(
+        &mut self,
+        event: Arc<Event>,
+        conversation: TextId,
+        texts: &Texts,
+        clocks: &Clocks,
+    ) -> Result<OrderNumber, Arc<Event>> {
+        let Some(number) = self.home(&event, conversation) else { return Err(event) };
+        let full = self.orders.get(&number).is_none_or(|o| o.events.len() >= ORDER_EVENTS_MAX);
+        if full {
+            return Err(event);
+        }
+        let obs = event.obs;
+        if let Some(order) = self.orders.get_mut(&number) {
+            order.add(event);
+        }
+        self.register(number, conversation, &obs, texts);
+        self.bind_by_ids(number, &obs, texts, clocks);
+        if matches!(obs.kind, Kind::RptFill | Kind::RptCanceled | Kind::RptDone | Kind::RptReject) {
+            self.ending.push_back((obs.at.saturating_add(self.linger_ns()), number));
+        }
+        Ok(number)
+    }
+
+    /// How long an ended trade waits for what comes late: drop copies, the
+    /// public feed, late triggers.
+    fn linger_ns(&self) -> i64 {
+        self.window_ns.saturating_mul(4)
+    }
+
+    fn home(&mut self, event: &Event, conversation: TextId) -> Option<OrderNumber> {
+        let obs = &event.obs;
+        let by_client = |book: &Self, id: TextId| {
+            id.some().and_then(|id| book.by_client_id.get(&(conversation, id)).copied())
+        };
+        let own = by_client(self, obs.cl_ord_id);
+        let before = by_client(self, obs.orig_cl_ord_id);
+        if obs.kind == Kind::ReqNew {
+            let taken = |n: &OrderNumber| self.orders.get(n).is_some_and(|o| o.has(Kind::ReqNew));
+            return Some(
+                own.filter(|n| !taken(n)).unwrap_or_else(|| self.open(event, conversation)),
+            );
+        }
+        let change = matches!(obs.kind, Kind::ReqCancel | Kind::ReqReplace);
+        if !change && !is_report(obs.kind) {
+            return None;
+        }
+        if let (Some(a), Some(b)) = (before, own)
+            && a != b
+        {
+            self.merge(a, b);
+        }
+        let by_venue =
+            || obs.order_id.and_then(|id| self.by_own_order_id.get(&(conversation, id)).copied());
+        let known = before.or(own).or_else(by_venue);
+        let nameless = obs.cl_ord_id.is_none() && obs.order_id.is_none();
+        if known.is_none() && nameless {
+            return None;
+        }
+        Some(known.unwrap_or_else(|| self.open(event, conversation)))
+    }
+
+    fn open(&mut self, event: &Event, conversation: TextId) -> OrderNumber {
+        let number = self.next;
+        self.next += 1;
+        self.orders.insert(number, Order::new(event, conversation));
+        number
+    }
+
+    /// Makes order `b` part of order `a`: they turned out to be one.
+    fn merge(&mut self, a: OrderNumber, b: OrderNumber) {
+        let Some(gone) = self.orders.remove(&b) else { return };
+        self.aliases.insert(b, a);
+        for &id in &gone.client_ids {
+            self.by_client_id.insert((gone.conversation, id), a);
+        }
+        for &id in &gone.order_ids {
+            self.by_own_order_id.insert((gone.conversation, id), a);
+            rename_in(&mut self.by_order_id, &id, b, a);
+        }
+        for id in &gone.exec_ids {
+            rename_in(&mut self.by_exec_id, id, b, a);
+        }
+        for down in &gone.downs {
+            if let Some(bond) = self.orders.get_mut(down).and_then(|o| o.bond.as_mut()) {
+                bond.up = a;
+            }
+        }
+        if let Some(up) = gone.bond.and_then(|bond| self.orders.get_mut(&bond.up)) {
+            up.downs.iter_mut().filter(|n| **n == b).for_each(|n| *n = a);
+        }
+        let Some(kept) = self.orders.get_mut(&a) else { return };
+        kept.bond = kept.bond.or(gone.bond);
+        kept.downs.extend(gone.downs);
+        kept.triggers.extend(gone.triggers);
+        kept.client_ids.extend(gone.client_ids);
+        kept.order_ids.extend(gone.order_ids);
+        kept.exec_ids.extend(gone.exec_ids);
+        gone.events.into_iter().for_each(|event| kept.add(event));
+    }
+
+    fn register(
+        &mut self,
+        number: OrderNumber,
+        conversation: TextId,
+        obs: &Observation,
+        texts: &Texts,
+    ) {
+        let Some(order) = self.orders.get_mut(&number) else { return };
+        for id in [obs.cl_ord_id, obs.orig_cl_ord_id].into_iter().filter_map(TextId::some) {
+            let newest = obs.kind == Kind::ReqNew && id == obs.cl_ord_id;
+            let entry = self.by_client_id.entry((conversation, id)).or_insert(number);
+            if newest {
+                *entry = number;
+            }
+            if !order.client_ids.contains(&id) {
+                order.client_ids.push(id);
+            }
+        }
+        if is_report(obs.kind) {
+            for id in [obs.order_id, obs.orig_order_id].into_iter().flatten() {
+                self.by_own_order_id.insert((conversation, id), number);
+                if !order.order_ids.contains(&id) {
+                    order.order_ids.push(id);
+                    self.by_order_id.entry(id).or_default().push(number);
+                }
+            }
+            if let Some(id) = obs.exec_id.some() {
+                order.exec_ids.push(id);
+                self.by_exec_id.entry(id).or_default().push(number);
+            }
+        }
+        if obs.kind == Kind::ReqNew {
+            if is_fix(order.protocol, texts) {
+                if let Some(key) = attributes(order) {
+                    self.waiting.entry(key).or_default().push(number);
+                }
+            } else {
+                let due = obs.at.saturating_add(self.window_ns.saturating_mul(2));
+                self.unbound.push_back((due, number));
+            }
+        }
+    }
+
+    fn bind_by_ids(
+        &mut self,
+        number: OrderNumber,
+        obs: &Observation,
+        texts: &Texts,
+        clocks: &Clocks,
+    ) {
+        if let Some(id) = obs.exec_id.some() {
+            for other in self.by_exec_id.get(&id).cloned().unwrap_or_default() {
+                self.bind_copy(number, other);
+            }
+        }
+        if !is_report(obs.kind) && !is_request(obs.kind) {
+            return;
+        }
+        let Some(order) = self.orders.get(&number) else { return };
+        let ids = if is_request(obs.kind) {
+            order.order_ids.clone()
+        } else {
+            [obs.order_id, obs.orig_order_id].into_iter().flatten().collect()
+        };
+        for id in ids {
+            for other in self.by_order_id.get(&id).cloned().unwrap_or_default() {
+                self.bind_sides(number, other, texts, clocks);
+            }
+        }
+    }
+
+    /// Binds reports without requests to the order whose executions they repeat.
+    fn bind_copy(&mut self, a: OrderNumber, b: OrderNumber) {
+        let (Some(one), Some(two)) = (self.orders.get(&a), self.orders.get(&b)) else { return };
+        if one.conversation == two.conversation || !one.agrees(two) {
+            return;
+        }
+        let (copy, original) = match (one.request(), two.request()) {
+            (None, Some(_)) => (a, b),
+            (Some(_), None) => (b, a),
+            _ => return,
+        };
+        self.bond(copy, original, Evidence::certain("drop_copy_exec_id"), true);
+    }
+
+    /// Binds the two sides of a gateway, both of which were asked and answered.
+    fn bind_sides(&mut self, a: OrderNumber, b: OrderNumber, texts: &Texts, clocks: &Clocks) {
+        let (Some(one), Some(two)) = (self.orders.get(&a), self.orders.get(&b)) else { return };
+        let asked = one.request().is_some() && two.request().is_some();
+        if one.conversation == two.conversation || !asked || !one.agrees(two) {
+            return;
+        }
+        let (up, down) = if self.is_first(one, two, texts, clocks) { (a, b) } else { (b, a) };
+        let pair = |up: OrderNumber| self.orders.get(&up).map(|order| order.conversation);
+        let conversations = pair(up).zip(pair(down));
+        if self.bond(down, up, Evidence::certain("late_bound_order_id"), false)
+            && let Some(pair) = conversations
+        {
+            *self.feeds.entry(pair).or_default() += 1;
+        }
+    }
+
+    fn bond(&mut self, down: OrderNumber, up: OrderNumber, evidence: Evidence, copy: bool) -> bool {
+        let free = self.orders.get(&down).is_some_and(|order| order.bond.is_none());
+        if !free || self.root_of(up) == self.root_of(down) {
+            return false;
+        }
+        if let Some(order) = self.orders.get_mut(&down) {
+            order.bond = Some(Bond { up, evidence, copy });
+        }
+        if let Some(order) = self.orders.get_mut(&up) {
+            order.downs.push(down);
+        }
+        true
+    }
+
+    /// Whether order `a` is nearer the strategy than `b`: requests reach it
+    /// earlier and answers later, whatever the offset of the clocks.
+    fn is_first(&self, a: &Order, b: &Order, texts: &Texts, clocks: &Clocks) -> bool {
+        if let (Some(there), Some(back)) = (between(a.request(), b.request()), answers(a, b))
+            && there != back
+        {
+            return there > back;
+        }
+        let known = |up, down| self.feeds.get(&(up, down)).copied().unwrap_or(0);
+        let (forward, backward) =
+            (known(a.conversation, b.conversation), known(b.conversation, a.conversation));
+        if forward != backward {
+            return forward > backward;
+        }
+        let fix = (is_fix(a.protocol, texts), is_fix(b.protocol, texts));
+        if fix.0 != fix.1 {
+            return fix.0;
+        }
+        let comparable = a
+            .request()
+            .zip(b.request())
+            .is_some_and(|(x, y)| clocks.comparable(x.obs.point, y.obs.point));
+        !comparable || between(a.request(), b.request()).is_none_or(|ns| ns >= 0)
+    }
+
+    fn root_of(&self, number: OrderNumber) -> OrderNumber {
+        let mut root = number;
+        // A bond is only made between different roots, so that there is no ring.
+        while let Some(bond) = self.orders.get(&root).and_then(|order| order.bond) {
+            root = self.resolve(bond.up);
+        }
+        root
+    }
+
+    /// Closes what is over at `watermark` (corrected time), oldest first.
+    pub fn close(&mut self, watermark: i64, clocks: &Clocks) -> Vec<Trade> {
+        while let Some(&(due, number)) = self.unbound.front()
+            && due <= watermark
+        {
+            self.unbound.pop_front();
+            self.bind_by_attributes(number, clocks);
+        }
+        let mut closed = Vec::new();
+        while let Some(&(due, number)) = self.ending.front()
+            && due <= watermark
+        {
+            self.ending.pop_front();
+            closed.extend(self.close_one(number, watermark));
+        }
+        while self.orders.len() > ORDERS_MAX {
+            let Some((&oldest, _)) = self.orders.first_key_value() else { break };
+            self.closed_early += 1;
+            closed.push(self.remove_trade(oldest));
+        }
+        closed
+    }
+
+    /// Closes everything.
+    pub fn finish(&mut self, clocks: &Clocks) -> Vec<Trade> {
+        let mut closed = self.close(i64::MAX, clocks);
+        while let Some((&oldest, _)) = self.orders.first_key_value() {
+            closed.push(self.remove_trade(oldest));
+        }
+        closed
+    }
+
+    fn close_one(&mut self, number: OrderNumber, watermark: i64) -> Option<Trade> {
+        let number = self.resolve(number);
+        self.orders.get(&number)?;
+        let members = self.members(number);
+        let orders = || members.iter().filter_map(|n| self.orders.get(n));
+        let last_at = orders().map(|order| order.last_at).max()?;
+        let over = orders().any(|order| order::replay(&order.events).state.is_over());
+        if !over {
+            return None;
+        }
+        let due = last_at.saturating_add(self.linger_ns());
+        if due > watermark {
+            let place = self.ending.partition_point(|(other, _)| *other <= due);
+            self.ending.insert(place, (due, number));
+            return None;
+        }
+        Some(self.remove_trade(number))
+    }
+
+    /// The orders that hang together with this one, the root first.
+    fn members(&self, number: OrderNumber) -> Vec<OrderNumber> {
+        let mut members = vec![self.root_of(self.resolve(number))];
+        let mut next = 0;
+        while let Some(order) = members.get(next).and_then(|n| self.orders.get(n)) {
+            members.extend(order.downs.iter().map(|&n| self.resolve(n)));
+            next += 1;
+        }
+        members
+    }
+
+    fn remove_trade(&mut self, number: OrderNumber) -> Trade {
+        let members = self.members(number);
+        let mut orders = Vec::with_capacity(members.len());
+        for number in members {
+            if let Some(order) = self.orders.remove(&number) {
+                self.forget(number, &order);
+                orders.push((number, order));
+            }
+        }
+        Trade { orders }
+    }
+
+    fn forget(&mut self, number: OrderNumber, order: &Order) {
+        for &id in &order.client_ids {
+            let key = (order.conversation, id);
+            if self.by_client_id.get(&key) == Some(&number) {
+                self.by_client_id.remove(&key);
+            }
+        }
+        for &id in &order.order_ids {
+            let key = (order.conversation, id);
+            if self.by_own_order_id.get(&key) == Some(&number) {
+                self.by_own_order_id.remove(&key);
+            }
+            drop_from(&mut self.by_order_id, &id, number);
+        }
+        for id in &order.exec_ids {
+            drop_from(&mut self.by_exec_id, id, number);
+        }
+        if let Some(key) = attributes(order) {
+            drop_from(&mut self.waiting, &key, number);
+        }
+    }
+
+    /// Binds an order that no answer named to the oldest one of the same
+    /// attributes on a gateway's other side.
+    fn bind_by_attributes(&mut self, number: OrderNumber, clocks: &Clocks) {
+        let number = self.resolve(number);
+        let Some(order) = self.orders.get(&number).filter(|order| order.bond.is_none()) else {
+            return;
+        };
+        let Some(key) = attributes(order) else { return };
+        let waiting = self.waiting.get(&key).cloned().unwrap_or_default();
+        let fits: Vec<OrderNumber> =
+            waiting.into_iter().filter(|&up| self.may_feed(up, order, clocks)).collect();
+        let Some(&up) = fits.first() else { return };
+        let candidates = fits.len() as u32;
+        let evidence = Evidence {
+            rule: "attributes_fifo",
+            confidence: FIFO_CONFIDENCE / candidates as f32,
+            candidates,
+            skipped: 0,
+        };
+        self.bond(number, up, evidence, false);
+    }
+
+    fn may_feed(&self, up: OrderNumber, down: &Order, clocks: &Clocks) -> bool {
+        let Some(order) = self.orders.get(&up) else { return false };
+        let free = !order
+            .downs
+            .iter()
+            .any(|n| self.orders.get(n).and_then(|o| o.bond).is_some_and(|bond| !bond.copy));
+        let (Some(asked), Some(relayed)) = (order.request(), down.request()) else { return false };
+        let apart = relayed.at().saturating_sub(asked.at());
+        if !free || apart.saturating_abs() > self.window_ns {
+            return false;
+        }
+        if !clocks.comparable(asked.obs.point, relayed.obs.point) {
+            return true;
+        }
+        let answered_before = order.report().is_some_and(|report| report.at() < relayed.at());
+        apart >= 0 && !answered_before
+    }
+}
+
+fn drop_from<K: std::hash::Hash + Eq>(
+    map: &mut HashMap<K, Vec<OrderNumber>>,
+    key: &K,
+    number: OrderNumber,
+) {
+    if let Some(list) = map.get_mut(key) {
+        list.retain(|&other| other != number);
+        if list.is_empty() {
+            map.remove(key);
+        }
+    }
+}
+
+fn rename_in<K: std::hash::Hash + Eq>(
+    map: &mut HashMap<K, Vec<OrderNumber>>,
+    key: &K,
+    old: OrderNumber,
+    new: OrderNumber,
+) {
+    if let Some(list) = map.get_mut(key) {
+        list.retain(|&number| number != new);
+        list.iter_mut().filter(|number| **number == old).for_each(|number| *number = new);
+    }
+}
+
+/// Whether a protocol is FIX: what a gateway's clients speak.
+pub fn is_fix(protocol: TextId, texts: &Texts) -> bool {
+    texts.text(protocol).starts_with("fix")
+}
+
+fn between(a: Option<&Arc<Event>>, b: Option<&Arc<Event>>) -> Option<i64> {
+    Some(b?.at().saturating_sub(a?.at()))
+}
+
+/// Time from the answer at `a` to the answer at `b`.
+fn answers(a: &Order, b: &Order) -> Option<i64> {
+    between(a.report(), b.report())
+}

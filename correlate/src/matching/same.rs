@@ -1,0 +1,238 @@
+//! The same message at several points.
+//!
+//! ```text
+//! P1/A seq 7 ──same──> P2/A seq 7 ──same──> P3/A seq 7      each line by itself
+//! P1/B seq 7 ──same──> (not seen) ─────────> P3/B seq 7      skipped = 1
+//! ```
+//!
+//! The key is (stream, sequence number); messages without a number, such as a
+//! client's requests, are known by their content. Repeated keys are paired in
+//! order: the second different message with a key at one point belongs with
+//! the second at the next. Copies (mirror ports, retransmits) attach to their
+//! event and are never linked.
+
+use crate::clock::Clocks;
+use crate::event::{Event, Sighting, StreamIx};
+use crate::link::{Evidence, Link, LinkKind};
+use crate::observation::{Observation, Way};
+use crate::points::PointIx;
+use crate::text::TextId;
+use std::collections::{HashMap, VecDeque};
+use taptrail_decoders::kind::{Kind, SeqUnit};
+
+/// Most events held open at once. Beyond it the oldest is closed before its
+/// window has passed, and counted. About 700 bytes each.
+pub const OPEN_EVENTS_MAX: usize = 4 << 20;
+
+/// Most messages with one key that are open at once; further ones are copies.
+pub const REPEATS_MAX: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    stream: StreamIx,
+    seq: u64,
+    part: u64,
+}
+
+impl Key {
+    fn of(observation: &Observation, stream: StreamIx) -> Self {
+        match (observation.seq, observation.seq_unit) {
+            (Some(seq), Some(SeqUnit::Packet)) => {
+                Self { stream, seq, part: u64::from(observation.msg_ix) + 1 }
+            }
+            (Some(seq), _) => Self { stream, seq, part: 0 },
+            (None, _) => Self { stream, seq: observation.content(), part: u64::MAX },
+        }
+    }
+}
+
+struct Open {
+    key: Key,
+    content: u64,
+    opened_at: i64,
+    /// The next open event with the same key.
+    next: Option<u64>,
+    event: Event,
+}
+
+/// Gathers observations into events over a sliding window. Events are numbered
+/// as they begin and close in that order, so that the open ones are a queue.
+pub struct Gatherer {
+    window_ns: i64,
+    open: VecDeque<Open>,
+    /// Number of the oldest open event.
+    base: u64,
+    /// The oldest open event with a key.
+    by_key: HashMap<Key, u64>,
+    closed_early: u64,
+}
+
+impl Gatherer {
+    /// Holds every event for `window_ns` after its first observation.
+    pub fn new(window_ns: i64) -> Self {
+        Self { window_ns, open: VecDeque::new(), base: 0, by_key: HashMap::new(), closed_early: 0 }
+    }
+
+    fn open(&self, number: u64) -> Option<&Open> {
+        self.open.get(usize::try_from(number.checked_sub(self.base)?).ok()?)
+    }
+
+    fn open_mut(&mut self, number: u64) -> Option<&mut Open> {
+        self.open.get_mut(usize::try_from(number.checked_sub(self.base)?).ok()?)
+    }
+
+    /// Takes an observation (in order of corrected time).
+    pub fn push(&mut self, observation: &Observation, stream: StreamIx, way: Way) {
+        let key = Key::of(observation, stream);
+        let content = observation.content();
+        match self.home(key, content, observation) {
+            Home::Open { number, copy } => self.attach(number, observation, copy),
+            Home::New { after } => self.begin(key, content, observation, way, after),
+        }
+    }
+
+    /// Where the observation belongs.
+    fn home(&self, key: Key, content: u64, observation: &Observation) -> Home {
+        let (mut last, mut seen_here, mut repeats) = (None, None, 0);
+        let mut next = self.by_key.get(&key).copied();
+        while let Some((number, open)) = next.and_then(|n| Some((n, self.open(n)?))) {
+            let unsure = observation.is_unsure() || open.event.obs.is_unsure();
+            if open.content == content || unsure {
+                let here =
+                    |s: &Sighting| s.point == observation.point && s.line == observation.line;
+                if !open.event.sightings.iter().any(here) {
+                    return Home::Open { number, copy: false };
+                }
+                seen_here = Some(number);
+            }
+            repeats += 1;
+            last = Some(number);
+            next = open.next;
+        }
+        let copy = observation.is_copy() || observation.seq.is_some() || repeats >= REPEATS_MAX;
+        match seen_here.filter(|_| copy) {
+            Some(number) => Home::Open { number, copy: true },
+            None => Home::New { after: last },
+        }
+    }
+
+    fn attach(&mut self, number: u64, observation: &Observation, copy: bool) {
+        let Some(open) = self.open_mut(number) else { return };
+        open.event.sightings.push(Sighting::of(observation, copy));
+        if open.event.obs.symbol.is_none() {
+            open.event.obs.symbol = observation.symbol;
+        }
+    }
+
+    fn begin(
+        &mut self,
+        key: Key,
+        content: u64,
+        observation: &Observation,
+        way: Way,
+        after: Option<u64>,
+    ) {
+        let number = self.base + self.open.len() as u64;
+        match after.and_then(|number| self.open_mut(number)) {
+            Some(last) => last.next = Some(number),
+            None => drop(self.by_key.insert(key, number)),
+        }
+        let mut sightings = Vec::with_capacity(4);
+        sightings.push(Sighting::of(observation, false));
+        let event = Event {
+            obs: *observation,
+            stream: key.stream,
+            way,
+            sightings,
+            path: Vec::new(),
+            same: Vec::new(),
+        };
+        self.open.push_back(Open { key, content, opened_at: observation.at, next: None, event });
+    }
+
+    /// The next event, oldest first, whose window has passed at `watermark`
+    /// (corrected time), or that has to go because too many are open.
+    pub fn close_next(&mut self, watermark: i64) -> Option<Event> {
+        let front = self.open.front()?;
+        let due = front.opened_at.saturating_add(self.window_ns) <= watermark;
+        if !due && self.open.len() <= OPEN_EVENTS_MAX {
+            return None;
+        }
+        self.closed_early += u64::from(!due);
+        let closed = self.open.pop_front()?;
+        self.base += 1;
+        match closed.next {
+            Some(next) => drop(self.by_key.insert(closed.key, next)),
+            None => drop(self.by_key.remove(&closed.key)),
+        }
+        Some(closed.event)
+    }
+
+    /// Events that were closed before their window had passed.
+    pub fn closed_early(&self) -> u64 {
+        self.closed_early
+    }
+}
+
+enum Home {
+    Open { number: u64, copy: bool },
+    New { after: Option<u64> },
+}
+
+/// Whether the message at two points is worth a link: signs of life are not.
+pub fn is_linked(kind: Kind) -> bool {
+    kind != Kind::Heartbeat
+}
+
+/// The links between an event's sightings, each line by itself. `on_line`
+/// says whether traffic of the event's stream passes a point on a line.
+pub fn links(
+    event: &Event,
+    full_path: &[PointIx],
+    clocks: &Clocks,
+    on_line: &dyn Fn(PointIx, TextId) -> bool,
+) -> Vec<Link> {
+    let mut lines: Vec<TextId> = event.firsts().map(|s| s.line).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    let mut found = Vec::new();
+    for &line in &lines {
+        let mut chain: Vec<&Sighting> =
+            event.path.iter().filter_map(|&point| first_on(event, point, line)).collect();
+        if line.is_none() && lines.len() > 1 {
+            chain.splice(0..0, before_merge(event, chain.first().copied()));
+        }
+        for pair in chain.windows(2) {
+            let [from, to] = pair else { continue };
+            let skipped = skipped(full_path, from.point, to.point, |p| on_line(p, line));
+            let evidence = Evidence { rule: rule(event), skipped, ..Evidence::certain("") };
+            found.push(Link::new(LinkKind::Same, evidence, &event.obs, from, to, clocks));
+        }
+    }
+    found
+}
+
+fn rule(event: &Event) -> &'static str {
+    match event.obs.seq {
+        Some(_) => "session_seq",
+        None => "session_content",
+    }
+}
+
+fn first_on(event: &Event, point: PointIx, line: TextId) -> Option<&Sighting> {
+    event.firsts().filter(|s| s.point == point && s.line == line).min_by_key(|s| (s.at, s.identity))
+}
+
+/// Where lines have been merged into one without a name: the earliest sighting
+/// on any line at the nearest point before.
+fn before_merge<'a>(event: &'a Event, merged: Option<&Sighting>) -> Option<&'a Sighting> {
+    let place = event.path.iter().position(|&p| Some(p) == merged.map(|s| s.point))?;
+    event.path.get(..place)?.iter().rev().find_map(|&point| event.first_at(point))
+}
+
+fn skipped(path: &[PointIx], from: PointIx, to: PointIx, on_line: impl Fn(PointIx) -> bool) -> u16 {
+    let place = |point| path.iter().position(|&p| p == point);
+    let (Some(start), Some(end)) = (place(from), place(to)) else { return 0 };
+    let between = path.get(start + 1..end).unwrap_or(&[]);
+    between.iter().filter(|&&point| on_line(point)).count() as u16
+}

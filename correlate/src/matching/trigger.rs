@@ -1,0 +1,135 @@
+//! From market data to the request it triggered, where the request says so.
+//!
+//! ```text
+//! ITCH seq 88123: P1/A P1/B P2/A P2/B P3/A P3/B
+//!        └─relay, source_seq─> bus seq 5521 (source 88123): P4
+//!                                        └─trigger, explicit_tag─> FIX D (tag 88123): P5
+//! ```
+//!
+//! The link starts at the first copy at the point nearest the strategy: on
+//! the bus where it was relayed there, else at the last point of the feed
+//! whose time is before the request's.
+
+use crate::clock::Clocks;
+use crate::config::Instruments;
+use crate::event::{Event, Sighting};
+use crate::link::{Evidence, Link, LinkKind};
+use crate::text::{TextId, Texts};
+use std::sync::Arc;
+
+/// How sure a named sequence is when its message is of an instrument that the
+/// order is not known to follow.
+const OTHER_INSTRUMENT: f32 = 0.9;
+
+/// What triggered a request.
+#[derive(Clone, Debug)]
+pub struct Trigger {
+    /// The feed event, and what relayed it, in order of the way.
+    pub events: Vec<Arc<Event>>,
+    /// The link from the first of them to the second, which has been told already.
+    pub way: Option<Link>,
+    /// The link to the request.
+    pub link: Link,
+}
+
+/// Which instruments an order follows.
+pub struct Follows<'a> {
+    /// Configured pairs.
+    pub instruments: &'a Instruments,
+    /// The texts of a run.
+    pub texts: &'a Texts,
+}
+
+impl Follows<'_> {
+    fn follows(&self, order: TextId, feed: TextId) -> bool {
+        let mapped = || {
+            let feeds = self.instruments.get(self.texts.text(order));
+            feeds.is_some_and(|feeds| feeds.iter().any(|name| name == self.texts.text(feed)))
+        };
+        order.is_none() || feed.is_none() || order == feed || mapped()
+    }
+}
+
+/// The trigger of a request that names feed sequence `seq`, among the events
+/// `found` that carry the number.
+pub fn explicit(
+    request: &Event,
+    seq: u64,
+    found: &[Arc<Event>],
+    follows: &Follows,
+    clocks: &Clocks,
+) -> Option<Trigger> {
+    let start = request.start()?;
+    let early = |event: &Arc<Event>| nearest(event, start, clocks).is_some();
+    let fits = |event: &Arc<Event>| follows.follows(request.obs.symbol, event.obs.symbol);
+    let own = |event: &&Arc<Event>| event.obs.seq == Some(seq) && event.obs.trigger_seq.is_none();
+    let sources: Vec<&Arc<Event>> = found.iter().filter(own).filter(|e| early(e)).collect();
+    let fitting: Vec<&Arc<Event>> = sources.iter().copied().filter(|e| fits(e)).collect();
+    let chosen_from = if fitting.is_empty() { &sources } else { &fitting };
+    let source = chosen_from.iter().copied().max_by_key(|event| (event.at(), event.stream));
+    let copied = found
+        .iter()
+        .filter(|event| event.obs.trigger_seq == Some(seq) && early(event))
+        .filter(|event| source.map_or_else(|| fits(event), |s| same_symbol(s, event)))
+        .max_by_key(|event| event.at());
+    let by_relay_number = || {
+        let carries = |e: &&Arc<Event>| e.obs.seq == Some(seq) && early(e) && fits(e);
+        found.iter().filter(carries).max_by_key(|event| event.at())
+    };
+    let last = copied.or(source).or_else(by_relay_number)?;
+    let from = nearest(last, start, clocks)?;
+    let candidates = chosen_from.len().max(1) as u32;
+    let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
+    let evidence = Evidence {
+        rule: "explicit_tag",
+        confidence: sure / candidates as f32,
+        candidates,
+        skipped: 0,
+    };
+    let link = Link::new(LinkKind::Trigger, evidence, &last.obs, from, start, clocks);
+    let mut events: Vec<Arc<Event>> = source.into_iter().cloned().collect();
+    if !events.iter().any(|event| Arc::ptr_eq(event, last)) {
+        events.push(last.clone());
+    }
+    let way = source.and_then(|source| relayed(last, std::slice::from_ref(source), clocks));
+    Some(Trigger { events, way, link })
+}
+
+fn same_symbol(a: &Event, b: &Event) -> bool {
+    a.obs.symbol == b.obs.symbol || a.obs.symbol.is_none() || b.obs.symbol.is_none()
+}
+
+/// The first copy at the last point of the event's way that is before `end`,
+/// where the clocks can tell; else at the last point.
+fn nearest<'a>(event: &'a Event, end: &Sighting, clocks: &Clocks) -> Option<&'a Sighting> {
+    let before = |s: &&Sighting| {
+        let latency = clocks.latency(s.stamp(), end.stamp(), false);
+        let latest = latency.bounds.map_or(latency.ns, |(_, hi)| hi);
+        !clocks.comparable(s.point, end.point) || latest >= 0
+    };
+    event.path.iter().rev().filter_map(|&point| event.first_at(point)).find(before)
+}
+
+/// The link from a feed message to what a bus or another feed made of it,
+/// where that carries the source's sequence.
+pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<Link> {
+    let seq = relay.obs.trigger_seq?;
+    let start = relay.start()?;
+    let carries = |event: &&Arc<Event>| {
+        event.obs.seq == Some(seq)
+            && event.stream != relay.stream
+            && event.obs.trigger_seq.is_none()
+            && same_symbol(event, relay)
+    };
+    let sources = || found.iter().filter(carries).filter(|e| nearest(e, start, clocks).is_some());
+    let source = sources().max_by_key(|event| (event.at(), event.stream))?;
+    let candidates = sources().count() as u32;
+    let evidence = Evidence {
+        rule: "source_seq",
+        confidence: 1.0 / candidates as f32,
+        candidates,
+        skipped: 0,
+    };
+    let from = nearest(source, start, clocks)?;
+    Some(Link::new(LinkKind::Relay, evidence, &source.obs, from, start, clocks))
+}

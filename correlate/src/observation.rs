@@ -1,0 +1,233 @@
+//! An observation: a message at a point, with the columns that rules read.
+//!
+//! ```text
+//! row of `messages`  ──interned──>  Observation (about 300 bytes, Copy)
+//! ```
+
+use crate::points::PointIx;
+use crate::text::TextId;
+use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side, flags};
+
+/// Copies of an earlier message: never the start or end of a link.
+pub const COPY_FLAGS: u32 = flags::DUPLICATE | flags::RETRANSMIT | flags::POSS_DUP;
+
+/// Columns may be wrong or missing, so that they prove no difference.
+const UNSURE_FLAGS: u32 =
+    flags::TRUNCATED | flags::MAYBE_BAD_STATE | flags::DECODE_ERROR | flags::UNKNOWN_TYPE;
+
+/// A message at a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Observation {
+    /// Where.
+    pub point: PointIx,
+    /// Feed line.
+    pub line: TextId,
+    /// Time as stamped, ns since the epoch.
+    pub ts: i64,
+    /// The same time on the reference clock; the engine sets it.
+    pub at: i64,
+    /// Capture.
+    pub capture_id: u64,
+    /// Packet in the capture.
+    pub packet_ix: u32,
+    /// Message in the packet.
+    pub msg_ix: u16,
+    /// Entry in the message.
+    pub entry: u16,
+    /// Protocol id.
+    pub protocol: TextId,
+    /// Session, else the flow: the name the sequence and the ids live under.
+    pub session: TextId,
+    /// Feed channel.
+    pub channel: Option<u32>,
+    /// Sequence number.
+    pub seq: Option<u64>,
+    /// What it counts.
+    pub seq_unit: Option<SeqUnit>,
+    /// What happened.
+    pub kind: Kind,
+    /// Native type.
+    pub msg_type: TextId,
+    /// Symbol.
+    pub symbol: TextId,
+    /// Side.
+    pub side: Option<Side>,
+    /// Price x 10^9.
+    pub price: Option<i128>,
+    /// Quantity x 10^9.
+    pub qty: Option<i128>,
+    /// Quantity taken off by this event x 10^9.
+    pub qty_delta: Option<i128>,
+    /// Quantity left x 10^9.
+    pub qty_leaves: Option<i128>,
+    /// Quantity executed so far x 10^9.
+    pub qty_cum: Option<i128>,
+    /// The venue's number of the order.
+    pub order_id: Option<u64>,
+    /// Its number before a replace.
+    pub orig_order_id: Option<u64>,
+    /// The venue's number of the match.
+    pub match_id: Option<u64>,
+    /// The feed sequence this message says it comes from.
+    pub trigger_seq: Option<u64>,
+    /// The venue's id of the order as text.
+    pub order_id_txt: TextId,
+    /// Client order id.
+    pub cl_ord_id: TextId,
+    /// Client order id of the version before.
+    pub orig_cl_ord_id: TextId,
+    /// Execution id.
+    pub exec_id: TextId,
+    /// Account.
+    pub account: TextId,
+    /// Whether the venue says that the client asked for this cancel.
+    pub asked: Option<bool>,
+    /// Bytes of the message; of a gap, bytes missing.
+    pub raw_len: u32,
+    /// Bits of [`flags`].
+    pub flags: u32,
+    /// Which end sent it.
+    pub sender: Option<Sender>,
+}
+
+/// Which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Way {
+    /// From the venue to everybody.
+    Feed,
+    /// Towards the venue: requests.
+    ToVenue,
+    /// From the venue or its gateway: answers.
+    FromVenue,
+}
+
+/// Whether a kind is a request.
+pub fn is_request(kind: Kind) -> bool {
+    matches!(kind as u8, 30..=34)
+}
+
+/// Whether a kind is an answer to one.
+pub fn is_report(kind: Kind) -> bool {
+    matches!(kind as u8, 40..=47)
+}
+
+impl Observation {
+    /// Nothing but a place, a time and a kind.
+    pub fn empty(point: PointIx, ts: i64, kind: Kind) -> Self {
+        Self {
+            point,
+            line: TextId::NONE,
+            ts,
+            at: ts,
+            capture_id: 0,
+            packet_ix: 0,
+            msg_ix: 0,
+            entry: 0,
+            protocol: TextId::NONE,
+            session: TextId::NONE,
+            channel: None,
+            seq: None,
+            seq_unit: None,
+            kind,
+            msg_type: TextId::NONE,
+            symbol: TextId::NONE,
+            side: None,
+            price: None,
+            qty: None,
+            qty_delta: None,
+            qty_leaves: None,
+            qty_cum: None,
+            order_id: None,
+            orig_order_id: None,
+            match_id: None,
+            trigger_seq: None,
+            order_id_txt: TextId::NONE,
+            cl_ord_id: TextId::NONE,
+            orig_cl_ord_id: TextId::NONE,
+            exec_id: TextId::NONE,
+            account: TextId::NONE,
+            asked: None,
+            raw_len: 0,
+            flags: 0,
+            sender: None,
+        }
+    }
+
+    /// Whether the decoder marked it as a copy of an earlier message.
+    pub fn is_copy(&self) -> bool {
+        self.flags & COPY_FLAGS != 0
+    }
+
+    /// Which way it goes, where the sender or the kind tells; `None` is a
+    /// session message of unknown sender or market data.
+    pub fn way(&self) -> Option<Way> {
+        match self.sender {
+            Some(Sender::Client) => Some(Way::ToVenue),
+            Some(Sender::Server) => Some(Way::FromVenue),
+            None if is_request(self.kind) => Some(Way::ToVenue),
+            None if is_report(self.kind) => Some(Way::FromVenue),
+            None => None,
+        }
+    }
+
+    /// A number that equal messages share and different ones practically
+    /// never: of type, ids, price and quantity, not of what decoders learn
+    /// elsewhere (symbol) or count (sequence).
+    pub fn content(&self) -> u64 {
+        let parts = [
+            u64::from(self.msg_type.number()) | (u64::from(self.cl_ord_id.number()) << 32),
+            u64::from(self.orig_cl_ord_id.number()) | (u64::from(self.exec_id.number()) << 32),
+            self.order_id.unwrap_or(u64::MAX),
+            self.match_id.unwrap_or(u64::MAX),
+            self.price.map_or(u64::MAX, |price| price as u64),
+            self.qty.map_or(u64::MAX, |qty| qty as u64),
+            self.qty_delta.map_or(u64::MAX, |qty| qty as u64),
+            self.side.map_or(0, |side| side as u64) | ((self.kind as u64) << 8),
+        ];
+        stable_hash(&parts)
+    }
+
+    /// Whether the columns may be wrong, so that other content proves nothing.
+    pub fn is_unsure(&self) -> bool {
+        self.flags & UNSURE_FLAGS != 0
+    }
+
+    /// Where the observation stands among others of the same time.
+    pub fn place(&self) -> (i64, PointIx, u64, u32, u16, u16) {
+        (self.at, self.point, self.capture_id, self.packet_ix, self.msg_ix, self.entry)
+    }
+}
+
+/// A 64-bit hash that is the same on every machine and in every version, for
+/// ids that are stored.
+pub fn stable_hash(parts: &[u64]) -> u64 {
+    parts.iter().fold(0x9e37_79b9_7f4a_7c15, |hash: u64, &part| {
+        let mut mixed = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed ^= mixed >> 32;
+        mixed = mixed.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        mixed ^ (mixed >> 29)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_tells_quantities_apart() {
+        let mut a = Observation::empty(0, 1, Kind::RptFill);
+        let mut b = a;
+        a.qty = Some(1);
+        b.qty = Some(2);
+        assert_ne!(a.content(), b.content());
+        b.qty = Some(1);
+        b.point = 3;
+        assert_eq!(a.content(), b.content());
+    }
+
+    #[test]
+    fn stored_hash_stays() {
+        assert_eq!(stable_hash(&[1, 2, 3]), stable_hash(&[1, 2, 3]));
+        assert_ne!(stable_hash(&[1, 2, 3]), stable_hash(&[3, 2, 1]));
+    }
+}

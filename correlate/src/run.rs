@@ -1,0 +1,182 @@
+//! Correlates a store: reads its messages in order of time, writes the tables
+//! that correlation makes, all at once.
+//!
+//! ```text
+//! messages ──merge──> scout (a sample) ──topology──┐
+//! messages ──merge──────────────────> correlator <─┘ ──> links, hops, losses, lines,
+//!                                                         orders, lineage, clocks
+//! ```
+
+use crate::clock::Clocks;
+use crate::config::Settings;
+use crate::engine::{Correlator, Counters, Rows, Scout, Summary};
+use crate::merge::{Merge, is_telling};
+use crate::points::Points;
+use crate::text::Texts;
+use crate::topology::Topology;
+use arrow::error::ArrowError;
+use std::time::Duration;
+use taptrail_capture::point::PointConfig;
+use taptrail_store::catalog::lock::WriteLock;
+use taptrail_store::catalog::replace::Replacement;
+use taptrail_store::catalog::{Catalog, Store};
+use taptrail_store::error::StoreError;
+
+/// Messages that the order of points is learned from.
+pub const SAMPLE_MESSAGES: u64 = 1 << 21;
+
+/// Observations between two writes of rows.
+const WRITE_EVERY: u64 = 1 << 16;
+
+/// How long to wait for another process that writes the store.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Why a correlation failed. The tables stay as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum CorrelateError {
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A segment has other columns than this version reads.
+    #[error("messages: {0}. Decode the store's packets anew with this version")]
+    Columns(#[from] ArrowError),
+}
+
+/// How far a correlation has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Messages read.
+    pub messages: u64,
+    /// Messages to read.
+    pub of: u64,
+}
+
+/// What a correlation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows of `links`.
+    pub links: u64,
+    /// Rows of `orders`.
+    pub orders: u64,
+    /// Rows of `losses`.
+    pub losses: u64,
+    /// What was seen and what did not fit.
+    pub counters: Counters,
+}
+
+/// Correlates everything in a store. `points` are the configured ones; points
+/// of imports that are not among them are taken as they were imported.
+/// `config_hash` is kept with the tables, to tell whether they are of today.
+///
+/// # Errors
+/// Where the store cannot be read or written; its tables are then as before.
+pub fn correlate(
+    store: &Store,
+    settings: &Settings,
+    points: &[PointConfig],
+    config_hash: &str,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, CorrelateError> {
+    let lock = store.lock_within(LOCK_PATIENCE)?;
+    correlate_locked(&lock, settings, points, config_hash, progress)
+}
+
+/// As [`correlate`], by who holds the right to write.
+///
+/// # Errors
+/// As [`correlate`].
+pub fn correlate_locked(
+    lock: &WriteLock,
+    settings: &Settings,
+    points: &[PointConfig],
+    config_hash: &str,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Outcome, CorrelateError> {
+    let store = lock.store();
+    let catalog = store.catalog()?;
+    let points = all_points(&catalog, points);
+    let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
+    let mut texts = Texts::new();
+    let topology = learn(store, &catalog, settings, &points, &clocks, &mut texts)?;
+    let mut merge = Merge::new(store, &catalog, &points, clocks, &mut texts)?;
+    let mut correlator = Correlator::new(settings, &points, topology, texts);
+    let mut replacement = lock.replace_tables(catalog.inputs(), config_hash)?;
+    let mut outcome = Outcome::default();
+    let of = messages_in(&catalog);
+    let mut messages = 0;
+    while let Some(observation) = merge.next(correlator.texts())? {
+        correlator.push(observation);
+        messages += 1;
+        if messages % WRITE_EVERY == 0 {
+            write(&mut replacement, &correlator.take_rows(), &mut outcome)?;
+            progress(Progress { messages, of });
+        }
+    }
+    let summary = correlator.finish();
+    write(&mut replacement, &correlator.take_rows(), &mut outcome)?;
+    write_summary(&mut replacement, &summary)?;
+    replacement.commit()?;
+    progress(Progress { messages, of });
+    outcome.counters = summary.counters;
+    Ok(outcome)
+}
+
+/// The configured points, then those of imports, as they were imported.
+fn all_points(catalog: &Catalog, configured: &[PointConfig]) -> Points {
+    let mut all = configured.to_vec();
+    for import in &catalog.imports {
+        if !all.iter().any(|point| point.name == import.point_config.name) {
+            all.push(import.point_config.clone());
+        }
+    }
+    Points::new(&all, &[])
+}
+
+fn learn(
+    store: &Store,
+    catalog: &Catalog,
+    settings: &Settings,
+    points: &Points,
+    clocks: &Clocks,
+    texts: &mut Texts,
+) -> Result<Topology, CorrelateError> {
+    let mut merge = Merge::new(store, catalog, points, clocks.clone(), texts)?;
+    let mut scout = Scout::new(settings, points);
+    let mut taken = 0;
+    while taken < SAMPLE_MESSAGES
+        && let Some(observation) = merge.next(texts)?
+    {
+        if is_telling(&observation) {
+            scout.push(observation, texts);
+            taken += 1;
+        }
+    }
+    Ok(scout.finish())
+}
+
+fn messages_in(catalog: &Catalog) -> u64 {
+    let segments = catalog.imports.iter().flat_map(|import| import.files_of("messages"));
+    segments.map(|segment| segment.rows).sum()
+}
+
+fn write(
+    replacement: &mut Replacement,
+    rows: &Rows,
+    outcome: &mut Outcome,
+) -> Result<(), CorrelateError> {
+    outcome.links += rows.links.len() as u64;
+    outcome.orders += rows.orders.len() as u64;
+    outcome.losses += rows.losses.len() as u64;
+    replacement.write_rows(&rows.links)?;
+    replacement.write_rows(&rows.orders)?;
+    replacement.write_rows(&rows.lineage)?;
+    replacement.write_rows(&rows.losses)?;
+    Ok(())
+}
+
+fn write_summary(replacement: &mut Replacement, summary: &Summary) -> Result<(), CorrelateError> {
+    replacement.write_rows(&summary.hops)?;
+    replacement.write_rows(&summary.lines)?;
+    replacement.write_rows(&summary.clocks)?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Streams: what one sequence of messages belongs to.
+//!
+//! ```text
+//! stream 1: nasdaq.totalview-itch.5.0, session "S1", feed
+//! stream 2: nasdaq.ouch.5.0, session "PORT1", to the venue     ┐ one
+//! stream 3: nasdaq.ouch.5.0, session "PORT1", from the venue   ┘ conversation
+//! ```
+
+use crate::event::StreamIx;
+use crate::observation::{Observation, Way};
+use crate::text::{TextId, Texts};
+use std::collections::HashMap;
+
+/// Most streams of a run; messages of further ones share the last.
+pub const STREAMS_MAX: usize = 1 << 20;
+
+/// A stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Protocol id.
+    pub protocol: TextId,
+    /// Session.
+    pub session: TextId,
+    /// Both directions' common name.
+    pub conversation: TextId,
+    /// Which way its messages go; `None` until one tells.
+    pub way: Option<Way>,
+    /// Whether it runs over a connection that delivers everything.
+    pub reliable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct StreamKey {
+    protocol: TextId,
+    session: TextId,
+    channel: Option<u32>,
+    way: Option<Way>,
+}
+
+/// The streams of a run.
+#[derive(Debug, Default)]
+pub struct Streams {
+    streams: Vec<Stream>,
+    index: HashMap<StreamKey, StreamIx>,
+}
+
+impl Streams {
+    /// No streams yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The stream of an observation, made where it is new.
+    pub fn of(&mut self, observation: &Observation, texts: &mut Texts) -> StreamIx {
+        let way = observation.way();
+        // A session name that says the direction does so for every message.
+        let directed = texts.text(observation.session).contains('>');
+        let key = StreamKey {
+            protocol: observation.protocol,
+            session: observation.session,
+            channel: observation.channel,
+            way: way.filter(|_| !directed),
+        };
+        let known = self.index.get(&key).copied();
+        let ix = known.unwrap_or_else(|| self.add(key, texts.conversation(key.session)));
+        if let (Some(stream), Some(way)) = (self.streams.get_mut(ix as usize), way) {
+            stream.way.get_or_insert(way);
+            stream.reliable = true;
+        }
+        ix
+    }
+
+    fn add(&mut self, key: StreamKey, conversation: TextId) -> StreamIx {
+        if self.streams.len() >= STREAMS_MAX {
+            return self.streams.len() as StreamIx - 1;
+        }
+        let ix = self.streams.len() as StreamIx;
+        self.index.insert(key, ix);
+
+        self.streams.push(Stream {
+            protocol: key.protocol,
+            session: key.session,
+            conversation,
+            way: None,
+            reliable: false,
+        });
+        ix
+    }
+
+    /// The stream with this number.
+    pub fn get(&self, ix: StreamIx) -> Option<&Stream> {
+        self.streams.get(ix as usize)
+    }
+
+    /// Which way its messages go: market data where nothing else is known.
+    pub fn way(&self, ix: StreamIx) -> Way {
+        self.get(ix).and_then(|stream| stream.way).unwrap_or(Way::Feed)
+    }
+}

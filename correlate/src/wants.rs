@@ -1,0 +1,175 @@
+//! What sessions say about the feed, noted as soon as it is seen.
+//!
+//! ```text
+//! time ──────────────────────────────────────────────>
+//! feed event seen ......... closed (one window later) ── offered: wanted?
+//!          report seen: wants order 55801, match 9001
+//!          request seen: wants sequence 88123
+//! ```
+//!
+//! Every event is closed one window after it was seen. What a session wants
+//! is noted when the session's message is *seen*, so that all feed events up
+//! to one window earlier are still to be offered, and no index of the whole
+//! feed is needed.
+
+use crate::event::Event;
+use crate::matching::public::Published;
+use crate::observation::{Observation, Way, is_report};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Most order and match numbers wanted at once; further ones are not looked
+/// for, and counted.
+pub const WANTED_MAX: usize = 1 << 22;
+
+/// Most feed events kept for one number.
+pub const FOUND_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+struct Sequence {
+    until: i64,
+    wanted_at: i64,
+    found: Vec<Arc<Event>>,
+}
+
+/// Numbers that feed events are looked for by.
+#[derive(Debug, Default)]
+pub struct Wants {
+    window_ns: i64,
+    orders: HashMap<u64, Vec<Arc<Event>>>,
+    matches: HashMap<u64, Vec<Arc<Event>>>,
+    sequences: HashMap<u64, Sequence>,
+    expiry: VecDeque<(i64, u64)>,
+    refused: u64,
+}
+
+impl Wants {
+    /// Looks for feed events up to `window_ns` away.
+    pub fn new(window_ns: i64) -> Self {
+        Self { window_ns, ..Self::default() }
+    }
+
+    /// How often a number was not noted because of [`WANTED_MAX`].
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Notes what an observation makes worth looking for.
+    pub fn note(&mut self, obs: &Observation, way: Way) {
+        if is_report(obs.kind) {
+            for id in [obs.order_id, obs.orig_order_id].into_iter().flatten() {
+                note_in(&mut self.orders, id, &mut self.refused);
+            }
+            if let Some(id) = obs.match_id {
+                note_in(&mut self.matches, id, &mut self.refused);
+            }
+        }
+        if let Some(seq) = obs.trigger_seq
+            && way != Way::FromVenue
+        {
+            self.note_sequence(seq, obs.at);
+        }
+    }
+
+    fn note_sequence(&mut self, seq: u64, at: i64) {
+        if self.sequences.len() >= WANTED_MAX {
+            self.refused += 1;
+            return;
+        }
+        let until = at.saturating_add(self.window_ns.saturating_mul(4));
+        let entry = self.sequences.entry(seq).or_default();
+        entry.until = until;
+        entry.wanted_at = at;
+        self.expiry.push_back((until, seq));
+    }
+
+    /// Whether a closed feed event carries a wanted number.
+    pub fn wants(&self, event: &Event) -> bool {
+        let obs = &event.obs;
+        let has = |map: &HashMap<u64, Vec<Arc<Event>>>, id: Option<u64>| {
+            id.is_some_and(|id| map.contains_key(&id))
+        };
+        has(&self.orders, obs.order_id)
+            || has(&self.orders, obs.orig_order_id)
+            || has(&self.matches, obs.match_id)
+            || self.sequence(obs.seq, event).is_some()
+            || self.sequence(obs.trigger_seq, event).is_some()
+    }
+
+    fn sequence(&self, seq: Option<u64>, event: &Event) -> Option<u64> {
+        let seq = seq?;
+        let near = |s: &&Sequence| {
+            event.at().saturating_sub(s.wanted_at).saturating_abs() <= self.window_ns
+        };
+        self.sequences.get(&seq).filter(near).map(|_| seq)
+    }
+
+    /// Keeps a closed feed event that [`wants`](Self::wants) it.
+    pub fn keep(&mut self, event: &Arc<Event>) {
+        let obs = &event.obs;
+        let mut orders: Vec<u64> =
+            [obs.order_id, obs.orig_order_id].into_iter().flatten().collect();
+        orders.dedup();
+        for id in orders {
+            keep_in(&mut self.orders, id, event);
+        }
+        if let Some(id) = obs.match_id {
+            keep_in(&mut self.matches, id, event);
+        }
+        let mut named: HashSet<u64> = HashSet::new();
+        named.extend(self.sequence(obs.seq, event));
+        named.extend(self.sequence(obs.trigger_seq, event));
+        for seq in named {
+            if let Some(wanted) = self.sequences.get_mut(&seq)
+                && wanted.found.len() < FOUND_MAX
+            {
+                wanted.found.push(event.clone());
+            }
+        }
+    }
+
+    /// Feed events that carry the sequence, or name it as their source.
+    pub fn found(&self, seq: u64) -> Vec<Arc<Event>> {
+        self.sequences.get(&seq).map(|wanted| wanted.found.clone()).unwrap_or_default()
+    }
+
+    /// Takes out what was found for a trade's order and match numbers.
+    pub fn take(&mut self, orders: &[u64], matches: &[u64]) -> Published {
+        let mut published = Published::default();
+        for id in orders {
+            published.by_order.extend(self.orders.remove(id).map(|found| (*id, found)));
+        }
+        for id in matches {
+            published.by_match.extend(self.matches.remove(id).map(|found| (*id, found)));
+        }
+        published
+    }
+
+    /// Forgets sequences whose time has passed.
+    pub fn expire(&mut self, watermark: i64) {
+        while let Some(&(until, seq)) = self.expiry.front()
+            && until <= watermark
+        {
+            self.expiry.pop_front();
+            if self.sequences.get(&seq).is_some_and(|wanted| wanted.until <= watermark) {
+                self.sequences.remove(&seq);
+            }
+        }
+    }
+}
+
+fn note_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, refused: &mut u64) {
+    if map.len() < WANTED_MAX {
+        map.entry(id).or_default();
+    } else if !map.contains_key(&id) {
+        *refused += 1;
+    }
+}
+
+fn keep_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, event: &Arc<Event>) {
+    if let Some(found) = map.get_mut(&id)
+        && found.len() < FOUND_MAX
+    {
+        found.push(event.clone());
+    }
+}
