@@ -22,7 +22,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  taptrail demo --once")]
     Demo(DemoArgs),
     /// Write the captures of a simulated trading network, its config and its truth
-    #[command(after_help = "Example:\n  taptrail sim --out ./net --seed 7 --orders 5000 --faults light")]
+    #[command(
+        after_help = "Example:\n  taptrail sim --out ./net --seed 7 --orders 5000 --faults light"
+    )]
     Sim(SimArgs),
     /// Bring capture files into the store: packets and messages
     #[command(
@@ -40,7 +42,9 @@ pub enum Command {
     #[command(after_help = "Example:\n  taptrail correlate --store ./trail --config site.toml")]
     Correlate(CorrelateArgs),
     /// Print the latency report
-    #[command(after_help = "Example:\n  taptrail report --store ./trail --format html > report.html")]
+    #[command(
+        after_help = "Example:\n  taptrail report --store ./trail --format html > report.html"
+    )]
     Report(ReportArgs),
     /// Ask the store in SQL
     #[command(

@@ -104,9 +104,9 @@ impl Config {
     /// The protocols that hold, with the files that the configuration names.
     pub fn library(&self) -> anyhow::Result<Arc<Library>> {
         let loaded = Library::load(&self.decoder, &self.dir);
-        loaded.map(Arc::new).map_err(|errors| {
-            joined(&errors.iter().map(ToString::to_string).collect::<Vec<_>>())
-        })
+        loaded
+            .map(Arc::new)
+            .map_err(|errors| joined(&errors.iter().map(ToString::to_string).collect::<Vec<_>>()))
     }
 
     /// The point's section, or a point of which only the name is known.

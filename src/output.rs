@@ -62,7 +62,10 @@ impl<W: Write> RowPrinter<W> {
             Sink::Table { mut out, batches, cut, .. } => {
                 writeln!(out, "{}", pretty_format_batches(&batches)?)?;
                 if cut {
-                    writeln!(out, "only the first {TABLE_ROWS_MAX} rows: --format csv or json gives all")?;
+                    writeln!(
+                        out,
+                        "only the first {TABLE_ROWS_MAX} rows: --format csv or json gives all"
+                    )?;
                 }
                 out.flush()?;
             }

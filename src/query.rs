@@ -14,8 +14,10 @@ pub struct Rows {
 impl Rows {
     /// Starts a statement; one that would change anything is refused.
     pub async fn of(context: &SessionContext, statement: &str) -> anyhow::Result<Self> {
-        let read_only =
-            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let read_only = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         let frame = context.sql_with_options(statement, read_only).await?;
         Ok(Self { stream: frame.execute_stream().await? })
     }

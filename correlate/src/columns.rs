@@ -276,6 +276,7 @@ impl MessageColumns {
             raw_len: self.raw_len.value(row),
             flags: self.flags.value(row),
             sender: self.sender.get(row),
+            seq_counted: false,
             ..Observation::empty(point, self.ts.value(row), kind)
         }
     }

@@ -159,6 +159,7 @@ impl Scout {
         }
         observation.at = corrected(&self.clocks, &observation);
         let stream = self.streams.of(&observation, texts);
+        observation.seq_counted = self.streams.is_counted(stream);
         self.gatherer.push(&observation, stream, self.streams.way(stream));
         self.close(observation.at);
     }
@@ -336,7 +337,8 @@ impl Correlator {
         if !observation.is_copy() {
             self.wants.note(observation, way);
         }
-        self.gatherer.push(observation, stream, way);
+        let seq_counted = self.streams.is_counted(stream);
+        self.gatherer.push(&Observation { seq_counted, ..*observation }, stream, way);
         self.advance(observation.at);
     }
 

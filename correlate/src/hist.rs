@@ -47,7 +47,9 @@ impl Latencies {
     /// Counts one latency.
     pub fn record(&mut self, ns: i64) {
         let side = if ns < 0 { &mut self.negative } else { &mut self.positive };
-        side.saturating_record(ns.unsigned_abs().min(MAGNITUDE_MAX));
+        // A growing histogram takes every magnitude up to the limit.
+        let fits = side.record(ns.unsigned_abs().min(MAGNITUDE_MAX));
+        debug_assert!(fits.is_ok());
         let (min, max) = self.range.unwrap_or((ns, ns));
         self.range = Some((min.min(ns), max.max(ns)));
     }
@@ -110,7 +112,8 @@ impl Latencies {
         };
         for (ns, count) in signed(&self.negative, -1).into_iter().chain(signed(&self.positive, 1)) {
             let above = ns.saturating_sub(base).max(0).unsigned_abs();
-            shifted.saturating_record_n(above, count);
+            let fits = shifted.record_n(above, count);
+            debug_assert!(fits.is_ok());
         }
         let mut bytes = Vec::new();
         match V2Serializer::new().serialize(&shifted, &mut bytes) {
@@ -150,6 +153,15 @@ mod tests {
         assert_eq!(latencies.per_mille(500), Some(0));
         assert_eq!(latencies.per_mille(250), Some(-50));
         assert_eq!(latencies.max(), Some(100));
+    }
+
+    #[test]
+    fn percentiles_of_large_values_are_right_to_three_digits() {
+        let latencies = of((1..=100_000).map(|i| i * 1_000));
+        let p50 = latencies.per_mille(500).unwrap();
+        assert!((p50 - 50_000_000).abs() <= 50_000, "{p50}");
+        let p99 = latencies.per_mille(990).unwrap();
+        assert!((p99 - 99_000_000).abs() <= 99_000, "{p99}");
     }
 
     #[test]

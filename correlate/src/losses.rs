@@ -190,7 +190,8 @@ impl Losses {
             self.confirm(event, names, hops);
             self.look(event, full_path, names);
         }
-        if event.obs.seq_unit == Some(SeqUnit::Message)
+        if !event.obs.seq_counted
+            && event.obs.seq_unit == Some(SeqUnit::Message)
             && let Some(seq) = event.obs.seq
         {
             self.sequence(event, seq, full_path, names);

@@ -88,6 +88,10 @@ pub struct Observation {
     pub flags: u32,
     /// Which end sent it.
     pub sender: Option<Sender>,
+    /// Whether the sequence number was counted by the decoder, not read from
+    /// the message: captures with different holes count differently, so that
+    /// it says nothing at another point. The engine sets it.
+    pub seq_counted: bool,
 }
 
 /// Which way a message goes.
@@ -150,6 +154,7 @@ impl Observation {
             raw_len: 0,
             flags: 0,
             sender: None,
+            seq_counted: false,
         }
     }
 

@@ -27,6 +27,9 @@ pub struct Stream {
     pub way: Option<Way>,
     /// Whether it runs over a connection that delivers everything.
     pub reliable: bool,
+    /// Whether its sequence numbers are counted by the decoder and not on the
+    /// wire, as SoupBinTCP has it.
+    pub counted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +69,7 @@ impl Streams {
         if let (Some(stream), Some(way)) = (self.streams.get_mut(ix as usize), way) {
             stream.way.get_or_insert(way);
             stream.reliable = true;
+            stream.counted = !directed;
         }
         ix
     }
@@ -83,6 +87,7 @@ impl Streams {
             conversation,
             way: None,
             reliable: false,
+            counted: false,
         });
         ix
     }
@@ -90,6 +95,11 @@ impl Streams {
     /// The stream with this number.
     pub fn get(&self, ix: StreamIx) -> Option<&Stream> {
         self.streams.get(ix as usize)
+    }
+
+    /// Whether its sequence numbers are only the decoder's count.
+    pub fn is_counted(&self, ix: StreamIx) -> bool {
+        self.get(ix).is_some_and(|stream| stream.counted)
     }
 
     /// Which way its messages go: market data where nothing else is known.

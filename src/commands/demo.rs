@@ -32,7 +32,11 @@ fn fill(store: &Store, network: &Path, args: &DemoArgs) -> anyhow::Result<()> {
     };
     println!("simulating a trading network with seven capture points");
     let summary = sim::write(&simulated, network)?;
-    println!("{} orders sent, {} packets captured", summary.orders, summary.packets.iter().sum::<u64>());
+    println!(
+        "{} orders sent, {} packets captured",
+        summary.orders,
+        summary.packets.iter().sum::<u64>()
+    );
     let config = Config::load(Some(&network.join("taptrail.toml")))?;
     let failed = Importer::new(&config)?.all(store, &sim::captures(network)?);
     if failed > 0 {

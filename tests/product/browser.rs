@@ -42,8 +42,13 @@ fn the_main_path_works_in_a_browser() {
     let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/ui");
     let have = |program: &str| Command::new(program).arg("--version").output().is_ok();
     if !have("chromium") || !have("node") || !ui.join("node_modules/playwright-core").exists() {
-        assert!(std::env::var_os("CI").is_none(), "CI has no browser: scripts/install-missing.sh test");
-        println!("skipped: chromium, node or web/ui/node_modules is missing (make test installs them)");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI has no browser: scripts/install-missing.sh test"
+        );
+        println!(
+            "skipped: chromium, node or web/ui/node_modules is missing (make test installs them)"
+        );
         return;
     }
     let dashboard = Dashboard::start(&network().store());
@@ -55,11 +60,8 @@ fn the_main_path_works_in_a_browser() {
         .env("SCREENSHOT_DIR", &shots)
         .output()
         .unwrap();
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&run.stdout),
-        String::from_utf8_lossy(&run.stderr)
-    );
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{said}");
     println!("screenshots in {}", shots.display());
 }

@@ -57,7 +57,12 @@ fn fields_tile_every_message_and_nothing_is_unknown() {
                 let size = field["size"].as_i64().unwrap();
                 assert_ne!(field["name"], "unknown", "{}: {line}", capture.display());
                 if size > 0 {
-                    assert_eq!(field["offset"].as_i64().unwrap(), at, "{}: {line}", capture.display());
+                    assert_eq!(
+                        field["offset"].as_i64().unwrap(),
+                        at,
+                        "{}: {line}",
+                        capture.display()
+                    );
                     at += size;
                 }
             }

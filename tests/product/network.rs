@@ -63,8 +63,19 @@ pub fn network() -> &'static Network {
         let sim = network.sim();
         let out = sim.to_str().unwrap();
         taptrail_ok(&[
-            "sim", "--out", out, "--seed", "11", "--orders", "400", "--rate", "4000", "--seconds",
-            "4", "--faults", "none",
+            "sim",
+            "--out",
+            out,
+            "--seed",
+            "11",
+            "--orders",
+            "400",
+            "--rate",
+            "4000",
+            "--seconds",
+            "4",
+            "--faults",
+            "none",
         ]);
         let captures = network.captures();
         assert_eq!(captures.len(), 7);
@@ -133,7 +144,8 @@ fn another_order_of_import_gives_the_same_messages() {
     let digest = "SELECT point, count(*) AS n, sum(packet_ix) AS p, sum(ts::bigint % 1000003) AS t \
                   FROM messages GROUP BY point ORDER BY point";
     assert_eq!(sql(&store, digest), sql(&network.store(), digest));
-    let links = "SELECT kind, count(*) AS n, sum(latency_ns) AS l FROM links GROUP BY kind ORDER BY kind";
+    let links =
+        "SELECT kind, count(*) AS n, sum(latency_ns) AS l FROM links GROUP BY kind ORDER BY kind";
     assert_eq!(sql(&store, links), sql(&network.store(), links));
 }
 
@@ -164,11 +176,18 @@ fn links_and_their_latencies_are_the_true_ones() {
         assert!(truth.len() > 50, "{kind}: only {} in the truth", truth.len());
         let rows = sql(
             &network.store(),
-            &format!("SELECT latency_ns AS n, lo_ns, hi_ns FROM links WHERE {condition} ORDER BY 1"),
+            &format!(
+                "SELECT latency_ns AS n, lo_ns, hi_ns FROM links WHERE {condition} ORDER BY 1"
+            ),
         );
         let found: Vec<i64> = rows.iter().map(|row| row["n"].as_i64().unwrap()).collect();
         let close = |a: usize, b: usize| a.abs_diff(b) * 1000 <= b * 5;
-        assert!(close(found.len(), truth.len()), "{kind} {rules:?}: {} of {}", found.len(), truth.len());
+        assert!(
+            close(found.len(), truth.len()),
+            "{kind} {rules:?}: {} of {}",
+            found.len(),
+            truth.len()
+        );
         let median = |v: &[i64]| v[v.len() / 2];
         let apart = (median(&found) - median(&truth)).abs();
         assert!(apart <= 2_000, "{kind} {rules:?}: medians {apart} ns apart");
@@ -199,7 +218,9 @@ fn true_hop(network: &Network, from: &str, to: &str) -> Vec<i64> {
     let mut arrived: BTreeMap<(i64, String), i64> = BTreeMap::new();
     for line in network.truth("messages.jsonl").lines() {
         let seen: Value = serde_json::from_str(line).unwrap();
-        let (Some(line), Some(ns)) = (seen["line"].as_str(), seen["true_ns"].as_i64()) else { continue };
+        let (Some(line), Some(ns)) = (seen["line"].as_str(), seen["true_ns"].as_i64()) else {
+            continue;
+        };
         let key = (seen["id"].as_i64().unwrap(), line.to_string());
         if seen["point"] == from {
             left.entry(key).or_insert(ns);
@@ -245,12 +266,24 @@ fn packets_come_back_byte_for_byte() {
     let out = network.dir.path().join("p1.pcapng");
     let store = network.store();
     taptrail_ok(&[
-        "export", "--store", store.to_str().unwrap(), "--where", "point = 'P1'", "-o",
+        "export",
+        "--store",
+        store.to_str().unwrap(),
+        "--where",
+        "point = 'P1'",
+        "-o",
         out.to_str().unwrap(),
     ]);
     let config = network.sim().join("taptrail.toml");
     let decode = |file: &Path| {
-        let args = ["decode", file.to_str().unwrap(), "--config", config.to_str().unwrap(), "--format", "json"];
+        let args = [
+            "decode",
+            file.to_str().unwrap(),
+            "--config",
+            config.to_str().unwrap(),
+            "--format",
+            "json",
+        ];
         let mut lines: Vec<String> = taptrail_ok(&args).out.lines().map(without_packet).collect();
         lines.sort();
         lines

@@ -5,8 +5,8 @@
 //! P1/B seq 7 ──same──> (not seen) ─────────> P3/B seq 7      skipped = 1
 //! ```
 //!
-//! The key is (stream, sequence number); messages without a number, such as a
-//! client's requests, are known by their content. Repeated keys are paired in
+//! The key is (stream, sequence number); messages without a number on the wire,
+//! such as those of SoupBinTCP, are known by their content. Repeated keys are paired in
 //! order: the second different message with a key at one point belongs with
 //! the second at the next. Copies (mirror ports, retransmits) attach to their
 //! event and are never linked.
@@ -27,6 +27,9 @@ pub const OPEN_EVENTS_MAX: usize = 4 << 20;
 /// Most messages with one key that are open at once; further ones are copies.
 pub const REPEATS_MAX: usize = 64;
 
+/// Marks the key of a message that is known by its content.
+const BY_CONTENT: u64 = u64::MAX;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     stream: StreamIx,
@@ -36,12 +39,13 @@ struct Key {
 
 impl Key {
     fn of(observation: &Observation, stream: StreamIx) -> Self {
-        match (observation.seq, observation.seq_unit) {
+        let written = observation.seq.filter(|_| !observation.seq_counted);
+        match (written, observation.seq_unit) {
             (Some(seq), Some(SeqUnit::Packet)) => {
                 Self { stream, seq, part: u64::from(observation.msg_ix) + 1 }
             }
             (Some(seq), _) => Self { stream, seq, part: 0 },
-            (None, _) => Self { stream, seq: observation.content(), part: u64::MAX },
+            (None, _) => Self { stream, seq: observation.content(), part: BY_CONTENT },
         }
     }
 }
@@ -109,7 +113,8 @@ impl Gatherer {
             last = Some(number);
             next = open.next;
         }
-        let copy = observation.is_copy() || observation.seq.is_some() || repeats >= REPEATS_MAX;
+        let numbered = key.part != BY_CONTENT;
+        let copy = observation.is_copy() || numbered || repeats >= REPEATS_MAX;
         match seen_here.filter(|_| copy) {
             Some(number) => Home::Open { number, copy: true },
             None => Home::New { after: last },
@@ -214,8 +219,8 @@ pub fn links(
 
 fn rule(event: &Event) -> &'static str {
     match event.obs.seq {
-        Some(_) => "session_seq",
-        None => "session_content",
+        Some(_) if !event.obs.seq_counted => "session_seq",
+        _ => "session_content",
     }
 }
 

@@ -297,7 +297,8 @@ impl Datagrams {
             raw_off: None,
             raw_len: 0,
             tcp_off: None,
-            sender: Some(Sender::Server),
+            // A feed is sent to whoever listens: only a session has two ends.
+            sender: None,
         }
     }
 
