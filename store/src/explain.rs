@@ -11,7 +11,7 @@
 
 use crate::arrays::packets::{PacketRows, READ_COLUMNS};
 use crate::catalog::Store;
-use crate::catalog::manifest::ImportManifest;
+use crate::catalog::manifest::{ImportManifest, hex};
 use crate::error::StoreError;
 use crate::segment::reader::{SegmentReader, row_groups_with};
 use std::net::IpAddr;
@@ -86,7 +86,16 @@ fn decoders(import: &ImportManifest) -> Result<(Arc<DecoderConfig>, Arc<Library>
     let Some(settings) = &import.decode else {
         return Ok((Arc::default(), Arc::new(Library::shipped())));
     };
-    let config = DecoderConfig { protocol: settings.protocol.clone(), ..settings.config.clone() };
+    let config: DecoderConfig =
+        serde_json::from_value(settings.config.clone()).map_err(|error| {
+            let capture = hex(import.capture_id);
+            let reason = format!(
+                "capture {capture} was decoded with settings that this version does not know \
+                 ({error}): decode it anew with `taptrail redecode`"
+            );
+            StoreError::Decoders { reason }
+        })?;
+    let config = DecoderConfig { protocol: settings.protocol.clone(), ..config };
     let library = Library::load(&config, Path::new(&settings.base)).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StoreError::Decoders { reason: errors.join("; ") }

@@ -4,7 +4,7 @@ use crate::catalog::scratch::{self, Scratch};
 use crate::catalog::{Store, place};
 use crate::error::StoreError;
 use crate::segment::Segment;
-use crate::tables::ALL;
+use crate::tables::PER_CAPTURE;
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -81,12 +81,12 @@ impl WriteLock {
         let root = self.store.root();
         scratch::remove_abandoned(&root.join("tmp"))?;
         let catalog = self.store.catalog()?;
+        self.remove_generations(catalog.correlate.map_or(0, |correlate| correlate.generation))?;
         let imported = catalog.imports.iter().flat_map(|import| &import.files);
-        let correlated = catalog.correlate.iter().flat_map(|correlate| &correlate.files);
         let named: BTreeSet<PathBuf> =
-            imported.chain(correlated).map(|file: &Segment| root.join(&file.path)).collect();
+            imported.map(|file: &Segment| root.join(&file.path)).collect();
         let mut orphans = Vec::new();
-        for table in ALL {
+        for table in PER_CAPTURE {
             collect_orphans(&root.join(table.name), &named, &mut orphans)?;
         }
         let orphans = orphans.iter().filter_map(|path| path.to_str());

@@ -5,7 +5,6 @@ use crate::segment::Segment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use taptrail_capture::point::PointConfig;
-use taptrail_decoders::config::DecoderConfig;
 
 /// Most warnings that a manifest keeps; the rest is counted.
 pub const WARNINGS_MAX: usize = 1000;
@@ -94,8 +93,9 @@ pub struct Input {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecodeSettings {
-    /// What the configuration said.
-    pub config: DecoderConfig,
+    /// What the configuration said, as it was: read only where a message is
+    /// explained, so that a store outlives changes of the configuration.
+    pub config: serde_json::Value,
     /// The protocol of every flow, where the command line named one.
     pub protocol: Option<String>,
     /// Where relative paths of the configuration start.

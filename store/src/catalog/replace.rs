@@ -4,8 +4,8 @@
 //! generation 6 visible ──write 7 aside──rename correlate.json──> generation 7 visible
 //! ```
 //!
-//! Files of the generation before are kept until the next replacement: a query
-//! that began before the rename still finds them.
+//! Files of the generation before are kept until the next replacement has
+//! succeeded: a query that began before the rename still finds them.
 
 use crate::catalog::lock::WriteLock;
 use crate::catalog::manifest::{CorrelateManifest, Input};
@@ -114,14 +114,15 @@ impl Replacement<'_> {
             reason: error.to_string(),
         })?;
         place::write_file(&self.scratch.path().join("manifest.json"), &path, &json)?;
-        self.lock.remove_generations_before(generation.saturating_sub(1))?;
+        self.lock.remove_generations(generation)?;
         Ok(manifest)
     }
 }
 
 impl WriteLock {
-    /// Removes derived segments older than a generation.
-    fn remove_generations_before(&self, generation: u64) -> Result<(), StoreError> {
+    /// Removes derived segments of all generations but the current one and the
+    /// one before: what is newer was never committed.
+    pub(super) fn remove_generations(&self, current: u64) -> Result<(), StoreError> {
         let root = self.store().root();
         for table in DERIVED {
             let directory = root.join(table.name);
@@ -130,7 +131,7 @@ impl WriteLock {
             let old = names.filter_map(|name| {
                 let name = name.to_str()?.to_owned();
                 let number: u64 = name.split_once('-')?.0.parse().ok()?;
-                (number < generation).then(|| format!("{}/{name}", table.name))
+                (number > current || number + 1 < current).then(|| format!("{}/{name}", table.name))
             });
             let old: Vec<String> = old.collect();
             place::remove(root, old.iter().map(String::as_str))?;
@@ -183,8 +184,11 @@ mod tests {
             replace(&store, &[clock(offset)]);
             assert_eq!(read(&store), [clock(offset)]);
         }
-        let left = fs::read_dir(directory.path().join("clocks")).unwrap().count();
-        assert!(left <= 2, "{left} generations left");
+        let clocks = directory.path().join("clocks");
+        assert_eq!(fs::read_dir(&clocks).unwrap().count(), 2);
+        fs::write(clocks.join("5-0.parquet"), "placed, but never committed").unwrap();
+        drop(store.lock().unwrap());
+        assert_eq!(fs::read_dir(&clocks).unwrap().count(), 2);
         assert!(store.catalog().unwrap().is_correlated("config"));
         assert!(!store.catalog().unwrap().is_correlated("other"));
         replace(&store, &[]);

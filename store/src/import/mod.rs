@@ -179,7 +179,8 @@ fn readable(path: &Path, scratch: &Scratch) -> Result<(PathBuf, String), StoreEr
 fn settings(decoders: &Decoders) -> DecodeSettings {
     let base = fs::canonicalize(&decoders.base).unwrap_or_else(|_| decoders.base.clone());
     DecodeSettings {
-        config: (*decoders.config).clone(),
+        // A configuration came from text, so it can be written as text.
+        config: serde_json::to_value(&*decoders.config).unwrap_or_default(),
         protocol: decoders.config.protocol.clone(),
         base: base.display().to_string(),
     }
