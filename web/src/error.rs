@@ -87,6 +87,13 @@ impl From<StoreError> for ApiError {
 
 impl From<DataFusionError> for ApiError {
     fn from(error: DataFusionError) -> Self {
-        Self::query(error.strip_backtrace())
+        let root = error.find_root();
+        Self::query(match root {
+            // These are sentences already; the rest says what it is.
+            DataFusionError::Plan(_)
+            | DataFusionError::Execution(_)
+            | DataFusionError::External(_) => root.message().into_owned(),
+            _ => root.strip_backtrace(),
+        })
     }
 }

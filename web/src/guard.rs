@@ -15,11 +15,10 @@ use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Nothing is loaded from elsewhere, nothing is framed, nothing is sent away.
-/// Styles may be set inline: the chart library places its canvas so.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
-     img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
-     frame-ancestors 'none'";
+/// Nothing is loaded from elsewhere, nothing runs or is styled inline, nothing
+/// is framed, nothing is sent away.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; \
+     object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),

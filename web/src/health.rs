@@ -158,6 +158,7 @@ fn clocks(clocks: &[Row]) -> Health {
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::slice::from_ref;
 
     fn row(value: Value) -> Row {
         value.as_object().unwrap().clone()
@@ -169,8 +170,8 @@ mod tests {
         let dropped = row(json!({"packets": "10", "lost_ring": "3", "lost_interface": 2}));
         let missed = row(json!({"cause": "capture", "missing": "4"}));
         assert_eq!(capture(&[], &[]).light, Light::Unknown);
-        assert_eq!(capture(&[quiet.clone()], &[]).light, Light::Ok);
-        assert_eq!(capture(&[quiet.clone()], std::slice::from_ref(&missed)).light, Light::Warn);
+        assert_eq!(capture(from_ref(&quiet), &[]).light, Light::Ok);
+        assert_eq!(capture(from_ref(&quiet), from_ref(&missed)).light, Light::Warn);
         let worst = capture(&[quiet, dropped], &[missed]);
         assert_eq!(worst.light, Light::Bad);
         assert!(worst.text.ends_with("capturing: 5"), "{}", worst.text);
@@ -199,7 +200,7 @@ mod tests {
     fn a_clock_without_a_bound_is_a_warning() {
         let known = row(json!({"bound_ns": "200"}));
         assert_eq!(clocks(&[]).light, Light::Unknown);
-        assert_eq!(clocks(std::slice::from_ref(&known)).light, Light::Ok);
+        assert_eq!(clocks(from_ref(&known)).light, Light::Ok);
         assert_eq!(clocks(&[known, row(json!({"bound_ns": null}))]).light, Light::Warn);
     }
 }

@@ -88,10 +88,14 @@ impl Dice {
         z ^ (z >> 31)
     }
 
+    fn one_in(&mut self, times: u64) -> bool {
+        self.roll().is_multiple_of(times)
+    }
+
     /// At least `base` ns, mostly near it, now and then far above.
     fn latency(&mut self, base: i64) -> i64 {
         let near = (0..4).map(|_| (self.roll() % 1000) as i64).sum::<i64>() * base / 8000;
-        let far = if self.roll() % 50 == 0 { (self.roll() % 4000) as i64 * base / 1000 } else { 0 };
+        let far = if self.one_in(50) { (self.roll() % 4000) as i64 * base / 1000 } else { 0 };
         base + near + far
     }
 }
@@ -133,7 +137,7 @@ fn order(id: u64, dice: &mut Dice, counters: &mut [u32]) -> Order {
     let seq = Some(88_000 + id * 3);
     let t0 = START + id as i64 * 7_500_000 + (dice.roll() % 5_000_000) as i64;
     let behind = (dice.roll() % 900) as i64 + 60;
-    let (a, b) = if dice.roll() % 3 > 0 { ("A", "B") } else { ("B", "A") };
+    let (a, b) = if !dice.one_in(3) { ("A", "B") } else { ("B", "A") };
     let p1 = see("P1", Some(a), t0, add, seq, None);
     let p1_b = see("P1", Some(b), t0 + behind, add, seq, None);
     let t2 = t0 + dice.latency(900);
@@ -176,7 +180,7 @@ fn order(id: u64, dice: &mut Dice, counters: &mut [u32]) -> Order {
     Order {
         id,
         symbol: SYMBOLS[(dice.roll() % 5) as usize],
-        side: if dice.roll() % 2 == 0 { "buy" } else { "sell" },
+        side: if dice.one_in(2) { "buy" } else { "sell" },
         price: (10_000 + i128::from(dice.roll() % 900)) * 10_000_000,
         qty: (1 + i128::from(dice.roll() % 9)) * 100_000_000_000,
         state,
