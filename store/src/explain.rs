@@ -91,7 +91,7 @@ fn decoders(import: &ImportManifest) -> Result<(Arc<DecoderConfig>, Arc<Library>
             let capture = hex(import.capture_id);
             let reason = format!(
                 "capture {capture} was decoded with settings that this version does not know \
-                 ({error}): decode it anew with `taptrail redecode`"
+                 ({error}): use the version that decoded it, or import it into a new store"
             );
             StoreError::Decoders { reason }
         })?;

@@ -1,6 +1,10 @@
 use super::*;
+use crate::explain::explain_message;
 use crate::import::redecode::redecode;
+use crate::segment::reader::SegmentReader;
 use crate::sql::session;
+use arrow::array::AsArray;
+use arrow::datatypes::{UInt16Type, UInt32Type};
 use arrow::util::pretty::pretty_format_batches;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -321,4 +325,76 @@ async fn fields_of_a_message() {
     let sql = format!("SELECT * FROM fields({capture_id}, 42, 2)");
     let error = context.sql(&sql).await.unwrap().collect().await.unwrap_err().to_string();
     assert!(error.contains("no message 2 in packet 42"), "{error}");
+}
+
+/// The folder with real captures: named by `TAPTRAIL_DATA`, or beside the
+/// project.
+fn real_captures() -> Option<PathBuf> {
+    let named = std::env::var_os("TAPTRAIL_DATA").map(PathBuf::from);
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    named.into_iter().chain([beside]).find(|folder| folder.is_dir())
+}
+
+/// Files of some folders, those that are no captures included.
+fn files_in(root: &Path, folders: &[&str]) -> Vec<PathBuf> {
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn real_and_hostile_captures_are_imported_or_refused() {
+    let Some(root) = real_captures() else {
+        println!("skipped: no folder of real captures");
+        return;
+    };
+    let house = House::new();
+    let lock = house.store.lock().unwrap();
+    let files = files_in(&root, &["fix", "formats", "hwts", "malformed"]);
+    let (mut packets, mut rows, mut imported) = (0, 0, 0);
+    for (n, path) in files.iter().enumerate() {
+        match import_locked(&lock, &request(&format!("P{n}"), path), &mut |_| {}) {
+            Ok(report) => {
+                packets += report.manifest.counters.packets;
+                rows += report.manifest.counters.rows;
+                imported += 1;
+            }
+            Err(error) => assert!(matches!(error, StoreError::Capture(_)), "{error}"),
+        }
+    }
+    assert!(imported > 20 && rows > 1000, "{imported} captures, {rows} rows");
+    let counted = house.ask("SELECT count(*) FROM packets").await;
+    assert_eq!(counted, packets.to_string());
+    assert_eq!(house.ask("SELECT count(*) FROM messages").await, rows.to_string());
+    assert_eq!(house.ask("SELECT sum(packets) FROM captures").await, packets.to_string());
+}
+
+#[test]
+fn every_message_of_a_real_tcp_session_can_be_explained() {
+    let Some(root) = real_captures() else {
+        println!("skipped: no folder of real captures");
+        return;
+    };
+    let house = House::new();
+    let report = house.import("P1", &root.join("fix/trace-fix4.4.pcap")).unwrap();
+    let capture_id = report.manifest.capture_id;
+    let mut explained = 0;
+    for segment in report.manifest.files_of("messages") {
+        let path = house.store.file(segment);
+        for batch in SegmentReader::open(&path, None, None).unwrap() {
+            let batch = batch.unwrap();
+            let packet_ix = batch.column_by_name("packet_ix").unwrap().as_primitive::<UInt32Type>();
+            let msg_ix = batch.column_by_name("msg_ix").unwrap().as_primitive::<UInt16Type>();
+            for (&packet_ix, &msg_ix) in packet_ix.values().iter().zip(msg_ix.values()) {
+                let message = explain_message(&house.store, capture_id, packet_ix, msg_ix);
+                let message = message.unwrap().unwrap_or_else(|| panic!("{packet_ix} {msg_ix}"));
+                assert!(!message.fields.is_empty());
+                explained += 1;
+            }
+        }
+    }
+    assert_eq!(explained, report.manifest.counters.rows);
+    assert!(explained > 0);
 }

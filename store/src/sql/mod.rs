@@ -12,7 +12,6 @@ pub mod captures;
 pub mod docs;
 pub mod functions;
 mod prune;
-pub mod stream;
 pub mod table;
 pub mod views;
 
