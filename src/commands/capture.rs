@@ -46,7 +46,8 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
     }
     drop(complete);
     stop_on_signals(Arc::clone(&stop))?;
-    let sealer = Sealer { importer: Importer::new(&config)?, store: &store, config: &config };
+    let importer = Importer::new(&config)?.decoding(config.capture.decode);
+    let sealer = Sealer { importer, store: &store, config: &config };
     for (point, path) in left {
         sealer.seal(&point, &path)?;
     }

@@ -33,12 +33,18 @@ pub fn run(args: ImportArgs) -> anyhow::Result<()> {
 pub struct Importer<'a> {
     config: &'a Config,
     library: Arc<Library>,
+    decode: bool,
 }
 
 impl<'a> Importer<'a> {
     /// Loads what the configuration names.
     pub fn new(config: &'a Config) -> anyhow::Result<Self> {
-        Ok(Self { config, library: config.library()? })
+        Ok(Self { config, library: config.library()?, decode: true })
+    }
+
+    /// Keeps packets only where `decode` is false.
+    pub fn decoding(self, decode: bool) -> Self {
+        Self { decode, ..self }
     }
 
     /// Imports the captures in order, says what became of each, and gives how
@@ -60,7 +66,7 @@ impl<'a> Importer<'a> {
         let request = ImportRequest {
             point: point.clone(),
             path: path.to_path_buf(),
-            decoders: Some(Decoders {
+            decoders: self.decode.then(|| Decoders {
                 config: Arc::new(self.config.decoder.clone()),
                 library: Arc::clone(&self.library),
                 base: self.config.dir.clone(),
