@@ -14,7 +14,7 @@ use arrow::array::types::{
 use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use arrow::error::ArrowError;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side};
 
 /// The columns that observations are made of.
@@ -62,6 +62,8 @@ pub struct FlowNames {
     pub sessions: HashMap<u32, TextId>,
     /// Name of the line, by flow number.
     pub lines: HashMap<u32, TextId>,
+    /// Flows of datagrams: feeds, not sessions with two ends.
+    pub datagrams: HashSet<u32>,
 }
 
 /// A dictionary column: a value for each key.
@@ -275,8 +277,7 @@ impl MessageColumns {
             asked: self.asked.get(row).filter(|_| answers_cancel),
             raw_len: self.raw_len.value(row),
             flags: self.flags.value(row),
-            sender: self.sender.get(row),
-            seq_counted: false,
+            sender: self.sender.get(row).filter(|_| !flows.datagrams.contains(&flow)),
             ..Observation::empty(point, self.ts.value(row), kind)
         }
     }

@@ -187,6 +187,9 @@ fn flow_names(rows: &[FlowRow], texts: &mut Texts) -> FlowNames {
             (_, false) => format!("{to} {from}"),
         };
         names.sessions.insert(row.flow_id, texts.intern(&name));
+        if &*row.transport == "udp" {
+            names.datagrams.insert(row.flow_id);
+        }
         let others = rows.iter().any(|other| is_other_group(row, other));
         if is_multicast(row) && row.line.is_none() && others {
             names.lines.insert(row.flow_id, texts.intern(&to));

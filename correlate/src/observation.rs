@@ -86,7 +86,7 @@ pub struct Observation {
     pub raw_len: u32,
     /// Bits of [`flags`].
     pub flags: u32,
-    /// Which end sent it.
+    /// Which end of a connection sent it; absent for datagrams.
     pub sender: Option<Sender>,
     /// Whether the sequence number was counted by the decoder, not read from
     /// the message: captures with different holes count differently, so that
@@ -163,14 +163,15 @@ impl Observation {
         self.flags & COPY_FLAGS != 0
     }
 
-    /// Which way it goes, where the sender or the kind tells; `None` is a
-    /// session message of unknown sender or market data.
+    /// Which way it goes, where the kind or the sender tells; `None` is market
+    /// data, or a message of a session whose sender is not known. Datagrams
+    /// have no sender here: a feed is no session.
     pub fn way(&self) -> Option<Way> {
         match self.sender {
+            _ if is_request(self.kind) => Some(Way::ToVenue),
+            _ if is_report(self.kind) => Some(Way::FromVenue),
             Some(Sender::Client) => Some(Way::ToVenue),
             Some(Sender::Server) => Some(Way::FromVenue),
-            None if is_request(self.kind) => Some(Way::ToVenue),
-            None if is_report(self.kind) => Some(Way::FromVenue),
             None => None,
         }
     }

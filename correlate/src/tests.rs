@@ -75,7 +75,7 @@ fn an_order_is_followed_from_tick_to_fill() {
     let mut net = Net::new();
     order(&mut net, 0);
     let (rows, summary) = net.run();
-    assert_eq!(shown(&rows, "trigger"), ["explicit_tag P4>P5 11000"]);
+    assert_eq!(shown(&rows, "trigger"), ["explicit_tag P3>P5 18500"]);
     assert_eq!(
         shown(&rows, "relay"),
         [
@@ -102,7 +102,7 @@ fn an_order_is_followed_from_tick_to_fill() {
 
     let [order] = rows.orders.as_slice() else { panic!("{:#?}", rows.orders) };
     assert_eq!((&*order.state, order.fills, order.order_id), ("filled", 1, Some(55_801)));
-    assert_eq!(order.tick_to_order_ns, Some(11_000));
+    assert_eq!(order.tick_to_order_ns, Some(18_500));
     assert_eq!(
         (order.relay_ns, order.ack_ns, order.first_fill_ns),
         (Some(4_000), Some(55_000), Some(885_000))
@@ -131,7 +131,7 @@ fn bounds_hold_the_true_latencies() {
     let relay = rows.links.iter().find(|l| &*l.kind == "relay" && &*l.from_point == "P5").unwrap();
     assert_eq!((relay.lo_ns, relay.hi_ns), (Some(4_000 - 116), Some(4_000 + 116)));
     let trigger = rows.links.iter().find(|l| &*l.kind == "trigger").unwrap();
-    assert!(trigger.lo_ns.unwrap() < 11_000 && 11_000 < trigger.hi_ns.unwrap());
+    assert!(trigger.lo_ns.unwrap() < 18_500 && 18_500 < trigger.hi_ns.unwrap());
 }
 
 #[test]
@@ -393,6 +393,18 @@ fn a_tag_of_another_instrument_counts_only_alone() {
     let trigger = rows.links.iter().find(|link| &*link.kind == "trigger").unwrap();
     assert!(trigger.confidence < 1.0);
     assert_eq!((&*trigger.from_point, trigger.latency_ns), ("P3", 28_500));
+}
+
+#[test]
+fn a_named_message_that_only_the_bus_shows_triggers_from_there() {
+    let mut net = Net::new();
+    let bus = net.bus(55, 100, "ALFA");
+    net.see(bus, 3, 9_000);
+    let mut request = net.fix(1, Kind::ReqNew, "C1", "");
+    request.0.trigger_seq = Some(100);
+    net.see(request, 4, 20_000);
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "trigger"), ["explicit_tag P4>P5 11000"]);
 }
 
 #[test]

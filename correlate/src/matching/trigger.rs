@@ -1,14 +1,14 @@
 //! From market data to the request it triggered, where the request says so.
 //!
 //! ```text
-//! ITCH seq 88123: P1/A P1/B P2/A P2/B P3/A P3/B
-//!        └─relay, source_seq─> bus seq 5521 (source 88123): P4
-//!                                        └─trigger, explicit_tag─> FIX D (tag 88123): P5
+//! ITCH seq 88123: P1/A P1/B P2/A P2/B P3/A P3/B ──trigger, explicit_tag──> FIX D (tag 88123): P5
+//!                                       └─relay, source_seq─> bus seq 5521 (source 88123): P4
 //! ```
 //!
-//! The link starts at the first copy at the point nearest the strategy: on
-//! the bus where it was relayed there, else at the last point of the feed
-//! whose time is before the request's.
+//! The link starts at the first copy of the named message at the point nearest
+//! the strategy: the last point of its way whose time is before the request's.
+//! What a bus made of it is told beside it; the link starts there only where
+//! the named message itself was captured nowhere.
 
 use crate::clock::Clocks;
 use crate::config::Instruments;
@@ -76,7 +76,7 @@ pub fn explicit(
         let carries = |e: &&Arc<Event>| e.obs.seq == Some(seq) && early(e) && fits(e);
         found.iter().filter(carries).max_by_key(|event| event.at())
     };
-    let last = copied.or(source).or_else(by_relay_number)?;
+    let last = source.or(copied).or_else(by_relay_number)?;
     let from = nearest(last, start, clocks)?;
     let candidates = chosen_from.len().max(1) as u32;
     let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
@@ -87,11 +87,11 @@ pub fn explicit(
         skipped: 0,
     };
     let link = Link::new(LinkKind::Trigger, evidence, &last.obs, from, start, clocks);
-    let mut events: Vec<Arc<Event>> = source.into_iter().cloned().collect();
-    if !events.iter().any(|event| Arc::ptr_eq(event, last)) {
-        events.push(last.clone());
-    }
-    let way = source.and_then(|source| relayed(last, std::slice::from_ref(source), clocks));
+    let mut events = vec![last.clone()];
+    events.extend(copied.filter(|event| !Arc::ptr_eq(event, last)).cloned());
+    let way = copied
+        .zip(source)
+        .and_then(|(copied, source)| relayed(copied, std::slice::from_ref(source), clocks));
     Some(Trigger { events, way, link })
 }
 
