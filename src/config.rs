@@ -94,7 +94,7 @@ impl Config {
             },
             serve: sections.one("serve"),
             hash: taptrail_store::identity::content_hash(text.as_bytes()),
-            dir: dir.to_path_buf(),
+            dir: std::path::absolute(dir)?,
         };
         let mut errors = sections.finish();
         errors.extend(config.contradictions());

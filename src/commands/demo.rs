@@ -14,7 +14,12 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     let scratch = tempfile::Builder::new().prefix("taptrail-demo-").tempdir()?;
     let dir = args.store.clone().unwrap_or_else(|| scratch.path().join("trail"));
     let store = Store::open_or_create(&dir)?;
-    let network = scratch.path().join("network");
+    // Fields of stored messages are explained with the network's templates, so
+    // they stay where the store stays.
+    let network = match &args.store {
+        Some(store) => store.with_extension("network"),
+        None => scratch.path().join("network"),
+    };
     fill(&store, &network, &args)?;
     report::print(&store, ReportFormat::Text)?;
     if args.once {

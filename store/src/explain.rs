@@ -96,11 +96,24 @@ fn decoders(import: &ImportManifest) -> Result<(Arc<DecoderConfig>, Arc<Library>
             StoreError::Decoders { reason }
         })?;
     let config = DecoderConfig { protocol: settings.protocol.clone(), ..config };
-    let library = Library::load(&config, Path::new(&settings.base)).map_err(|errors| {
+    let base = Path::new(&settings.base);
+    if let Ok(library) = Library::load(&config, base) {
+        return Ok((Arc::new(config), Arc::new(library)));
+    }
+    // Templates and protocol files may be gone since; all else can still be explained.
+    let config = without_files(config);
+    let library = Library::load(&config, base).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         StoreError::Decoders { reason: errors.join("; ") }
     })?;
     Ok((Arc::new(config), Arc::new(library)))
+}
+
+/// The configuration without what only files of the user's explain.
+fn without_files(mut config: DecoderConfig) -> DecoderConfig {
+    config.feeds.retain(|feed| feed.templates.is_none());
+    config.decode.protocols = None;
+    config
 }
 
 /// Every message of one packet, without what came before it.

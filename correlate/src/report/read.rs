@@ -23,6 +23,9 @@ use taptrail_store::tables::losses::LossRow;
 use taptrail_store::tables::orders::OrderRow;
 use taptrail_store::tables::row::Row;
 
+/// Links, ambiguous ones and the sum of confidences, by kind and rule.
+type RuleTotals = BTreeMap<(Arc<str>, Arc<str>), (u64, u64, f64)>;
+
 impl Report {
     /// Reads what a store's tables say now.
     ///
@@ -93,7 +96,7 @@ impl Tables<'_> {
 
     fn rules(&self) -> Result<Vec<RuleSum>, CorrelateError> {
         let wanted = ["kind", "rule", "confidence", "candidates"];
-        let mut sums: BTreeMap<(Arc<str>, Arc<str>), (u64, u64, f64)> = BTreeMap::new();
+        let mut sums: RuleTotals = BTreeMap::new();
         for segment in self.correlate.files_of("links") {
             for batch in SegmentReader::open(&self.store.file(segment), Some(&wanted), None)? {
                 let batch = batch?;
