@@ -20,7 +20,7 @@ pub struct RowPrinter<W: Write> {
 enum Sink<W: Write> {
     Table { out: W, batches: Vec<RecordBatch>, rows: usize, cut: bool },
     Json(LineDelimitedWriter<W>),
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
 }
 
 impl RowPrinter<io::BufWriter<io::Stdout>> {
@@ -36,7 +36,7 @@ impl<W: Write> RowPrinter<W> {
         let sink = match format {
             RowFormat::Table => Sink::Table { out, batches: Vec::new(), rows: 0, cut: false },
             RowFormat::Json => Sink::Json(LineDelimitedWriter::new(out)),
-            RowFormat::Csv => Sink::Csv(csv::Writer::new(out)),
+            RowFormat::Csv => Sink::Csv(Box::new(csv::Writer::new(out))),
         };
         Self { sink }
     }
