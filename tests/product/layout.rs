@@ -70,7 +70,11 @@ fn unsafe_code_stays_in_capture() {
 
 #[test]
 fn decoders_do_no_io() {
+    let is_test = |file: &Path| file.components().any(|part| part.as_os_str() == "tests");
     for file in sources(&root().join("decoders/src")) {
+        if is_test(file.strip_prefix(root()).unwrap()) {
+            continue;
+        }
         let text = fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for io in ["std::net::Tcp", "std::net::Udp", "std::io::Read", "File::open"] {

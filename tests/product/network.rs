@@ -91,9 +91,12 @@ fn true_counts(network: &Network) -> BTreeMap<(String, String, String), i64> {
     for (protocol, types) in counts.as_object().unwrap() {
         for (msg_type, points) in types.as_object().unwrap() {
             for (point, n) in points.as_object().unwrap() {
+                // MoldUDP64 has no type codes; its rows name what the packet is.
+                let msg_type =
+                    if protocol == "moldudp64" { "end_of_session" } else { msg_type.as_str() };
                 let n = n["captured"].as_i64().unwrap() + n["duplicate"].as_i64().unwrap();
                 if n > 0 {
-                    table.insert((protocol.clone(), msg_type.clone(), point.clone()), n);
+                    table.insert((protocol.clone(), msg_type.to_string(), point.clone()), n);
                 }
             }
         }
