@@ -69,7 +69,9 @@ impl Config {
         let Some(path) = path else { return Self::parse("", Path::new(".")) };
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{}: cannot read the configuration", path.display()))?;
-        let dir = path.parent().unwrap_or(Path::new("."));
+        // The parent of a bare file name is the empty path, which means here.
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = dir.unwrap_or(Path::new("."));
         Self::parse(&text, dir).with_context(|| format!("{}: not usable", path.display()))
     }
 

@@ -1,7 +1,7 @@
 //! Bad input: a clear message, the right exit code, and everything else still
 //! imported.
 
-use crate::support::{sql_n, taptrail};
+use crate::support::{command, sql_n, taptrail};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -122,4 +122,16 @@ fn wrong_usage_is_two_and_wrong_config_is_one() {
     for part in ["site.toml", "clok", "nonsense"] {
         assert!(run.err.contains(part), "{part} not in {}", run.err);
     }
+}
+
+#[test]
+fn a_configuration_in_the_working_directory_needs_no_path() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("site.toml"), "[[point]]\nname = 'P1'\n").unwrap();
+    let run = command()
+        .current_dir(dir.path())
+        .args(["check", "--config", "site.toml"])
+        .output()
+        .unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
