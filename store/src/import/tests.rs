@@ -364,7 +364,10 @@ async fn real_and_hostile_captures_are_imported_or_refused() {
             Err(error) => assert!(matches!(error, StoreError::Capture(_)), "{error}"),
         }
     }
-    assert!(imported > 20 && rows > 500, "{imported} captures, {rows} rows");
+    assert!(imported > 20, "{imported} captures");
+    // All FIX: 4 + 4 + 5 + 4, and 698 in fix2.pcap, where a scan of the TCP
+    // payloads finds as many BeginStrings, 324 of them sent again.
+    assert_eq!(rows, 715);
     let counted = house.ask("SELECT count(*) FROM packets").await;
     assert_eq!(counted, packets.to_string());
     assert_eq!(house.ask("SELECT count(*) FROM messages").await, rows.to_string());
