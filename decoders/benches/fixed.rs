@@ -161,6 +161,7 @@ fn queue<'a>(stream: &'a Stream, from: usize, queued: &mut Vec<Queued<'a>>) {
         body: stream.body(i),
         scope: 1,
         sender: None,
+        rows: 1,
     }));
 }
 

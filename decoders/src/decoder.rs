@@ -127,6 +127,7 @@ struct Waiting<'p> {
     body: Body<'p>,
     scope: u32,
     sender: Option<Sender>,
+    rows: u32,
 }
 
 enum Body<'p> {
@@ -193,7 +194,13 @@ impl<'p, 'o> RowSink<'p, 'o> {
     #[inline]
     fn fixed(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, protocol: u16, scope: u32) {
         let unknown = self.unknown(names);
+        let rows = self.rows_of(cut, protocol);
+        if rows > self.batch.room() {
+            self.hand_out(names);
+        }
         let Some(row) = self.push(names, cut.head, unknown) else { return };
+        let more = (1..rows).map_while(|entry| self.batch.push(cut.head, entry as u16, unknown));
+        let rows = 1 + more.count() as u32;
         self.keep_bytes(row, cut);
         let body = match cut.bytes {
             Bytes::Frame(bytes) => Body::Packet(bytes),
@@ -204,11 +211,20 @@ impl<'p, 'o> RowSink<'p, 'o> {
             }
         };
         if let Some(waiting) = self.waiting.get_mut(usize::from(protocol)) {
-            waiting.push(Waiting { row: row as u32, body, scope, sender: cut.head.sender });
+            let (row, sender) = (row as u32, cut.head.sender);
+            waiting.push(Waiting { row, body, scope, sender, rows });
             if waiting.len() >= FILL_ROWS {
                 self.fill(names);
             }
         }
+    }
+
+    /// How many rows a message makes.
+    #[inline]
+    fn rows_of(&self, cut: &Cut<'p, '_, '_>, protocol: u16) -> usize {
+        let protocol = self.engines.library.fixed.get(usize::from(protocol));
+        let protocol = protocol.filter(|protocol| protocol.has_rows);
+        protocol.map_or(1, |protocol| protocol.rows_of(cut.bytes.get(), cut.head.sender))
     }
 
     fn fix(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, trigger_tag: Option<u32>) {
@@ -327,7 +343,7 @@ impl Waiting<'_> {
             Body::Packet(bytes) => bytes,
             Body::Copied(range) => copied.get(range.clone()).unwrap_or_default(),
         };
-        Queued { row: self.row, body, scope: self.scope, sender: self.sender }
+        Queued { row: self.row, body, scope: self.scope, sender: self.sender, rows: self.rows }
     }
 }
 

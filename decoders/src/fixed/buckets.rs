@@ -87,25 +87,49 @@ impl Lanes {
 /// The same for messages that are too long for a lane, or of varying size.
 #[derive(Debug, Default)]
 pub struct WideBuckets<'a> {
-    items: Vec<(u16, Item<&'a [u8]>)>,
+    items: Vec<(u16, Item<&'a [u8]>, u32)>,
+}
+
+/// Such messages of one layout.
+#[derive(Debug)]
+pub struct WideBucket<'a> {
+    /// Their layout.
+    pub layout: u16,
+    /// One for every row.
+    pub items: Vec<Item<&'a [u8]>>,
+    /// Of each message, its first item and how many it has.
+    messages: Vec<(usize, u32)>,
+}
+
+impl<'a> WideBucket<'a> {
+    /// Each message once, with its first row and how many it has.
+    pub fn messages(&self) -> impl Iterator<Item = (Item<&'a [u8]>, u32)> {
+        self.messages.iter().filter_map(|(at, rows)| Some((*self.items.get(*at)?, *rows)))
+    }
 }
 
 impl<'a> WideBuckets<'a> {
-    /// Adds a message.
-    pub fn push(&mut self, layout: u16, item: Item<&'a [u8]>) {
-        self.items.push((layout, item));
+    /// Adds a message that has so many rows.
+    pub fn push(&mut self, layout: u16, item: Item<&'a [u8]>, rows: u32) {
+        self.items.push((layout, item, rows));
     }
 
     /// Takes the messages out: each layout with its own, these in order.
-    pub fn take(&mut self) -> Vec<(u16, Vec<Item<&'a [u8]>>)> {
-        self.items.sort_by_key(|(layout, _)| *layout);
-        let same = |a: &(u16, Item<_>), b: &(u16, Item<_>)| a.0 == b.0;
-        let buckets = self.items.chunk_by(same).filter_map(|bucket| {
-            let items = bucket.iter().map(|(_, item)| *item).collect();
-            bucket.first().map(|(layout, _)| (*layout, items))
-        });
-        let buckets = buckets.collect();
+    pub fn take(&mut self) -> Vec<WideBucket<'a>> {
+        self.items.sort_by_key(|(layout, ..)| *layout);
+        let buckets = self.items.chunk_by(|a, b| a.0 == b.0).filter_map(bucket).collect();
         self.items.clear();
         buckets
     }
+}
+
+fn bucket<'a>(same: &[(u16, Item<&'a [u8]>, u32)]) -> Option<WideBucket<'a>> {
+    let mut bucket =
+        WideBucket { layout: same.first()?.0, items: Vec::new(), messages: Vec::new() };
+    for (_, item, rows) in same {
+        bucket.messages.push((bucket.items.len(), *rows));
+        let rows = (0..*rows).map(|i| Item { row: item.row.saturating_add(i), ..*item });
+        bucket.items.extend(rows);
+    }
+    Some(bucket)
 }

@@ -19,6 +19,16 @@ pub enum Since {
     /// packet's. Counts are elapsed time: on the day of a clock change they run
     /// on through it.
     Midnight(Tz),
+    /// Nothing: it is a date and a time of a time zone, YYYYMMDDhhmmss and
+    /// further digits of the second.
+    Calendar(Tz),
+    /// Midnight, as hhmmss and further digits of the second.
+    Daytime {
+        /// The time zone.
+        tz: Tz,
+        /// How many digits in all.
+        digits: u32,
+    },
 }
 
 /// A venue's clock.
@@ -43,11 +53,10 @@ impl RunningClock {
         Self { clock, base_ns: 0 }
     }
 
-    /// The time a count means, ns since the epoch, in a packet seen at `ts_ns`.
-    /// `None` where it is no time.
+    /// The time that `ns` since what the clock counts from mean, in a packet
+    /// seen at `ts_ns`.
     #[inline(always)]
-    pub fn time_ns(&mut self, count: u64, ts_ns: i64) -> Option<i64> {
-        let ns = count.checked_mul(self.clock.unit_ns)?;
+    pub fn time_of_ns(&mut self, ns: u64, ts_ns: i64) -> Option<i64> {
         if matches!(self.clock.since, Since::Epoch) {
             return i64::try_from(ns).ok();
         }
@@ -56,11 +65,43 @@ impl RunningClock {
         if distance < NEAR_NS && ns < COUNT_MAX_NS { Some(time) } else { self.far(ns, ts_ns) }
     }
 
+    /// The time that a number of `digits` digits means.
+    pub fn time_of_digits(&mut self, number: u128, digits: u32, ts_ns: i64) -> Option<i64> {
+        match self.clock.since {
+            Since::Calendar(tz) => calendar(tz, number, digits),
+            Since::Daytime { digits, .. } => {
+                self.time_of_ns(daytime_ns(number, digits.checked_sub(6)?)?, ts_ns)
+            }
+            _ => {
+                let ns = u64::try_from(number).ok()?.checked_mul(self.clock.unit_ns)?;
+                self.time_of_ns(ns, ts_ns)
+            }
+        }
+    }
+
+    /// Nanoseconds a count.
+    pub fn unit_ns(&self) -> u64 {
+        self.clock.unit_ns
+    }
+
+    /// Whether counts are digits of a date or a time of day.
+    pub fn is_digits(&self) -> bool {
+        matches!(self.clock.since, Since::Calendar(_) | Since::Daytime { .. })
+    }
+
+    /// The time a count means, ns since the epoch, in a packet seen at `ts_ns`.
+    /// `None` where it is no time.
+    #[inline(always)]
+    pub fn time_ns(&mut self, count: u64, ts_ns: i64) -> Option<i64> {
+        self.time_of_ns(count.checked_mul(self.clock.unit_ns)?, ts_ns)
+    }
+
     #[cold]
     fn far(&mut self, ns: u64, ts_ns: i64) -> Option<i64> {
         match self.clock.since {
             Since::Epoch => i64::try_from(ns).ok(),
-            Since::Midnight(tz) => {
+            Since::Calendar(_) => None,
+            Since::Midnight(tz) | Since::Daytime { tz, .. } => {
                 if ns >= COUNT_MAX_NS {
                     return None;
                 }
@@ -70,6 +111,30 @@ impl RunningClock {
             }
         }
     }
+}
+
+/// A time of day in digits as ns; `places` digits stand after the seconds.
+fn daytime_ns(number: u128, places: u32) -> Option<u64> {
+    let unit = 10u128.checked_pow(places)?;
+    let (hhmmss, part) = (number / unit, number % unit);
+    let (hours, minutes, seconds) = (hhmmss / 10_000, hhmmss / 100 % 100, hhmmss % 100);
+    if hours > 47 || minutes > 59 || seconds > 60 {
+        return None;
+    }
+    let part_ns = part.checked_mul(1_000_000_000)? / unit;
+    u64::try_from((hours * 3_600 + minutes * 60 + seconds) * 1_000_000_000 + part_ns).ok()
+}
+
+/// A date and time of a time zone in digits.
+fn calendar(tz: Tz, number: u128, digits: u32) -> Option<i64> {
+    let places = digits.checked_sub(14)?;
+    let unit = 10u128.checked_pow(places.checked_add(6)?)?;
+    let (date, daytime) = (u32::try_from(number / unit).ok()?, number % unit);
+    let year = i32::try_from(date / 10_000).ok()?;
+    let day = NaiveDate::from_ymd_opt(year, date / 100 % 100, date % 100)?;
+    let ns = i64::try_from(daytime_ns(daytime, places)?).ok()?;
+    let local = day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::nanoseconds(ns))?;
+    tz.from_local_datetime(&local).earliest()?.timestamp_nanos_opt()
 }
 
 /// The midnight whose `ns` lies nearest to `ts_ns`, and that time.
@@ -138,6 +203,19 @@ mod tests {
         let b: Vec<_> = calls.iter().rev().map(|&(c, ts)| backward.time_ns(c, ts)).collect();
         a.reverse();
         assert_eq!(a, b);
+    }
+
+    #[test]
+    fn digits_are_dates_and_times_of_day() {
+        let zone = chrono_tz::America::Toronto;
+        let clock = |since| RunningClock::new(Clock { since, unit_ns: 1 });
+        let want = utc_ns("2023-07-10T13:30:01.250Z");
+        let stamp = clock(Since::Calendar(zone)).time_of_digits(20230710093001250, 17, 0);
+        assert_eq!(stamp, Some(want));
+        assert_eq!(clock(Since::Calendar(zone)).time_of_digits(20231310093001, 14, 0), None);
+        let mut daytime = clock(Since::Daytime { tz: zone, digits: 9 });
+        assert_eq!(daytime.time_of_digits(93001250, 9, want + 7), Some(want));
+        assert_eq!(daytime.time_of_digits(996001250, 9, want), None);
     }
 
     #[test]

@@ -14,14 +14,17 @@ use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
-use crate::fixed::buckets::{Buckets, RUN_MAX, WideBuckets};
+use crate::fixed::behind::{Behind, Lessons, run_alone, teach};
+use crate::fixed::buckets::{Buckets, RUN_MAX, WideBucket, WideBuckets};
 use crate::fixed::bytes::{Body, Lane, Window};
 use crate::fixed::explain;
 use crate::fixed::learned::LearnedTable;
-use crate::fixed::program::{CodeTable, Layout, Learn, LearnFrom, Op};
+use crate::fixed::place::{KeyAt, NumberAt, Ref};
+use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
-use crate::fixed::run::{Item, Machine, Output};
+use crate::fixed::run::{Item, Machine, Output, Tables};
 use crate::fixed::text::NO_NAME;
+use crate::fixed::walk;
 use crate::kind::{Kind, Sender, flags};
 use crate::names::{Name, Names};
 
@@ -36,6 +39,9 @@ pub struct Queued<'a> {
     pub scope: u32,
     /// Which end sent it, where known.
     pub sender: Option<Sender>,
+    /// Its rows, one after the other: as many as
+    /// [`FixedProtocol::rows_of`] says.
+    pub rows: u32,
 }
 
 /// Decodes the messages of one protocol.
@@ -173,7 +179,7 @@ impl FixedDecoder {
         if has_lane {
             self.buckets.push(layout, body, row, scope);
         } else {
-            wide.push(layout, Item { body, row, scope });
+            wide.push(layout, Item { body, row, scope }, queued.rows);
         }
         true
     }
@@ -234,9 +240,9 @@ impl FixedDecoder {
         }
         buckets.clear();
         self.buckets = buckets;
-        for (layout, bucket) in wide.take() {
-            self.decode_bucket(protocol, layout.into(), &bucket, out);
-            self.decode_tails(protocol, layout.into(), &bucket, out);
+        for bucket in wide.take() {
+            self.decode_bucket(protocol, bucket.layout.into(), &bucket.items, out);
+            self.decode_behind(protocol, &bucket, out);
         }
         if self.run_teaches {
             self.learn_run(protocol, messages, out);
@@ -255,30 +261,33 @@ impl FixedDecoder {
         };
         head.write(bucket, head.presumed, out.batch);
         for op in &layout.ops {
-            self.machine.run(op, bucket, &protocol.code_tables, out);
+            self.machine.run(op, bucket, None, Tables::of(protocol), out);
         }
     }
 
-    /// The elements after the fixed part.
-    fn decode_tails(
+    /// What follows the fixed parts.
+    fn decode_behind(
         &mut self,
         protocol: &FixedProtocol,
-        at: usize,
-        bucket: &[Item<&[u8]>],
+        bucket: &WideBucket<'_>,
         out: &mut Output<'_>,
     ) {
-        let Some(layout) = protocol.layouts.get(at) else { return };
-        for item in bucket {
-            let Some((tlv, list)) = explain::tail_of(protocol, layout, item.body) else { return };
-            let Some(mut elements) = tlv.elements(list.bytes) else { return };
-            for element in elements.by_ref() {
-                if let Some(spec) = tlv.element(element.tag, element.value.len()) {
-                    let value = Item { body: element.value, ..*item };
-                    self.run_alone(&spec.ops, value, protocol, out);
-                }
-            }
-            if list.is_cut || elements.at() != list.bytes.len() {
-                out.batch.add_flags(item.row as usize, flags::DECODE_ERROR);
+        let Some(layout) = protocol.layouts.get(usize::from(bucket.layout)) else { return };
+        if layout.steps.is_empty() {
+            return;
+        }
+        for (item, rows) in bucket.messages() {
+            let mut behind = Behind::new(&mut self.machine, protocol, layout, (item, rows), out);
+            let end = walk::walk(layout, item.body, &mut behind);
+            let (first, last) = (item.row, item.row + rows.saturating_sub(1));
+            let misfit = match end {
+                Ok(end) if end == item.body.len() => 0,
+                Ok(_) => flags::IRREGULAR,
+                Err(_) => flags::DECODE_ERROR,
+            };
+            let wrong = behind.flags | misfit;
+            for row in (first..=last).filter(|_| wrong != 0) {
+                out.batch.add_flags(row as usize, wrong);
             }
         }
     }
@@ -291,13 +300,7 @@ impl FixedDecoder {
         protocol: &FixedProtocol,
         out: &mut Output<'_>,
     ) {
-        let codes: &[CodeTable] = &protocol.code_tables;
-        for op in ops {
-            if op.presumes() {
-                out.batch.heads_mut().present[item.row as usize] |= op.bit();
-            }
-            self.machine.run(op, &[item], codes, out);
-        }
+        run_alone(&mut self.machine, ops, item, None, Tables::of(protocol), out);
     }
 
     fn decode_short(
@@ -331,27 +334,14 @@ impl FixedDecoder {
             let layout = choice.and_then(|choice| protocol.layouts.get(choice.layout));
             let Some(layout) = layout else { continue };
             for learn in &layout.learn {
-                self.learn(learn, queued, out.names);
+                let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
+                teach(&mut self.machine, learn, item, None, out.names);
             }
-        }
-    }
-
-    fn learn(&mut self, learn: &Learn, queued: &Queued<'_>, names: &mut Names) {
-        let (body, scope) = (queued.body, queued.scope);
-        if learn.if_absent && !lacks(&mut self.machine.tables, learn, body, scope) {
-            return;
-        }
-        let key = learn.key.unsigned(body);
-        for (slot, from) in &learn.values {
-            let value = match from {
-                LearnFrom::Int(at) => at.unsigned(body),
-                LearnFrom::Name(from) => match self.machine.name(from, body, names) {
-                    NO_NAME => continue,
-                    name => u64::from(name),
-                },
-            };
-            if let Some(table) = self.machine.tables.get_mut(learn.table) {
-                table.set(scope, key, *slot, value);
+            if layout.teaches_behind {
+                let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
+                let mut lessons = Lessons { machine: &mut self.machine, item, names: out.names };
+                // What is whole before a cut is taught.
+                let _ = walk::walk(layout, queued.body, &mut lessons);
             }
         }
     }
@@ -359,7 +349,7 @@ impl FixedDecoder {
 
 /// Whether a layout's messages fit in lanes.
 fn has_lane(layout: &Layout) -> bool {
-    layout.tail.is_none() && layout.size as usize <= size_of::<Lane>()
+    layout.steps.is_empty() && layout.size as usize <= size_of::<Lane>()
 }
 
 fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) {
@@ -375,7 +365,7 @@ fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) 
 /// Whether the table does not know the message's key.
 #[inline(always)]
 fn lacks(tables: &mut [LearnedTable], learn: &Learn, body: &[u8], scope: u32) -> bool {
-    let key = learn.key.unsigned(body);
+    let Some(key) = learn.key.find(&body, None, scope, tables) else { return false };
     tables.get_mut(learn.table).is_some_and(|table| !table.knows(scope, key))
 }
 
@@ -384,8 +374,10 @@ impl LayoutHead {
         let msg_type = names.intern(layout.code_text.as_bytes()).unwrap_or(Name(0));
         let msg_name = names.intern(layout.name.as_bytes());
         let teaches = match layout.learn.as_slice() {
-            [] => Teaches::Never,
-            all if all.iter().all(|learn| learn.if_absent) => Teaches::WhereAbsent,
+            [] if !layout.teaches_behind => Teaches::Never,
+            all if all.iter().all(|learn| learn.if_absent) && !layout.teaches_behind => {
+                Teaches::WhereAbsent
+            }
             _ => Teaches::Always,
         };
         Self {
@@ -396,7 +388,13 @@ impl LayoutHead {
             presumed: layout.presumed,
             teaches,
             only_lesson: match layout.learn.as_slice() {
-                [learn] => Some((learn.key, learn.table)),
+                [
+                    Learn {
+                        key: KeyAt::Field(Ref { at: NumberAt::Plain { at, .. }, .. }),
+                        table,
+                        ..
+                    },
+                ] => Some((*at, *table)),
                 _ => None,
             },
             has_lane: has_lane(layout),

@@ -2,32 +2,34 @@
 
 use crate::field::{Explained, Field, Value};
 use crate::fixed::bytes::Window;
+use crate::fixed::place::{NumberAt, Parts, digits};
 use crate::fixed::program::{FieldDef, Layout};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
 use crate::fixed::tlv::{Element, TlvSpec};
+use crate::fixed::walk::{self, Cut, Event, Step, Visitor, What};
 use crate::fixed::wire::Wire;
 use crate::kind::Sender;
 use crate::names::latin1;
 
-/// The bytes of a list of elements.
-pub struct List<'a> {
-    /// What the message has of them.
-    pub bytes: &'a [u8],
-    /// Whether the message ends before the list does.
-    pub is_cut: bool,
+/// Whether whole elements fill every list of a message exactly.
+pub struct Tiling<'p, 'b> {
+    /// Whose message it is.
+    pub protocol: &'p FixedProtocol,
+    /// The message.
+    pub body: &'b [u8],
+    /// So far.
+    pub holds: bool,
 }
 
-/// The list of elements at a message's end; `None` where it has none.
-pub fn tail_of<'a, 'p>(
-    protocol: &'p FixedProtocol,
-    layout: &Layout,
-    body: &'a [u8],
-) -> Option<(&'p TlvSpec, List<'a>)> {
-    let tail = layout.tail.as_ref()?;
-    let rest = body.get(layout.size as usize..)?;
-    let counted = usize::try_from(tail.length.unsigned(body)).unwrap_or(usize::MAX);
-    let list = List { bytes: rest.get(..counted).unwrap_or(rest), is_cut: counted > rest.len() };
-    Some((protocol.tlvs.get(tail.tlv)?, list))
+impl<'l> Visitor<'l> for Tiling<'_, '_> {
+    fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
+        if let Event::Elements(step, at, len) = event
+            && let What::Elements { tlv, .. } = step.what
+        {
+            let list = self.body.get(at..at + len).unwrap_or_default();
+            self.holds &= self.protocol.tlvs.get(tlv).is_some_and(|tlv| tlv.tiles(list));
+        }
+    }
 }
 
 /// A message's fields, in order. Bytes that nothing explains are fields named
@@ -38,24 +40,36 @@ pub fn explain(protocol: &FixedProtocol, body: &[u8], sender: Option<Sender>) ->
     let (Some(choice), Some(layout)) = (found, layout) else {
         return unknown(protocol, body);
     };
-    let mut walk = Walk { body, fields: Vec::with_capacity(layout.fields.len()), at: 0 };
-    for def in &layout.fields {
-        if !walk.field(def, &def.name, 0) {
-            break;
-        }
-    }
+    let fields = Vec::with_capacity(layout.fields.len());
+    let mut walk = Walk { protocol, body, fields, at: 0, path: Vec::new(), error: None };
+    walk.fields(&layout.fields, 0);
     let mut error = misfit(layout, choice, body);
-    if let Some((tlv, list)) = tail_of(protocol, layout, body) {
-        error = walk.list(tlv, layout, &list).or(error);
+    if !layout.steps.is_empty() && body.len() >= layout.size as usize {
+        let end = walk::walk(layout, body, &mut walk);
+        error = walk.error.take().or_else(|| misfit_behind(layout, end, body));
     }
     walk.rest();
     let (msg_type, name) = (layout.code_text.clone(), layout.name.clone());
     Explained { msg_type, name, fields: walk.fields, error }
 }
 
+/// What is wrong behind the fixed part.
+fn misfit_behind(layout: &Layout, end: Result<usize, Cut>, body: &[u8]) -> Option<String> {
+    let (name, len) = (&layout.name, body.len());
+    match end {
+        Ok(end) if end == len => None,
+        Ok(end) => Some(format!("{name} ends at byte {end}, here are {len}")),
+        Err(Cut { at, needed }) => {
+            let had = len.saturating_sub(at);
+            Some(format!("{name}: {needed} bytes from byte {at} on, here are {had}"))
+        }
+    }
+}
+
 fn unknown(protocol: &FixedProtocol, body: &[u8]) -> Explained {
     let code = protocol.code_of(body).map(|code| protocol.code_text(code));
-    let mut walk = Walk { body, fields: Vec::new(), at: 0 };
+    let (fields, path) = (Vec::new(), Vec::new());
+    let mut walk = Walk { protocol, body, fields, at: 0, path, error: None };
     walk.rest();
     let error = match &code {
         Some(code) => format!("message type `{code}` is not in {}", protocol.id()),
@@ -69,7 +83,7 @@ fn misfit(layout: &Layout, choice: Choice, body: &[u8]) -> Option<String> {
     let (name, size, len) = (&layout.name, layout.size, body.len());
     match choice.fit {
         Fit::Shorter => Some(format!("{name} has {size} bytes, here are {len}")),
-        Fit::Longer if layout.tail.is_none() => {
+        Fit::Longer if layout.steps.is_empty() => {
             Some(format!("{name} ends at byte {size}, here are {len}"))
         }
         Fit::Longer | Fit::Exact => None,
@@ -77,22 +91,94 @@ fn misfit(layout: &Layout, choice: Choice, body: &[u8]) -> Option<String> {
 }
 
 /// The fields so far, and the first byte without one.
-struct Walk<'a> {
-    body: &'a [u8],
+struct Walk<'p, 'b> {
+    protocol: &'p FixedProtocol,
+    body: &'b [u8],
     fields: Vec<Field>,
     at: usize,
+    /// The named parts that the next field stands in.
+    path: Vec<String>,
+    error: Option<String>,
 }
 
-impl Walk<'_> {
+impl<'l> Visitor<'l> for Walk<'_, '_> {
+    fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
+        match event {
+            Event::Open(name, None) => self.path.push(name.to_owned()),
+            Event::Open(name, Some(i)) => self.path.push(format!("{name}[{i}]")),
+            Event::Close => drop(self.path.pop()),
+            Event::Row | Event::RowEnd => {}
+            Event::Fields(shape, base) => self.fields(&shape.fields, base),
+            Event::Text(step, at, len) => self.text(step, at, len),
+            Event::Elements(step, at, len) => self.list(step, at, len),
+            Event::Unknown(_, to) => self.unknown_to(to),
+        }
+    }
+}
+
+impl Walk<'_, '_> {
+    /// Adds fields whose offsets count from `base`, as far as they are there.
+    fn fields(&mut self, defs: &[FieldDef], base: usize) {
+        for def in defs {
+            let path = self.path_of(&def.name);
+            if !self.field(def, &path, base) {
+                break;
+            }
+        }
+    }
+
+    fn path_of(&self, name: &str) -> String {
+        match self.path.as_slice() {
+            [] => name.to_owned(),
+            path => format!("{}.{name}", path.join(".")),
+        }
+    }
+
     /// Adds a field whose offset counts from `base`; false where the message
     /// ends before it does.
     fn field(&mut self, def: &FieldDef, path: &str, base: usize) -> bool {
         let start = base.saturating_add(def.offset as usize);
         let end = start.saturating_add(def.ty.wire.width() as usize);
         let Some(bytes) = self.body.get(start..end) else { return false };
-        let value = value(def, bytes);
-        self.push(&def.name, path, start, bytes.len(), value);
+        match def.bits {
+            None => self.push(&def.name, path, start, bytes.len(), value(def, bytes)),
+            Some(bits) => {
+                let before = self.at;
+                self.push(&def.name, path, start, 0, bits_value(def, bits, bytes));
+                self.at = before;
+            }
+        }
         true
+    }
+
+    fn text(&mut self, step: &Step, at: usize, len: usize) {
+        let bytes = self.body.get(at..at + len).unwrap_or_default();
+        let path = self.path_of(&step.name);
+        let value = match step.what {
+            What::Text { is_text: true, trim, .. } => match trim.apply(bytes) {
+                [] => Value::Null,
+                text => Value::Text(latin1(text)),
+            },
+            _ => Value::Bytes(bytes.to_vec()),
+        };
+        self.push(&step.name, &path, at, len, value);
+    }
+
+    /// Adds a list of elements.
+    fn list(&mut self, step: &Step, base: usize, len: usize) {
+        let What::Elements { tlv, .. } = step.what else { return };
+        let (protocol, name) = (self.protocol, self.path_of(&step.name));
+        let Some(tlv) = protocol.tlvs.get(tlv) else { return };
+        let list = self.body.get(base..base + len).unwrap_or_default();
+        let Some(mut elements) = tlv.elements(list) else { return };
+        for (i, element) in elements.by_ref().enumerate() {
+            self.element(tlv, &format!("{name}[{i}]"), base, &element);
+        }
+        if elements.at() != len {
+            let ended = base + elements.at();
+            self.error = Some(format!("the {name} has no whole element at byte {ended}"));
+        }
+        self.unknown_to(base + len);
     }
 
     fn push(&mut self, name: &str, path: &str, start: usize, size: usize, value: Value) {
@@ -119,27 +205,6 @@ impl Walk<'_> {
         self.unknown_to(self.body.len());
     }
 
-    /// Adds a list of elements, and says what is wrong with it.
-    fn list(&mut self, tlv: &TlvSpec, layout: &Layout, list: &List<'_>) -> Option<String> {
-        let base = layout.size as usize;
-        let tail = layout.tail.as_ref().map_or("", |tail| &tail.name);
-        let mut elements = tlv.elements(list.bytes)?;
-        for (i, element) in elements.by_ref().enumerate() {
-            self.element(tlv, &format!("{tail}[{i}]"), base, &element);
-        }
-        let (ended, len) = (base + elements.at(), list.bytes.len());
-        self.unknown_to(base + len);
-        let name = &layout.name;
-        if list.is_cut {
-            return Some(format!("{name}: the message ends inside its {tail}, after {len} bytes"));
-        }
-        if self.at < self.body.len() {
-            return Some(format!("{name}: {} bytes after the {tail}", self.body.len() - self.at));
-        }
-        let is_whole = ended == base + len;
-        (!is_whole).then(|| format!("{name}: the {tail} has no whole element at byte {ended}"))
-    }
-
     fn element(&mut self, tlv: &TlvSpec, path: &str, base: usize, element: &Element<'_>) {
         let start = base.saturating_add(element.at);
         let (length_width, tag_width) = (tlv.length_width as usize, tlv.tag_width as usize);
@@ -153,7 +218,9 @@ impl Walk<'_> {
         let value_at = tag_at + tag_width;
         match tlv.element(element.tag, element.value.len()) {
             Some(spec) => {
-                self.field(&spec.field, &named(&spec.field.name), value_at);
+                for def in &spec.fields {
+                    self.field(def, &named(&def.name), value_at);
+                }
             }
             None => self.unknown_to(value_at + element.value.len()),
         }
@@ -168,6 +235,12 @@ fn value(def: &FieldDef, bytes: &[u8]) -> Value {
             [] => Value::Null,
             text => Value::Text(latin1(text)),
         },
+        Wire::Digits { .. } => match (digits(bytes), def.ty.scale) {
+            (None, _) => Value::Null,
+            (Some(number), _) if is_null(def, number) => Value::Null,
+            (Some(mantissa), Some(scale)) => Value::Decimal { mantissa, scale },
+            (Some(number), None) => Value::Int(number),
+        },
         Wire::Int { width, signed, little } => {
             let Some(window) = Window::new(0, width, little) else { return Value::Null };
             let raw = window.unsigned(bytes);
@@ -180,4 +253,18 @@ fn value(def: &FieldDef, bytes: &[u8]) -> Value {
             }
         }
     }
+}
+
+/// Whether a number in digits means that there is none.
+fn is_null(def: &FieldDef, number: i128) -> bool {
+    def.ty.null.iter().any(|&null| i128::from(null) == number)
+}
+
+/// What some bits of a field mean.
+fn bits_value(def: &FieldDef, (low, count): (u32, u32), bytes: &[u8]) -> Value {
+    let Wire::Int { width, little, .. } = def.ty.wire else { return Value::Null };
+    let Some(at) = Window::new(0, width, little) else { return Value::Null };
+    let mask = u64::MAX.checked_shr(64u32.saturating_sub(count)).unwrap_or(0);
+    let bits = NumberAt::Bits { at, shift: low as u8, mask };
+    bits.read(&bytes).map_or(Value::Null, Value::Int)
 }

@@ -13,6 +13,7 @@
 //! is paid once a bucket and not once a field. `PROTOCOLS.md` says how a
 //! protocol file is written. The engine reads its own format and no other.
 
+pub mod behind;
 pub mod buckets;
 pub mod bytes;
 pub mod catalog;
@@ -23,14 +24,17 @@ pub mod error;
 pub mod explain;
 pub mod layout;
 pub mod learned;
+pub mod place;
 pub mod program;
 pub mod protocol;
 pub mod run;
-
+pub mod shapes;
 pub mod source;
+pub mod tables;
 pub mod targets;
 pub mod text;
 pub mod tlv;
+pub mod walk;
 pub mod wire;
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 
 use crate::batch::{DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol};
 use crate::fixed::bytes::Window;
+use crate::fixed::place::{KeyAt, LearnedAt, NumberAt, Ref};
+use crate::fixed::walk::Step;
 use crate::fixed::wire::{FieldType, Trim};
 use crate::kind::{Kind, Sender};
 
@@ -15,6 +17,16 @@ pub struct FieldDef {
     pub offset: u32,
     /// Its type.
     pub ty: FieldType,
+    /// The bits it has of the field before, which are no bytes of its own:
+    /// the lowest one and how many.
+    pub bits: Option<(u32, u32)>,
+}
+
+impl FieldDef {
+    /// Bytes of its own.
+    pub fn size(&self) -> u32 {
+        if self.bits.is_some() { 0 } else { self.ty.wire.width() }
+    }
 }
 
 /// One field into one column.
@@ -46,6 +58,46 @@ pub enum Op {
         col: TimeCol,
         /// Which clock of the protocol.
         clock: usize,
+    },
+    /// A time of which a part stands elsewhere, or that is written in digits.
+    Moment {
+        /// Where it is.
+        at: NumberAt,
+        /// Where it goes.
+        col: TimeCol,
+        /// Which clock of the protocol.
+        clock: usize,
+        /// What is added to it.
+        plus: Option<Plus>,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// A number whose places after the point are told elsewhere.
+    Scaled {
+        /// Where it is.
+        at: NumberAt,
+        /// Where it goes.
+        col: DecimalCol,
+        /// Its places.
+        scale: ScaleAt,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// A number in digits or bits.
+    Number {
+        /// Where it is.
+        at: NumberAt,
+        /// Where it goes.
+        to: NumberTo,
+        /// Raw values without a meaning.
+        null: Box<[u64]>,
+    },
+    /// What a table learned for a key in any place, into a column.
+    LookupBy {
+        /// Which value.
+        value: LearnedAt,
+        /// Where it goes.
+        col: LearnedCol,
     },
     /// A number times a power of ten into a decimal column.
     Decimal {
@@ -116,6 +168,53 @@ pub enum Op {
     },
 }
 
+/// What is added to a count of a clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plus {
+    /// Where it is.
+    pub at: ElsewhereAt,
+    /// Nanoseconds a count.
+    pub unit_ns: u64,
+}
+
+/// A number outside the field that needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ElsewhereAt {
+    /// In the message.
+    Field(Ref),
+    /// Learned.
+    Learned(LearnedAt),
+}
+
+/// Where the places after the point are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScaleAt {
+    /// As a number.
+    Places(ElsewhereAt),
+    /// As a code; which factor table of the protocol.
+    Code(Ref, usize),
+}
+
+/// Codes to what a number times 10^9 is multiplied with, sorted.
+pub type FactorTable = Vec<(u64, i64)>;
+
+/// Where a number in digits or bits goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NumberTo {
+    /// A 64-bit column.
+    Int(IntCol),
+    /// A 32-bit column.
+    Small(SmallCol),
+    /// A decimal column, times a factor.
+    Decimal(DecimalCol, u64),
+    /// A vocabulary, by a code table of the protocol.
+    Code(EnumCol, usize),
+    /// A column of names, by a cache of the protocol.
+    Name(NameCol, usize),
+    /// A column of texts, as digits.
+    Text(TextCol),
+}
+
 /// Columns that learned values go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LearnedCol {
@@ -161,7 +260,7 @@ pub struct Learn {
     /// Which table of the protocol.
     pub table: usize,
     /// Where the key is.
-    pub key: Window,
+    pub key: KeyAt,
     /// Slot and value.
     pub values: Vec<(usize, LearnFrom)>,
     /// Only where the key is not known yet.
@@ -174,18 +273,7 @@ pub enum LearnFrom {
     /// A text, as a name.
     Name(TextAt),
     /// A number.
-    Int(Window),
-}
-
-/// A list of elements at the end of a layout.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tail {
-    /// The list's name.
-    pub name: String,
-    /// Where the bytes of the list are counted.
-    pub length: Window,
-    /// Which element list of the protocol.
-    pub tlv: usize,
+    Int(NumberAt),
 }
 
 /// One size of one message.
@@ -201,12 +289,16 @@ pub struct Layout {
     pub kind: Kind,
     /// Who sends it; `None` is either end.
     pub sender: Option<Sender>,
-    /// Bytes, without the tail.
+    /// Bytes of the fixed part.
     pub size: u32,
     /// Whether this is the message at its full size.
     pub full: bool,
-    /// Elements after the fixed part.
-    pub tail: Option<Tail>,
+    /// What follows the fixed part.
+    pub steps: Vec<Step>,
+    /// Whether the message may make more than one row.
+    pub has_rows: bool,
+    /// Whether something behind the fixed part teaches.
+    pub teaches_behind: bool,
     /// The fields, in order, without a hole.
     pub fields: Vec<FieldDef>,
     /// What decoding does.
@@ -228,6 +320,15 @@ impl Op {
             | Self::Code { at, .. }
             | Self::Digits { at, .. }
             | Self::Lookup { key: at, .. } => at.end(),
+            Self::Moment { at, plus, .. } => {
+                at.end().max(plus.as_ref().map_or(0, |plus| plus.at.end()))
+            }
+            Self::Scaled { at, scale, .. } => at.end().max(match scale {
+                ScaleAt::Places(at) => at.end(),
+                ScaleAt::Code(at, _) => at.end(),
+            }),
+            Self::Number { at, .. } => at.end(),
+            Self::LookupBy { value, .. } => value.key.end(),
             Self::Name { from, .. } => from.end(),
             Self::Text { offset, width, .. } => offset.saturating_add(*width),
             Self::Constant { .. } => 0,
@@ -239,8 +340,11 @@ impl Op {
         match self {
             Self::Int { col, .. } => col.bit(),
             Self::Small { col, .. } => col.bit(),
-            Self::Time { col, .. } => col.bit(),
-            Self::Decimal { col, .. } => col.bit(),
+            Self::Time { col, .. } | Self::Moment { col, .. } => col.bit(),
+            Self::Decimal { col, .. } | Self::Scaled { col, .. } => col.bit(),
+            Self::Number { to, .. } => to.bit(),
+            Self::LookupBy { col: LearnedCol::Name(col), .. } => col.bit(),
+            Self::LookupBy { col: LearnedCol::Int(col), .. } => col.bit(),
             Self::Code { col, .. } | Self::Constant { col, .. } => col.bit(),
             Self::Name { col, .. } | Self::Lookup { col: LearnedCol::Name(col), .. } => col.bit(),
             Self::Text { col, .. } | Self::Digits { col, .. } => col.bit(),
@@ -252,7 +356,34 @@ impl Op {
     /// which then clears it where there is no value. Texts are copied, and set
     /// their bit themselves.
     pub fn presumes(&self) -> bool {
-        !matches!(self, Self::Text { .. } | Self::Digits { .. })
+        !matches!(
+            self,
+            Self::Text { .. } | Self::Digits { .. } | Self::Number { to: NumberTo::Text(_), .. }
+        )
+    }
+}
+
+impl NumberTo {
+    /// The column's presence bit.
+    pub fn bit(self) -> u64 {
+        match self {
+            Self::Int(col) => col.bit(),
+            Self::Small(col) => col.bit(),
+            Self::Decimal(col, _) => col.bit(),
+            Self::Code(col, _) => col.bit(),
+            Self::Name(col, _) => col.bit(),
+            Self::Text(col) => col.bit(),
+        }
+    }
+}
+
+impl ElsewhereAt {
+    /// First byte of the fixed part that it does not need.
+    pub fn end(&self) -> u32 {
+        match self {
+            Self::Field(at) => at.end(),
+            Self::Learned(learned) => learned.key.end(),
+        }
     }
 }
 
@@ -263,6 +394,17 @@ impl TextAt {
             Self::Short { at, .. } => at.end(),
             Self::Long { offset, width, .. } => offset.saturating_add(*width),
         }
+    }
+}
+
+impl Learn {
+    /// First byte of the fixed part that it does not need.
+    pub fn end(&self) -> u32 {
+        let values = self.values.iter().map(|(_, from)| match from {
+            LearnFrom::Name(text) => text.end(),
+            LearnFrom::Int(at) => at.end(),
+        });
+        values.fold(self.key.end(), u32::max)
     }
 }
 

@@ -4,10 +4,13 @@ use crate::fixed::bytes::Window;
 use crate::fixed::clock::Clock;
 use crate::fixed::compile;
 use crate::fixed::error::SpecError;
-use crate::fixed::program::{CodeTable, Layout};
+use crate::fixed::explain;
+use crate::fixed::program::{CodeTable, FactorTable, Layout};
 use crate::fixed::text::NameSpec;
 use crate::fixed::tlv::TlvSpec;
+use crate::fixed::walk::{self, Nothing, RowCount};
 use crate::kind::Sender;
+use std::collections::HashMap;
 
 /// In the place of a layout: none.
 const NO_LAYOUT: u16 = u16::MAX;
@@ -21,21 +24,27 @@ pub struct FixedProtocol {
     pub code: Window,
     /// Its offset, where it is one byte.
     pub code_byte: Option<usize>,
-    /// Whether the code is a character.
+    /// Its bytes.
+    pub code_width: u32,
+    /// Whether the code is text.
     pub code_is_text: bool,
     /// Every size of every message.
     pub layouts: Vec<Layout>,
+    /// Whether any message may make more than one row.
+    pub has_rows: bool,
     /// The layouts by code and sender.
     pub codes: Codes,
     /// Clocks that layouts name.
     pub clocks: Vec<Clock>,
     /// Vocabularies that layouts name.
     pub code_tables: Vec<CodeTable>,
+    /// Codes of scales that layouts name.
+    pub factor_tables: Vec<FactorTable>,
     /// Kinds of names that layouts have.
     pub name_specs: Vec<NameSpec>,
     /// Learned tables and the names of their values.
     pub tables: Vec<TableSpec>,
-    /// Element lists that layouts end with.
+    /// Element lists that layouts have.
     pub tlvs: Vec<TlvSpec>,
 }
 
@@ -86,19 +95,29 @@ pub struct Choice {
 /// The layouts of every code, by who sent the message.
 #[derive(Debug)]
 pub struct Codes {
-    /// By [`by`] and code, for codes of one byte: what most messages are.
+    /// By [`by`] and [`home`]: what most messages are.
     first: Box<[[First; 256]; 3]>,
     /// By code and [`by`]: all candidates.
-    all: Vec<[Vec<u16>; 3]>,
+    all: HashMap<u64, [Vec<u16>; 3]>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct First {
+    code: u32,
     layout: u16,
     size: u16,
 }
 
-const NOTHING: First = First { layout: NO_LAYOUT, size: u16::MAX };
+const NOTHING: First = First { code: 0, layout: NO_LAYOUT, size: u16::MAX };
+
+/// Most rows of one message; a group with more entries is cut short.
+pub const ROWS_MAX: usize = 4096;
+
+/// The place of a code among the first candidates: for one byte the code.
+#[inline(always)]
+fn home(code: u32) -> usize {
+    (code ^ code >> 7 ^ code >> 14) as u8 as usize
+}
 
 /// Place of a sender among the candidates.
 fn by(sender: Option<Sender>) -> usize {
@@ -113,9 +132,7 @@ impl Codes {
     /// Sorts layouts by code and sender; those of one message stand together,
     /// the full size first.
     pub fn new(layouts: &[Layout]) -> Self {
-        let count = layouts.iter().map(|l| l.code as usize + 1).max().unwrap_or(0);
-        let mut codes =
-            Self { first: Box::new([[NOTHING; 256]; 3]), all: vec![Default::default(); count] };
+        let mut codes = Self { first: Box::new([[NOTHING; 256]; 3]), all: HashMap::new() };
         for (at, layout) in layouts.iter().enumerate() {
             for sender in [None, Some(Sender::Client), Some(Sender::Server)] {
                 if sender.is_none() || layout.sender.is_none() || layout.sender == sender {
@@ -127,15 +144,14 @@ impl Codes {
     }
 
     fn add(&mut self, layout: &Layout, at: u16, by: usize) {
-        let code = layout.code as usize;
-        if let Some(candidates) = self.all.get_mut(code).and_then(|all| all.get_mut(by)) {
+        if let Some(candidates) = self.all.entry(layout.code).or_default().get_mut(by) {
             candidates.push(at);
         }
-        if let Some(first) = self.first.get_mut(by).and_then(|first| first.get_mut(code))
-            && first.layout == NO_LAYOUT
-        {
-            let size = if layout.tail.is_none() { layout.size as u16 } else { u16::MAX };
-            *first = First { layout: at, size };
+        let Ok(code) = u32::try_from(layout.code) else { return };
+        let first = self.first.get_mut(by).and_then(|first| first.get_mut(home(code)));
+        if let Some(first) = first.filter(|first| first.layout == NO_LAYOUT) {
+            let size = if layout.steps.is_empty() { layout.size as u16 } else { u16::MAX };
+            *first = First { code, layout: at, size };
         }
     }
 }
@@ -175,14 +191,17 @@ impl FixedProtocol {
         (body.len() >= self.code.end() as usize).then(|| self.code.unsigned(body))
     }
 
-    /// The layout of a message of fixed size with a code of one byte, where
-    /// code and size are right at first sight.
+    /// The layout of a message of fixed size, where code and size are right at
+    /// first sight.
     #[inline(always)]
     pub fn choose_exact(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
-        let code = *body.get(self.code_byte?)?;
-        let first = &self.codes.first[by(sender)][usize::from(code)];
+        let code = match self.code_byte {
+            Some(at) => u32::from(*body.get(at)?),
+            None => self.code.unsigned(body) as u32,
+        };
+        let first = &self.codes.first[by(sender)][home(code)];
         let is_exact = usize::from(first.size) == body.len() && first.size != u16::MAX;
-        is_exact.then_some(first.layout)
+        (is_exact && first.code == code).then_some(first.layout)
     }
 
     /// The layout of a message; `None` where its code is not known. Where the
@@ -190,12 +209,12 @@ impl FixedProtocol {
     pub fn choose(&self, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
         match self.choose_exact(body, sender) {
             Some(layout) => Some(Choice { layout: layout.into(), fit: Fit::Exact }),
-            None => self.choose_slowly(self.code_of(body)? as usize, body, sender),
+            None => self.choose_slowly(self.code_of(body)?, body, sender),
         }
     }
 
-    fn choose_slowly(&self, code: usize, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
-        let candidates = self.codes.all.get(code)?.get(by(sender))?;
+    fn choose_slowly(&self, code: u64, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
+        let candidates = self.codes.all.get(&code)?.get(by(sender))?;
         let sized = |&at: &u16| Some((usize::from(at), self.layouts.get(usize::from(at))?));
         let layouts = || candidates.iter().filter_map(sized);
         let choice = |(layout, _): (usize, &Layout), fit| Choice { layout, fit };
@@ -213,18 +232,36 @@ impl FixedProtocol {
 
     /// Whether a layout covers a message exactly.
     fn fits(&self, layout: &Layout, body: &[u8]) -> bool {
-        let Some(tail) = &layout.tail else { return body.len() == layout.size as usize };
-        let Some(list) = body.get(layout.size as usize..) else { return false };
-        let counted = tail.length.unsigned(body);
-        let tiles = || self.tlvs.get(tail.tlv).is_some_and(|tlv| tlv.tiles(list));
-        usize::try_from(counted) == Ok(list.len()) && tiles()
+        if layout.steps.is_empty() {
+            return body.len() == layout.size as usize;
+        }
+        let mut tiles = explain::Tiling { protocol: self, body, holds: true };
+        let end = walk::walk(layout, body, &mut tiles);
+        end == Ok(body.len()) && tiles.holds
+    }
+
+    /// Bytes of the message that `rest` begins with, by its code and what its
+    /// own fields say; `None` where the code is not known or `rest` ends
+    /// inside the message.
+    pub fn size_of(&self, rest: &[u8], sender: Option<Sender>) -> Option<usize> {
+        let candidates = self.codes.all.get(&self.code_of(rest)?)?.get(by(sender))?;
+        let layout = self.layouts.get(usize::from(*candidates.first()?))?;
+        walk::walk(layout, rest, &mut Nothing).ok()
+    }
+
+    /// How many rows a message makes: one, or one for each entry of the group
+    /// that makes rows, up to [`ROWS_MAX`].
+    pub fn rows_of(&self, body: &[u8], sender: Option<Sender>) -> usize {
+        let layout = self.choose(body, sender).and_then(|choice| self.layouts.get(choice.layout));
+        let Some(layout) = layout.filter(|layout| layout.has_rows) else { return 1 };
+        let mut rows = RowCount::default();
+        // What is whole before a cut counts.
+        let _ = walk::walk(layout, body, &mut rows);
+        rows.0.clamp(1, ROWS_MAX)
     }
 
     /// A code as the tables have it.
     pub fn code_text(&self, code: u64) -> String {
-        match u8::try_from(code) {
-            Ok(byte) if self.code_is_text => char::from(byte).to_string(),
-            _ => code.to_string(),
-        }
+        compile::code_text(code, self.code_width, self.code_is_text)
     }
 }

@@ -12,10 +12,14 @@ use crate::batch::{
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
 use crate::fixed::learned::{ABSENT, LearnedTable};
-use crate::fixed::program::{CodeTable, LearnedCol, Op, TextAt};
+use crate::fixed::place::{NumberAt, Parts};
+use crate::fixed::program::{
+    CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, ScaleAt, TextAt,
+};
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
+use crate::kind::flags;
 use crate::names::Names;
 
 /// A message of a bucket. `row` is a row of the batch: whoever makes one has
@@ -50,6 +54,22 @@ fn each<B: Body>(at: Window, bucket: &[Item<B>], mut f: impl FnMut(usize, u64)) 
     }
 }
 
+/// What operations read besides messages.
+#[derive(Clone, Copy)]
+pub struct Tables<'p> {
+    /// The protocol's vocabularies.
+    pub codes: &'p [CodeTable],
+    /// The protocol's scales.
+    pub factors: &'p [FactorTable],
+}
+
+impl<'p> Tables<'p> {
+    /// Those of a protocol.
+    pub fn of(protocol: &'p FixedProtocol) -> Self {
+        Self { codes: &protocol.code_tables, factors: &protocol.factor_tables }
+    }
+}
+
 /// What operations change besides the batch.
 #[derive(Debug)]
 pub struct Machine {
@@ -79,15 +99,34 @@ impl Machine {
         }
     }
 
-    /// Runs an operation over the messages of a layout.
+    /// Runs an operation over the messages of a layout. `parts` is the whole
+    /// message where the items are parts of one.
     pub fn run<B: Body>(
         &mut self,
         op: &Op,
         bucket: &[Item<B>],
-        codes: &[CodeTable],
+        parts: Option<Parts<'_>>,
+        tables: Tables<'_>,
         out: &mut Output<'_>,
     ) {
         match op {
+            Op::Moment { at, col, clock, plus, null } => {
+                self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, parts, out.batch);
+            }
+            Op::Scaled { at, col, scale, null } => {
+                self.scaled((*at, scale, null), *col, bucket, parts, tables, out.batch);
+            }
+            Op::Number { at, to, null } => {
+                for item in bucket {
+                    self.number((*at, null), *to, item, tables, out);
+                }
+            }
+            Op::LookupBy { value, col } => {
+                for item in bucket {
+                    let found = value.find(&item.body, parts, item.scope, &mut self.tables);
+                    put_learned(found, *col, item.slot(), out.batch);
+                }
+            }
             Op::Int { at, col, null } => ints(*at, *col, null, bucket, out.batch),
             Op::Small { at, col, null } => smalls(*at, *col, null, bucket, out.batch),
             Op::Time { at, col, clock } => {
@@ -102,8 +141,8 @@ impl Machine {
                 signed_decimals(*at, *col, *factor, null, bucket, out.batch);
             }
             Op::Code { at, col, codes: table } => {
-                if let Some(table) = codes.get(*table) {
-                    self::codes(*at, *col, table, bucket, out.batch);
+                if let Some(table) = tables.codes.get(*table) {
+                    codes(*at, *col, table, bucket, out.batch);
                 }
             }
             Op::Constant { col, number } => constants(*col, *number, bucket, out.batch),
@@ -127,6 +166,126 @@ impl Machine {
         }
     }
 
+    /// Times of which a part stands elsewhere, or that are written in digits.
+    fn moments<B: Body>(
+        &mut self,
+        (at, plus, null): (NumberAt, Option<&Plus>, &[u64]),
+        clock: usize,
+        col: TimeCol,
+        bucket: &[Item<B>],
+        parts: Option<Parts<'_>>,
+        batch: &mut MessageBatch,
+    ) {
+        let Some(clock) = self.clocks.get_mut(clock) else { return };
+        let (ts, column, present) = batch.ts_and_times_mut(col);
+        let is_digits = clock.is_digits();
+        for item in bucket {
+            let row = item.slot();
+            let count = at.read(&item.body).filter(|count| !is_null(null, *count));
+            let count = count.and_then(|count| u128::try_from(count).ok());
+            let plus_ns = plus.map(|plus| {
+                let number = elsewhere(&plus.at, item, parts, &mut self.tables)?;
+                u64::try_from(number).ok()?.checked_mul(plus.unit_ns)
+            });
+            let time = match (count, plus_ns) {
+                (Some(count), None) if is_digits => {
+                    clock.time_of_digits(count, digits_of(at), ts[row])
+                }
+                (Some(count), None | Some(Some(_))) => {
+                    let plus_ns = plus_ns.flatten().unwrap_or(0);
+                    let ns = u64::try_from(count).ok().and_then(|c| c.checked_mul(clock.unit_ns()));
+                    let ns = ns.and_then(|ns| ns.checked_add(plus_ns));
+                    ns.and_then(|ns| clock.time_of_ns(ns, ts[row]))
+                }
+                _ => None,
+            };
+            match time {
+                Some(time) => column[row] = time,
+                None => present[row] &= !col.bit(),
+            }
+        }
+    }
+
+    /// Numbers whose places after the point are told elsewhere.
+    fn scaled<B: Body>(
+        &mut self,
+        (at, scale, null): (NumberAt, &ScaleAt, &[u64]),
+        col: DecimalCol,
+        bucket: &[Item<B>],
+        parts: Option<Parts<'_>>,
+        tables: Tables<'_>,
+        batch: &mut MessageBatch,
+    ) {
+        for item in bucket {
+            let row = item.slot();
+            let number = at.read(&item.body);
+            let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
+            let factor = match scale {
+                ScaleAt::Places(from) => elsewhere(from, item, parts, &mut self.tables)
+                    .and_then(|places| u32::try_from(places).ok())
+                    .and_then(|places| FACTORS.get(places as usize).copied()),
+                ScaleAt::Code(from, table) => from.read(&item.body, parts).and_then(|code| {
+                    let table = tables.factors.get(*table)?;
+                    let code = u64::try_from(code).ok()?;
+                    let at = table.binary_search_by_key(&code, |(code, _)| *code).ok()?;
+                    table.get(at).map(|(_, factor)| *factor)
+                }),
+            };
+            let (column, present) = batch.decimals_mut(col);
+            match (number, factor) {
+                (Some(number), Some(factor)) => {
+                    column[row] = number.wrapping_mul(i128::from(factor));
+                }
+                (number, _) => {
+                    present[row] &= !col.bit();
+                    if number.is_some() {
+                        batch.add_flags(row, flags::MAYBE_BAD_STATE);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A number in digits or bits.
+    fn number<B: Body>(
+        &mut self,
+        (at, null): (NumberAt, &[u64]),
+        to: NumberTo,
+        item: &Item<B>,
+        tables: Tables<'_>,
+        out: &mut Output<'_>,
+    ) {
+        let (row, batch) = (item.slot(), &mut *out.batch);
+        let number = at.read(&item.body).filter(|number| !is_null(null, *number));
+        let unsigned = number.and_then(|number| u64::try_from(number).ok());
+        let known = match to {
+            NumberTo::Int(col) => unsigned.map(|n| batch.ints_mut(col).0[row] = n),
+            NumberTo::Small(col) => unsigned
+                .and_then(|number| u32::try_from(number).ok())
+                .map(|number| batch.smalls_mut(col).0[row] = number),
+            NumberTo::Decimal(col, factor) => number.map(|number| {
+                batch.decimals_mut(col).0[row] = number.wrapping_mul(factor.into());
+            }),
+            NumberTo::Code(col, table) => unsigned
+                .and_then(|code| Some(tables.codes.get(table)?.number(code)))
+                .filter(|&number| number != 0)
+                .map(|number| batch.enums_mut(col).0[row] = number),
+            NumberTo::Name(col, cache) => unsigned
+                .and_then(|raw| Some(self.caches.get_mut(cache)?.name_of(raw, out.names)))
+                .filter(|&name| name != NO_NAME)
+                .map(|name| batch.names_mut(col).0[row] = name),
+            NumberTo::Text(col) => {
+                if let Some(number) = number {
+                    batch.set_text(row, col, number.to_string().as_bytes());
+                }
+                return;
+            }
+        };
+        if known.is_none() {
+            batch.heads_mut().present[row] &= !to.bit();
+        }
+    }
+
     /// The name of a text in a message, or [`NO_NAME`].
     pub fn name(&mut self, from: &TextAt, body: &[u8], names: &mut Names) -> u32 {
         match from {
@@ -138,6 +297,56 @@ impl Machine {
                 long_name(text_at(body, (*offset, *width, *trim)), names)
             }
         }
+    }
+}
+
+/// 10^(9 - places).
+const FACTORS: [i64; 10] =
+    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
+fn is_null(null: &[u64], number: i128) -> bool {
+    null.iter().any(|&null| i128::from(null) == number)
+}
+
+/// The same where sentinels are the bits of a perhaps signed integer.
+#[inline(always)]
+fn is_null_at<B: Body>(null: &[u64], number: i128, at: NumberAt, body: &B) -> bool {
+    !null.is_empty()
+        && match at {
+            NumberAt::Plain { at, .. } => null.contains(&at.unsigned_in(body)),
+            _ => is_null(null, number),
+        }
+}
+
+/// Digits of a number in text; what a clock needs that counts in them.
+fn digits_of(at: NumberAt) -> u32 {
+    match at {
+        NumberAt::Digits { width, .. } => width,
+        _ => 0,
+    }
+}
+
+#[inline(always)]
+fn elsewhere<B: Body>(
+    at: &ElsewhereAt,
+    item: &Item<B>,
+    parts: Option<Parts<'_>>,
+    tables: &mut [LearnedTable],
+) -> Option<i128> {
+    match at {
+        ElsewhereAt::Field(at) => at.read(&item.body, parts),
+        ElsewhereAt::Learned(learned) => {
+            learned.find(&item.body, parts, item.scope, tables).map(i128::from)
+        }
+    }
+}
+
+fn put_learned(found: Option<u64>, col: LearnedCol, row: usize, batch: &mut MessageBatch) {
+    match (found, col) {
+        (Some(name), LearnedCol::Name(col)) => batch.names_mut(col).0[row] = name as u32,
+        (Some(number), LearnedCol::Int(col)) => batch.ints_mut(col).0[row] = number,
+        (None, LearnedCol::Name(col)) => batch.heads_mut().present[row] &= !col.bit(),
+        (None, LearnedCol::Int(col)) => batch.heads_mut().present[row] &= !col.bit(),
     }
 }
 
@@ -268,7 +477,7 @@ fn names<B: Body>(
 }
 
 /// Offset, width and padding of a text.
-type Place = (u32, u32, Trim);
+pub type Place = (u32, u32, Trim);
 
 /// A text without its padding; what the message has of it.
 fn text_at(body: &[u8], (offset, width, trim): Place) -> &[u8] {
@@ -276,7 +485,8 @@ fn text_at(body: &[u8], (offset, width, trim): Place) -> &[u8] {
     trim.apply(rest.get(..width as usize).unwrap_or(rest))
 }
 
-fn long_name(text: &[u8], names: &mut Names) -> u32 {
+/// The number of a text's name, or [`NO_NAME`].
+pub fn long_name(text: &[u8], names: &mut Names) -> u32 {
     if text.is_empty() {
         return NO_NAME;
     }

@@ -28,6 +28,9 @@ pub struct File {
     /// `[tlv.NAME]`: element lists at the end of a message.
     #[serde(default)]
     pub tlv: BTreeMap<String, Spanned<TlvTable>>,
+    /// `[struct.NAME]`: fields that stand together, once or many times.
+    #[serde(default, rename = "struct")]
+    pub structs: BTreeMap<String, Spanned<StructTable>>,
     /// `[common]`: how every message begins.
     pub common: Option<Spanned<Part>>,
     /// `[mixin.NAME]`: fields that follow the common ones in some messages.
@@ -70,7 +73,7 @@ pub struct Protocol {
 pub struct Code {
     /// Offset in the message.
     pub at: u32,
-    /// `c1`, or an integer of one or two bytes.
+    /// `c1`, `a2` or an integer of up to four bytes.
     #[serde(rename = "type")]
     pub wire: String,
 }
@@ -80,11 +83,76 @@ pub struct Code {
 #[serde(deny_unknown_fields)]
 pub struct ClockTable {
     /// `ns`, `us`, `ms` or `s`.
-    pub unit: String,
-    /// `midnight` or `epoch`.
+    pub unit: Option<String>,
+    /// `midnight`, `epoch`, `calendar` or `hhmmss`.
     pub since: String,
-    /// IANA time zone, with `midnight`.
+    /// IANA time zone, of all but `epoch`.
     pub tz: Option<String>,
+    /// Digits of a `hhmmss` count.
+    pub digits: Option<u32>,
+    /// What is added to the field: seconds that stand elsewhere.
+    pub plus: Option<PlusTable>,
+}
+
+/// `plus = { field }` or `plus = { table, key, value }`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlusTable {
+    /// A field of the message.
+    pub field: Option<String>,
+    /// A learned table.
+    pub table: Option<String>,
+    /// Its key.
+    pub key: Option<Key>,
+    /// Its value.
+    pub value: Option<String>,
+    /// What it counts; seconds where it is not said.
+    pub unit: Option<String>,
+}
+
+/// The key of a learned table.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Key {
+    /// A field of the message.
+    Field(String),
+    /// A value that was learned itself.
+    Learned(Box<LearnedKey>),
+}
+
+/// `{ table, key, value }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnedKey {
+    /// The table's name.
+    pub table: String,
+    /// Its key; without one the table has one entry.
+    pub key: Option<Key>,
+    /// The value's name.
+    pub value: String,
+}
+
+/// Places after the point: always the same, or told elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Scale {
+    /// Always so many.
+    Places(i32),
+    /// By a field of the message.
+    Field(ScaleField),
+    /// Learned.
+    Learned(LearnedKey),
+}
+
+/// `scale = { field, enum }`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleField {
+    /// The field with the places or their code.
+    pub field: String,
+    /// Codes to what the number is multiplied with.
+    #[serde(rename = "enum")]
+    pub codes: Option<String>,
 }
 
 /// A line of `[types]`.
@@ -94,7 +162,7 @@ pub struct TypeTable {
     /// The bytes: `u32`, `i64le`, `c1`, `a8`, `b16`.
     pub wire: String,
     /// Places after the point.
-    pub scale: Option<i32>,
+    pub scale: Option<Scale>,
     /// Raw values that mean "no value".
     #[serde(default)]
     pub null: Vec<Number>,
@@ -116,12 +184,37 @@ pub enum Number {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TlvTable {
-    /// Type of the length, which counts the bytes after itself.
+    /// Type of the length.
     pub length: String,
+    /// What the length counts: `value` (tag and value, the default), `all`
+    /// (itself too) or `only_value`.
+    pub includes: Option<String>,
     /// Type of the tag that follows it.
     pub tag: String,
     /// Layout lines with the tag's number in the place of an offset.
     pub elements: Spanned<String>,
+}
+
+/// `[struct.NAME]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StructTable {
+    /// Whether every entry is a row of its own.
+    #[serde(default)]
+    pub rows: bool,
+    /// Field that counts all bytes of an entry.
+    pub length: Option<String>,
+    /// Layout lines.
+    pub layout: Spanned<String>,
+    /// Vocabulary columns that are the same in every entry.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// What an entry teaches.
+    #[serde(default)]
+    pub learn: Vec<Spanned<Learn>>,
+    /// Columns to fill from a learned table.
+    #[serde(default)]
+    pub lookup: Vec<Spanned<Lookup>>,
 }
 
 /// `[common]` and `[mixin.NAME]`.
@@ -152,7 +245,7 @@ pub struct Message {
     pub name: String,
     /// A word of the `kind` vocabulary; inherited where absent.
     pub kind: Option<String>,
-    /// Bytes, without a list of elements at its end.
+    /// Bytes up to the first item whose place or size varies.
     pub size: u32,
     /// Shorter sizes at which the message may also end.
     #[serde(default)]
@@ -180,9 +273,9 @@ pub struct Message {
 pub struct Learn {
     /// The table's name.
     pub table: String,
-    /// Field with the key.
-    pub key: String,
-    /// Value name to the field that holds it.
+    /// Field with the key; without one the table has one entry.
+    pub key: Option<String>,
+    /// Value name to the field that holds it, perhaps `field : enum.NAME`.
     pub set: BTreeMap<String, String>,
     /// `always` (default), or `absent`: only where the key is not known yet.
     pub when: Option<String>,
@@ -194,8 +287,8 @@ pub struct Learn {
 pub struct Lookup {
     /// The table's name.
     pub table: String,
-    /// Field with the key.
-    pub key: String,
+    /// Its key; without one the table has one entry.
+    pub key: Option<Key>,
     /// Column to value name.
     pub get: BTreeMap<String, String>,
 }

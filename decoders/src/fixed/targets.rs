@@ -8,11 +8,16 @@ use crate::batch::{
     DECIMAL_SCALE, DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol,
 };
 use crate::fixed::bytes::Window;
-use crate::fixed::clock::Clock;
+use crate::fixed::clock::{Clock, Since};
 use crate::fixed::error::Fault;
 use crate::fixed::layout::{LayoutLine, Target, reference};
-use crate::fixed::program::{CodeTable, FieldDef, LearnedCol, Op, TextAt};
-use crate::fixed::source;
+use crate::fixed::place::NumberAt;
+use crate::fixed::program::{
+    CodeTable, ElsewhereAt, FactorTable, FieldDef, NumberTo, Op, Plus, ScaleAt, TextAt,
+};
+use crate::fixed::shapes::Scope;
+use crate::fixed::source::{self, ClockTable, Key, LearnedKey, PlusTable, Scale};
+use crate::fixed::tables::Tables;
 use crate::fixed::text::NameSpec;
 use crate::fixed::wire::Wire;
 
@@ -62,21 +67,14 @@ impl Column {
             .or_else(|| TextCol::from_text(text).map(Self::Text))
             .or_else(|| EnumCol::from_text(text).map(Self::Enum))
     }
-
-    /// The column as one for learned texts or numbers.
-    pub fn learned(self, is_text: bool) -> Option<LearnedCol> {
-        match self {
-            Self::Name(col) if is_text => Some(LearnedCol::Name(col)),
-            Self::Int(col) if !is_text => Some(LearnedCol::Int(col)),
-            _ => None,
-        }
-    }
 }
 
 /// Turns targets into operations and collects what these share.
 pub struct Targets<'a> {
-    /// Clocks by name.
-    pub clocks: Vec<(&'a str, Clock)>,
+    /// Clocks by name, and what is added to their counts.
+    pub clocks: Vec<(&'a str, Clock, Option<&'a PlusTable>)>,
+    /// Codes of scales that operations name.
+    pub factor_tables: Vec<FactorTable>,
     /// Code tables that operations name.
     pub code_tables: Vec<CodeTable>,
     /// Kinds of names that operations name.
@@ -87,34 +85,79 @@ pub struct Targets<'a> {
 impl<'a> Targets<'a> {
     /// With the file's clocks and enums.
     pub fn new(
-        clocks: Vec<(&'a str, Clock)>,
+        clocks: Vec<(&'a str, Clock, Option<&'a PlusTable>)>,
         enums: &'a BTreeMap<String, Spanned<BTreeMap<String, String>>>,
     ) -> Self {
-        Self { clocks, code_tables: Vec::new(), name_specs: Vec::new(), enums }
+        Self {
+            clocks,
+            factor_tables: Vec::new(),
+            code_tables: Vec::new(),
+            name_specs: Vec::new(),
+            enums,
+        }
     }
 
     /// The operations of a field.
-    pub fn ops(&mut self, field: &FieldDef, line: &LayoutLine) -> Result<Vec<Op>, Fault> {
-        line.targets.iter().map(|target| self.op(field, target, line.line)).collect()
+    pub fn ops(
+        &mut self,
+        field: &FieldDef,
+        line: &LayoutLine,
+        scope: &Scope,
+        tables: &mut Tables,
+    ) -> Result<Vec<Op>, Fault> {
+        let mut ops = Vec::new();
+        for target in &line.targets {
+            ops.push(self.op(field, target, line.line, scope, tables)?);
+        }
+        Ok(ops)
     }
 
-    fn op(&mut self, field: &FieldDef, target: &Target, line: usize) -> Result<Op, Fault> {
+    fn op(
+        &mut self,
+        field: &FieldDef,
+        target: &Target,
+        line: usize,
+        scope: &Scope,
+        tables: &mut Tables,
+    ) -> Result<Op, Fault> {
         let Some(column) = Column::parse(&target.column) else {
             let reason = format!("no column `{}` that a message may fill", target.column);
             return Err(Fault::new(line, reason));
         };
         let transform = target.transform.as_deref();
-        let null: Box<[u64]> = field.ty.null.clone().into();
-        let op = match (column, window(field), transform) {
-            (Column::Time(col), Some(at), Some(name)) => {
-                Op::Time { at, col, clock: self.clock(name, line)? }
+        match (column, transform) {
+            (Column::Time(col), Some(name)) => self.time(field, col, name, line, scope, tables),
+            (Column::Decimal(col), None) if field.ty.scale_from.is_some() => {
+                self.scaled(field, col, line, scope, tables)
             }
-            (Column::Int(col), Some(at), None) if whole(field) => Op::Int { at, col, null },
+            _ if field.bits.is_some() || matches!(field.ty.wire, Wire::Digits { .. }) => {
+                self.number(field, column, target, line)
+            }
+            _ => self.plain(field, column, target, line),
+        }
+    }
+
+    /// An operation over an integer or a text.
+    fn plain(
+        &mut self,
+        field: &FieldDef,
+        column: Column,
+        target: &Target,
+        line: usize,
+    ) -> Result<Op, Fault> {
+        let null: Box<[u64]> = field.ty.null.clone().into();
+        let op = match (column, window(field), target.transform.as_deref()) {
+            (Column::Int(col), Some(at), None) if field.ty.scale.is_none() => {
+                Op::Int { at, col, null }
+            }
             (Column::Small(col), Some(at), None) if whole(field) && field.ty.wire.width() <= 4 => {
                 Op::Small { at, col, null }
             }
             (Column::Decimal(col), _, None) => decimal(field, col, line)?,
-            (Column::Enum(col), _, Some(name)) => self.code(field, col, name, line)?,
+            (Column::Enum(col), _, Some(name)) => {
+                let at = any_window(field, line)?;
+                Op::Code { at, col, codes: self.codes(field, col, name, line)? }
+            }
             (Column::Name(col), _, transform) => {
                 Op::Name { from: self.text_at(field, transform, line)?, col }
             }
@@ -127,10 +170,124 @@ impl<'a> Targets<'a> {
         Ok(op)
     }
 
-    fn clock(&self, transform: &str, line: usize) -> Result<usize, Fault> {
+    /// An operation over digits or bits.
+    fn number(
+        &mut self,
+        field: &FieldDef,
+        column: Column,
+        target: &Target,
+        line: usize,
+    ) -> Result<Op, Fault> {
+        let wrong = || mismatch(field, target, line);
+        let at = number_at(field).ok_or_else(wrong)?;
+        let to = match (column, target.transform.as_deref()) {
+            (Column::Int(col), None) if field.ty.scale.is_none() => NumberTo::Int(col),
+            (Column::Small(col), None) if field.ty.scale.is_none() => NumberTo::Small(col),
+            (Column::Decimal(col), None) => NumberTo::Decimal(col, factor(field, line)?),
+            (Column::Enum(col), Some(name)) => {
+                NumberTo::Code(col, self.codes(field, col, name, line)?)
+            }
+            (Column::Name(col), transform) => {
+                NumberTo::Name(col, self.number_names(field, transform, line)?)
+            }
+            (Column::Text(col), None | Some("text")) => NumberTo::Text(col),
+            _ => return Err(wrong()),
+        };
+        Ok(Op::Number { at, to, null: field.ty.null.clone().into() })
+    }
+
+    /// The names of numbers in digits or bits.
+    fn number_names(
+        &mut self,
+        field: &FieldDef,
+        transform: Option<&str>,
+        line: usize,
+    ) -> Result<usize, Fault> {
+        let words = match transform {
+            None | Some("text") => Vec::new(),
+            Some(name) => self.words(field, name, line)?,
+        };
+        let spec = NameSpec { width: 8, decimal: true, trim: field.ty.trim, words };
+        Ok(shared(&mut self.name_specs, spec))
+    }
+
+    fn time(
+        &mut self,
+        field: &FieldDef,
+        col: TimeCol,
+        transform: &str,
+        line: usize,
+        scope: &Scope,
+        tables: &mut Tables,
+    ) -> Result<Op, Fault> {
         let name = reference(transform, "clock");
-        let found = name.and_then(|name| self.clocks.iter().position(|(n, _)| *n == name));
-        found.ok_or_else(|| Fault::new(line, format!("`{transform}` is no clock of this file")))
+        let found = name.and_then(|name| self.clocks.iter().position(|(n, ..)| *n == name));
+        let missing = || Fault::new(line, format!("`{transform}` is no clock of this file"));
+        let clock = found.ok_or_else(missing)?;
+        let known = self.clocks.get(clock).map(|(_, known, plus)| (known.since, *plus));
+        let (since, plus) = known.ok_or_else(missing)?;
+        let no_number = || Fault::new(line, format!("`{}` is no number", field.name));
+        let at = number_at(field).ok_or_else(no_number)?;
+        match (at, since, plus) {
+            (NumberAt::Plain { at, .. }, Since::Epoch | Since::Midnight(_), None)
+                if field.ty.null.is_empty() =>
+            {
+                Ok(Op::Time { at, col, clock })
+            }
+            (at, _, plus) => {
+                let plus = plus.map(|plus| plus_at(plus, line, scope, tables)).transpose()?;
+                Ok(Op::Moment { at, col, clock, plus, null: field.ty.null.clone().into() })
+            }
+        }
+    }
+
+    fn scaled(
+        &mut self,
+        field: &FieldDef,
+        col: DecimalCol,
+        line: usize,
+        scope: &Scope,
+        tables: &mut Tables,
+    ) -> Result<Op, Fault> {
+        let no_number = || Fault::new(line, format!("`{}` is no number", field.name));
+        let at = number_at(field).ok_or_else(no_number)?;
+        let scale = match &field.ty.scale_from {
+            Some(Scale::Learned(learned)) => {
+                ScaleAt::Places(ElsewhereAt::Learned(scope.learned(learned, tables, line)?))
+            }
+            Some(Scale::Field(from)) => match &from.codes {
+                None => ScaleAt::Places(ElsewhereAt::Field(scope.number(&from.field, line)?)),
+                Some(codes) => ScaleAt::Code(
+                    scope.key(&from.field, line)?,
+                    self.factors(from, codes, scope, line)?,
+                ),
+            },
+            _ => return Err(no_number()),
+        };
+        Ok(Op::Scaled { at, col, scale, null: field.ty.null.clone().into() })
+    }
+
+    /// The factors of `[enum.NAME]`, which the codes of a scale lead to.
+    fn factors(
+        &mut self,
+        from: &source::ScaleField,
+        codes: &str,
+        scope: &Scope,
+        line: usize,
+    ) -> Result<usize, Fault> {
+        let missing = || Fault::new(line, format!("no [enum.{codes}] in this file"));
+        let table = self.enums.get(codes).ok_or_else(missing)?;
+        let wire = scope.find(&from.field).map(|(_, def)| def.ty.wire);
+        let mut factors = Vec::new();
+        for (code, factor) in table.get_ref() {
+            let wrong = |what: &str| Fault::new(line, format!("[enum.{codes}]: {what}"));
+            let number = wire.and_then(|wire| literal_code(code, wire));
+            let number = number.ok_or_else(|| wrong(&format!("`{code}` is no code")))?;
+            let exact = || wrong(&format!("`{factor}` is no factor such as 1, 1/100 or 1/8"));
+            factors.push((number, billionths(factor).ok_or_else(exact)?));
+        }
+        factors.sort();
+        Ok(shared(&mut self.factor_tables, factors))
     }
 
     /// The words of `enum.NAME`, by code, sorted.
@@ -146,7 +303,7 @@ impl<'a> Targets<'a> {
         };
         let mut words = Vec::new();
         for (code, word) in table.get_ref() {
-            let Some(code) = enum_code(code, field.ty.wire) else {
+            let Some(code) = literal_code(code, field.ty.wire) else {
                 let reason =
                     format!("code `{code}` of `{transform}` does not fit `{}`", field.name);
                 return Err(Fault::new(line, reason));
@@ -160,14 +317,14 @@ impl<'a> Targets<'a> {
         Ok(words)
     }
 
-    fn code(
+    /// The code table of a field for a vocabulary.
+    fn codes(
         &mut self,
         field: &FieldDef,
         col: EnumCol,
         transform: &str,
         line: usize,
-    ) -> Result<Op, Fault> {
-        let at = any_window(field, line)?;
+    ) -> Result<usize, Fault> {
         let mut table = CodeTable { bytes: Box::new([0; 256]), wide: Vec::new() };
         for (code, word) in self.words(field, transform, line)? {
             let number = if word.is_empty() { Some(0) } else { col.value_number(&word) };
@@ -182,7 +339,7 @@ impl<'a> Targets<'a> {
             }
             table.wide.push((code, number));
         }
-        Ok(Op::Code { at, col, codes: shared(&mut self.code_tables, table) })
+        Ok(shared(&mut self.code_tables, table))
     }
 
     /// A text, or a number made one by `text` or an enum.
@@ -212,8 +369,8 @@ impl<'a> Targets<'a> {
     }
 
     /// The operations of a message's `set`.
-    pub fn constants(&self, set: &BTreeMap<&str, &str>, line: usize) -> Result<Vec<Op>, Fault> {
-        let constant = |(column, word): (&&str, &&str)| {
+    pub fn constants(&self, set: &[(&str, &str)], line: usize) -> Result<Vec<Op>, Fault> {
+        let constant = |(column, word): &(&str, &str)| {
             let Some(Column::Enum(col)) = Column::parse(column) else {
                 return Err(Fault::new(
                     line,
@@ -245,7 +402,7 @@ fn any_window(field: &FieldDef, line: usize) -> Result<Window, Fault> {
     let found = match field.ty.wire {
         Wire::Int { width, little, .. } => Window::new(field.offset, width, little),
         Wire::Text { width } => Window::new(field.offset, width, false),
-        Wire::Bytes { .. } => None,
+        Wire::Digits { .. } | Wire::Bytes { .. } => None,
     };
     found.ok_or_else(|| Fault::new(line, format!("`{}` is too wide for a code", field.name)))
 }
@@ -254,12 +411,113 @@ fn decimal(field: &FieldDef, col: DecimalCol, line: usize) -> Result<Op, Fault> 
     let Wire::Int { signed, .. } = field.ty.wire else {
         return Err(Fault::new(line, format!("`{}` is no number", field.name)));
     };
+    let no_number = || Fault::new(line, format!("`{}` is no number", field.name));
+    let (factor, at) = (factor(field, line)?, window(field).ok_or_else(no_number)?);
+    Ok(Op::Decimal { at, col, factor, signed, null: field.ty.null.clone().into() })
+}
+
+/// What a number of the field's scale is multiplied with.
+fn factor(field: &FieldDef, line: usize) -> Result<u64, Fault> {
     let places = DECIMAL_SCALE - field.ty.scale.unwrap_or(0);
     let factor = u32::try_from(places).ok().and_then(|places| 10u64.checked_pow(places));
-    let (Some(factor), Some(at)) = (factor, window(field)) else {
-        return Err(Fault::new(line, format!("the scale of `{}` is out of range", field.name)));
+    factor.ok_or_else(|| Fault::new(line, format!("the scale of `{}` is out of range", field.name)))
+}
+
+/// `1/100`, `-1/8`, `10` as billionths, where that is exact.
+fn billionths(factor: &str) -> Option<i64> {
+    let (above, below) = factor.split_once('/').unwrap_or((factor, "1"));
+    let (above, below): (i64, i64) = (above.trim().parse().ok()?, below.trim().parse().ok()?);
+    let billionths = above.checked_mul(1_000_000_000)?;
+    (below > 0 && billionths % below == 0).then(|| billionths / below)
+}
+
+/// What a clock adds to its counts.
+fn plus_at(
+    plus: &PlusTable,
+    line: usize,
+    scope: &Scope,
+    tables: &mut Tables,
+) -> Result<Plus, Fault> {
+    let unit = plus.unit.as_deref().unwrap_or("s");
+    let unknown = || Fault::new(line, format!("a unit is ns, us, ms or s, not `{unit}`"));
+    let unit_ns = unit_ns(unit).ok_or_else(unknown)?;
+    let at = match (&plus.field, &plus.table, &plus.value) {
+        (Some(field), None, None) => ElsewhereAt::Field(scope.number(field, line)?),
+        (None, Some(table), Some(value)) => {
+            let key: Option<Key> = plus.key.clone();
+            let learned = LearnedKey { table: table.clone(), key, value: value.clone() };
+            ElsewhereAt::Learned(scope.learned(&learned, tables, line)?)
+        }
+        _ => {
+            let form = "plus is { field } or { table, key, value }";
+            return Err(Fault::new(line, form));
+        }
     };
-    Ok(Op::Decimal { at, col, factor, signed, null: field.ty.null.clone().into() })
+    Ok(Plus { at, unit_ns })
+}
+
+/// A clock as the file has it.
+pub fn clock(table: &ClockTable) -> Result<Clock, String> {
+    let unit = table.unit.as_deref().unwrap_or("ns");
+    let unknown = || format!("a unit is ns, us, ms or s, not `{unit}`");
+    let unit_ns = unit_ns(unit).ok_or_else(unknown)?;
+    let tz = || {
+        let tz = table.tz.as_deref().ok_or_else(|| format!("{} needs a tz", table.since))?;
+        tz.parse().map_err(|_| format!("`{tz}` is no IANA time zone"))
+    };
+    let since = match table.since.as_str() {
+        "epoch" if table.tz.is_some() => return Err("epoch takes no tz".into()),
+        "epoch" => Since::Epoch,
+        "midnight" => Since::Midnight(tz()?),
+        "calendar" => Since::Calendar(tz()?),
+        "hhmmss" => {
+            let digits = table.digits.unwrap_or(6);
+            if !(6..=15).contains(&digits) {
+                return Err("hhmmss has 6 to 15 digits".into());
+            }
+            Since::Daytime { tz: tz()?, digits }
+        }
+        other => {
+            return Err(format!("since is midnight, epoch, calendar or hhmmss, not `{other}`"));
+        }
+    };
+    Ok(Clock { since, unit_ns })
+}
+
+fn unit_ns(unit: &str) -> Option<u64> {
+    match unit {
+        "ns" => Some(1),
+        "us" => Some(1_000),
+        "ms" => Some(1_000_000),
+        "s" => Some(1_000_000_000),
+        _ => None,
+    }
+}
+
+/// The number of a field.
+pub fn number_at(def: &FieldDef) -> Option<NumberAt> {
+    match (def.ty.wire, def.bits) {
+        (Wire::Int { width, little, .. }, Some((low, count))) => {
+            let mask = u64::MAX.checked_shr(64u32.checked_sub(count)?)?;
+            let at = Window::new(def.offset, width, little)?;
+            Some(NumberAt::Bits { at, shift: low as u8, mask })
+        }
+        (Wire::Int { width, little, signed }, None) => {
+            Some(NumberAt::Plain { at: Window::new(def.offset, width, little)?, signed })
+        }
+        (Wire::Digits { width }, None) => Some(NumberAt::Digits { offset: def.offset, width }),
+        _ => None,
+    }
+}
+
+/// The number of a field, or a text of up to 8 bytes as one.
+pub fn any_number_at(def: &FieldDef) -> Option<NumberAt> {
+    match def.ty.wire {
+        Wire::Text { width } => {
+            Some(NumberAt::Plain { at: Window::new(def.offset, width, false)?, signed: false })
+        }
+        _ => number_at(def),
+    }
 }
 
 fn text(field: &FieldDef, col: TextCol, line: usize) -> Result<Op, Fault> {
@@ -280,14 +538,15 @@ fn mismatch(field: &FieldDef, target: &Target, line: usize) -> Fault {
 
 /// A code as an enum's key writes it: the characters of a text, padded with
 /// spaces, or a number.
-fn enum_code(text: &str, wire: Wire) -> Option<u64> {
+pub fn literal_code(text: &str, wire: Wire) -> Option<u64> {
     match wire {
         Wire::Text { width } => {
             let padded = format!("{text:<width$}", width = width as usize);
             let fits = padded.len() == width as usize && width <= 8;
             fits.then(|| padded.bytes().fold(0, |code, byte| code << 8 | u64::from(byte)))
         }
-        Wire::Int { width, signed: false, .. } => {
+        Wire::Digits { .. } => source::number(text),
+        Wire::Int { width, .. } => {
             let number = source::number(text)?;
             (width == 8 || number < 1 << (8 * width)).then_some(number)
         }

@@ -19,6 +19,8 @@ pub struct TlvSpec {
     pub tag_width: u32,
     /// Byte order of both.
     pub little: bool,
+    /// Bytes of an element that its length does not count.
+    pub uncounted: usize,
     /// By tag, sorted.
     pub elements: Vec<(u64, ElementSpec)>,
 }
@@ -26,10 +28,12 @@ pub struct TlvSpec {
 /// What a tag means.
 #[derive(Debug)]
 pub struct ElementSpec {
-    /// The value; offsets count from its first byte.
-    pub field: FieldDef,
-    /// Where it goes.
+    /// The fields of the value; offsets count from its first byte.
+    pub fields: Vec<FieldDef>,
+    /// Where they go.
     pub ops: Vec<Op>,
+    /// Bytes of the value.
+    pub size: u32,
 }
 
 /// An element found in a message.
@@ -50,6 +54,7 @@ pub struct Elements<'a> {
     at: usize,
     length: Window,
     tag: Window,
+    uncounted: usize,
 }
 
 impl TlvSpec {
@@ -57,14 +62,14 @@ impl TlvSpec {
     pub fn elements<'a>(&self, list: &'a [u8]) -> Option<Elements<'a>> {
         let length = Window::new(0, self.length_width, self.little)?;
         let tag = Window::new(self.length_width, self.tag_width, self.little)?;
-        Some(Elements { list, at: 0, length, tag })
+        Some(Elements { list, at: 0, length, tag, uncounted: self.uncounted })
     }
 
     /// What a tag means, where the file says it and the size is right.
     pub fn element(&self, tag: u64, size: usize) -> Option<&ElementSpec> {
         let at = self.elements.binary_search_by_key(&tag, |(tag, _)| *tag).ok()?;
         let (_, spec) = self.elements.get(at)?;
-        (spec.field.ty.wire.width() as usize == size).then_some(spec)
+        (spec.size as usize == size).then_some(spec)
     }
 
     /// Whether whole elements fill a list exactly.
@@ -91,8 +96,8 @@ impl<'a> Iterator for Elements<'a> {
         if rest.len() < head {
             return None;
         }
-        let after_length = self.length.unsigned(rest) as usize;
-        let end = (self.length.end() as usize).checked_add(after_length)?;
+        let counted = self.length.unsigned(rest) as usize;
+        let end = self.uncounted.checked_add(counted)?;
         let value = rest.get(head..end)?;
         let element = Element { at: self.at, tag: self.tag.unsigned(rest), value };
         self.at = self.at.checked_add(end)?;
@@ -107,7 +112,14 @@ mod tests {
 
     fn one_byte() -> TlvSpec {
         let elements = Vec::new();
-        TlvSpec { name: "t".into(), length_width: 1, tag_width: 1, little: false, elements }
+        TlvSpec {
+            name: "t".into(),
+            length_width: 1,
+            tag_width: 1,
+            little: false,
+            uncounted: 1,
+            elements,
+        }
     }
 
     #[test]

@@ -7,6 +7,11 @@ use nom::combinator::{all_consuming, map, opt, value};
 use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
+use crate::fixed::source::Scale;
+
+/// Most digits of a number in text.
+pub const DIGITS_MAX: u32 = 24;
+
 /// Longest text or byte field.
 pub const FIELD_MAX: u32 = 4096;
 
@@ -24,6 +29,11 @@ pub enum Wire {
     },
     /// `c1`, `a8`: text of fixed width.
     Text {
+        /// Bytes.
+        width: u32,
+    },
+    /// `n9`: a number in decimal digits, perhaps with a sign, perhaps padded.
+    Digits {
         /// Bytes.
         width: u32,
     },
@@ -54,6 +64,8 @@ pub struct FieldType {
     pub wire: Wire,
     /// Places after the point of an integer that is a decimal.
     pub scale: Option<i32>,
+    /// Where the places are told, if they are not always the same.
+    pub scale_from: Option<Scale>,
     /// Raw values that mean "no value".
     pub null: Vec<u64>,
     /// Padding of a text.
@@ -67,6 +79,7 @@ impl Wire {
         let (_, wire) = all_consuming(|input| wire(input, little)).parse(text).ok()?;
         let sound = match wire {
             Self::Int { width, .. } => (1..=8).contains(&width),
+            Self::Digits { width } => (1..=DIGITS_MAX).contains(&width),
             Self::Text { width } | Self::Bytes { width } => (1..=FIELD_MAX).contains(&width),
         };
         sound.then_some(wire)
@@ -75,7 +88,10 @@ impl Wire {
     /// Bytes on the wire.
     pub fn width(self) -> u32 {
         match self {
-            Self::Int { width, .. } | Self::Text { width } | Self::Bytes { width } => width,
+            Self::Int { width, .. }
+            | Self::Text { width }
+            | Self::Digits { width }
+            | Self::Bytes { width } => width,
         }
     }
 }
@@ -85,6 +101,7 @@ fn wire(input: &str, little: bool) -> IResult<&str, Wire> {
         |i| integer(i, little),
         map(preceded(one('a'), number), |width| Wire::Text { width }),
         map(preceded(one('b'), number), |width| Wire::Bytes { width }),
+        map(preceded(one('n'), number), |width| Wire::Digits { width }),
         value(Wire::Text { width: 1 }, tag("c1")),
     ))
     .parse(input)
@@ -128,7 +145,7 @@ impl Trim {
 impl FieldType {
     /// A bare wire type.
     pub fn plain(wire: Wire) -> Self {
-        Self { wire, scale: None, null: Vec::new(), trim: Trim::Right }
+        Self { wire, scale: None, scale_from: None, null: Vec::new(), trim: Trim::Right }
     }
 }
 

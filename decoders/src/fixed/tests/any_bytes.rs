@@ -15,7 +15,7 @@ fn bodies(protocol: &FixedProtocol) -> Vec<Vec<u8>> {
     let body = |layout: &crate::fixed::program::Layout| {
         let mut body: Vec<u8> = (0..layout.size as usize).map(|i| (i % 5) as u8).collect();
         body[0] = layout.code as u8;
-        if layout.tail.is_some() {
+        if !layout.steps.is_empty() {
             let len = body.len();
             body[len - 2..].fill(0);
         }

@@ -50,7 +50,7 @@ impl Rows {
             let mut queue = Vec::new();
             for (body, scope) in messages {
                 let row = self.batch.push(&head(body.len()), 0, Name(0)).expect("room") as u32;
-                queue.push(Queued { row, body, scope: *scope, sender });
+                queue.push(Queued { row, body, scope: *scope, sender, rows: 1 });
             }
             self.decoder.decode(&queue, &mut self.batch, &mut self.names);
         }

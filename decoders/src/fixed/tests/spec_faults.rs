@@ -77,8 +77,8 @@ fn layouts_are_checked() {
         ("0 code u16\n2 a c1 -> qty", 3, 29, "no number"),
         ("0 code u16\n2 a u8 -> symbol", 3, 29, "needs `: text`"),
         ("0 code u16\n2 a tlv.x(code)", 2, 29, "no [tlv.x]"),
-        ("0 code u16\n2 a tlv.option(b)", 2, 29, "length_field"),
-        ("0 code u16\n2 a tlv.option(code)\n3 b u8", 3, 30, "nothing may follow"),
+        ("0 code u16\n2 a tlv.option(b)", 2, 29, "no field `b` before"),
+        ("0 code u16\n2 a tlv.option(code)\n3 b u8", 3, 30, "write `+`"),
         ("0 code u16", 3, 23, "size is said to be 3"),
         ("0 Code u16", 2, 28, "expected `offset name type"),
     ];
@@ -118,7 +118,7 @@ fn messages_are_checked() {
             format!(
                 "kind = \"trade\"\nsize = 2\n{layout}\nlookup = [{{ table = \"t\", key = \"code\", get = {{ symbol = \"s\" }} }}]"
             ),
-            "no message teaches",
+            "never taught",
         ),
         (
             format!(
@@ -138,7 +138,7 @@ fn files_are_checked() {
     let cases = [
         ("id = \"test.feed.1\"", "id = \"Test\"", 2, "venue.product.version"),
         ("endian = \"little\"", "endian = \"middle\"", 7, "big or little"),
-        ("type = \"u16\"", "type = \"u32\"", 8, "c1, u8 or u16"),
+        ("type = \"u16\"", "type = \"u64\"", 8, "u8 to u32"),
         ("scale = 2", "scale = 12", 10, "scale is -9 to 9"),
         ("null = [-1]", "null = [0x1_0000_0000]", 10, "does not fit"),
         ("unit = \"s\"", "unit = \"h\"", 11, "ns, us, ms or s"),

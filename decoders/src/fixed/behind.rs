@@ -1,0 +1,226 @@
+//! Rows from what follows a message's fixed part.
+//!
+//! ```text
+//! message   fixed │ leg │ leg │ leg │ total      a group that makes rows
+//! rows      ▔▔▔▔▔   ▔▔▔   ·     ·     ▔▔▔▔▔      entry 0
+//!           ▔▔▔▔▔   ·     ▔▔▔   ·     ▔▔▔▔▔      entry 1
+//!           ▔▔▔▔▔   ·     ·     ▔▔▔   ▔▔▔▔▔      entry 2
+//! ```
+
+use crate::fixed::place::Parts;
+use crate::fixed::program::{Layout, Learn, LearnFrom, Op};
+use crate::fixed::protocol::FixedProtocol;
+use crate::fixed::run::{Item, Machine, Output, Tables, long_name};
+use crate::fixed::text::NO_NAME;
+use crate::fixed::walk::{Event, Shape, Step, TextTo, Visitor, What};
+use crate::kind::flags;
+use crate::names::{Name, Names};
+use std::ops::Range;
+
+/// Fills the rows of one message.
+pub struct Behind<'m, 'b, 'o, 'w, 'l> {
+    machine: &'m mut Machine,
+    protocol: &'m FixedProtocol,
+    item: Item<&'b [u8]>,
+    rows: u32,
+    out: &'w mut Output<'o>,
+    /// Whether entries make rows.
+    has_rows: bool,
+    /// Entries that made a row so far, and whether the last one is open.
+    entries: u32,
+    open: bool,
+    /// Fields of groups around the entries that make rows: for each row that
+    /// begins inside.
+    around: Vec<(&'l Shape, usize)>,
+    /// For every open part, how many of those there were before it, and
+    /// whether it is of a group.
+    parts: Vec<(usize, bool)>,
+    /// What is wrong with the rows.
+    pub flags: u32,
+}
+
+impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
+    /// For a message whose fixed part is done.
+    pub fn new(
+        machine: &'m mut Machine,
+        protocol: &'m FixedProtocol,
+        layout: &'l Layout,
+        (item, rows): (Item<&'b [u8]>, u32),
+        out: &'w mut Output<'o>,
+    ) -> Self {
+        let has_rows = layout.has_rows;
+        let (around, parts) = (Vec::new(), Vec::new());
+        let (entries, open, flags) = (0, false, 0);
+        Self { machine, protocol, item, rows, out, has_rows, entries, open, around, parts, flags }
+    }
+
+    fn in_group(&self) -> bool {
+        self.has_rows && self.parts.iter().any(|(_, of_group)| *of_group)
+    }
+
+    /// The rows that the next fields belong to.
+    fn targets(&self) -> Range<u32> {
+        let first = self.item.row;
+        let last = first.saturating_add(self.rows);
+        if self.open {
+            let row = first.saturating_add(self.entries.saturating_sub(1));
+            return row..last.min(row.saturating_add(1));
+        }
+        if self.in_group() { first..first } else { first..last }
+    }
+
+    /// Runs the operations of the part at `base` on some rows.
+    fn run(&mut self, ops: &[Op], base: usize, rows: Range<u32>, parts: Parts<'_>) {
+        let Some(body) = self.item.body.get(base..) else { return };
+        for row in rows {
+            let item = Item { body, row, scope: self.item.scope };
+            let tables = Tables::of(self.protocol);
+            run_alone(self.machine, ops, item, Some(parts), tables, self.out);
+        }
+    }
+
+    fn fields(&mut self, shape: &'l Shape, base: usize, parts: Parts<'_>) {
+        if shape.ops.is_empty() {
+            return;
+        }
+        if !self.open && self.in_group() {
+            self.around.push((shape, base));
+        }
+        self.run(&shape.ops, base, self.targets(), parts);
+    }
+
+    fn row(&mut self, parts: Parts<'_>) {
+        (self.open, self.entries) = (true, self.entries.saturating_add(1));
+        if self.entries > self.rows {
+            self.flags |= flags::IRREGULAR;
+        }
+        for (shape, base) in self.around.clone() {
+            self.run(&shape.ops, base, self.targets(), parts);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((before, _)) = self.parts.pop() {
+            self.around.truncate(before);
+        }
+    }
+
+    fn text(&mut self, step: &Step, at: usize, len: usize) {
+        let What::Text { trim, to, .. } = &step.what else { return };
+        let Some(bytes) = self.item.body.get(at..at + len) else { return };
+        let text = trim.apply(bytes);
+        for to in to.iter().filter(|_| !text.is_empty()) {
+            for row in self.targets() {
+                match to {
+                    TextTo::Text(col) => self.out.batch.set_text(row as usize, *col, text),
+                    TextTo::Name(col) => match long_name(text, self.out.names) {
+                        NO_NAME => {}
+                        name => self.out.batch.set_name(row as usize, *col, Name(name)),
+                    },
+                }
+            }
+        }
+    }
+
+    fn elements(&mut self, step: &Step, at: usize, len: usize, parts: Parts<'_>) {
+        let What::Elements { tlv, .. } = step.what else { return };
+        let protocol = self.protocol;
+        let Some(tlv) = protocol.tlvs.get(tlv) else { return };
+        let Some(list) = self.item.body.get(at..at + len) else { return };
+        let Some(mut elements) = tlv.elements(list) else { return };
+        for element in elements.by_ref() {
+            if let Some(spec) = tlv.element(element.tag, element.value.len()) {
+                for row in self.targets() {
+                    let value = Item { body: element.value, row, scope: self.item.scope };
+                    let tables = Tables::of(protocol);
+                    run_alone(self.machine, &spec.ops, value, Some(parts), tables, self.out);
+                }
+            }
+        }
+        if elements.at() != len {
+            self.flags |= flags::DECODE_ERROR;
+        }
+    }
+}
+
+impl<'l> Visitor<'l> for Behind<'_, '_, '_, '_, 'l> {
+    fn event(&mut self, event: Event<'l>, parts: Parts<'_>) {
+        match event {
+            Event::Open(_, i) => self.parts.push((self.around.len(), i.is_some())),
+            Event::Close => self.close(),
+            Event::Row => self.row(parts),
+            Event::RowEnd => self.open = false,
+            Event::Fields(shape, base) => self.fields(shape, base, parts),
+            Event::Text(step, at, len) => self.text(step, at, len),
+            Event::Elements(step, at, len) => self.elements(step, at, len, parts),
+            Event::Unknown(..) => {}
+        }
+    }
+}
+
+/// Teaches what the parts behind a message's fixed one say.
+pub struct Lessons<'m, 'b, 'n> {
+    /// Whose tables learn.
+    pub machine: &'m mut Machine,
+    /// The message.
+    pub item: Item<&'b [u8]>,
+    /// For texts.
+    pub names: &'n mut Names,
+}
+
+impl<'l> Visitor<'l> for Lessons<'_, '_, '_> {
+    fn event(&mut self, event: Event<'l>, parts: Parts<'_>) {
+        let Event::Fields(shape, base) = event else { return };
+        for learn in &shape.learn {
+            let body = self.item.body.get(base..).unwrap_or_default();
+            let item = Item { body, ..self.item };
+            teach(self.machine, learn, item, Some(parts), self.names);
+        }
+    }
+}
+
+/// Teaches what one part says.
+pub fn teach(
+    machine: &mut Machine,
+    learn: &Learn,
+    item: Item<&[u8]>,
+    parts: Option<Parts<'_>>,
+    names: &mut Names,
+) {
+    let Some(key) = learn.key.find(&item.body, parts, item.scope, &mut machine.tables) else {
+        return;
+    };
+    let known = machine.tables.get_mut(learn.table).is_some_and(|t| t.knows(item.scope, key));
+    if learn.if_absent && known {
+        return;
+    }
+    for (slot, from) in &learn.values {
+        let value = match from {
+            LearnFrom::Int(at) => at.key(&item.body),
+            LearnFrom::Name(from) => match machine.name(from, item.body, names) {
+                NO_NAME => None,
+                name => Some(u64::from(name)),
+            },
+        };
+        if let (Some(value), Some(table)) = (value, machine.tables.get_mut(learn.table)) {
+            table.set(item.scope, key, *slot, value);
+        }
+    }
+}
+
+/// Runs operations on one message or a part of one.
+pub fn run_alone<'p>(
+    machine: &mut Machine,
+    ops: impl IntoIterator<Item = &'p Op>,
+    item: Item<&[u8]>,
+    parts: Option<Parts<'_>>,
+    tables: Tables<'_>,
+    out: &mut Output<'_>,
+) {
+    for op in ops {
+        if op.presumes() {
+            out.batch.heads_mut().present[item.slot()] |= op.bit();
+        }
+        machine.run(op, &[item], parts, tables, out);
+    }
+}

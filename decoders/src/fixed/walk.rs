@@ -1,0 +1,352 @@
+//! Messages that are not the same size every time, from part to part.
+//!
+//! ```text
+//! fixed part │ once, if a field says so │ group of n │ elements │ text │ rest
+//!   slot 0        slot 1                   slot 2 …
+//! ```
+//!
+//! One walk serves everything that needs the parts: rows, explanations, sizes.
+//! A part is entered only where all its fixed bytes are there, so a walk has
+//! no more steps than the message has bytes, whatever a count says.
+
+use crate::batch::{NameCol, TextCol};
+use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
+use crate::fixed::program::{FieldDef, Layout, Learn, Op};
+use crate::fixed::wire::Trim;
+
+/// Fields that stand one after the other, and what follows them.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Where its place is remembered.
+    pub slot: u8,
+    /// Bytes of the fields.
+    pub size: u32,
+    /// The fields, in order; offsets count from the first one.
+    pub fields: Vec<FieldDef>,
+    /// What decoding does.
+    pub ops: Vec<Op>,
+    /// What it teaches.
+    pub learn: Vec<Learn>,
+    /// What follows.
+    pub steps: Vec<Step>,
+}
+
+/// Something behind the fixed part.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its name; empty for fields that are the message's own.
+    pub name: String,
+    /// When it is there.
+    pub when: Option<Condition>,
+    /// What it is.
+    pub what: What,
+}
+
+/// What follows the fixed part.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A part.
+    Once(Box<Shape>),
+    /// Parts of one kind.
+    Each {
+        /// How many.
+        count: Count,
+        /// Where an entry says how many bytes it has.
+        length: Option<NumberAt>,
+        /// Whether each one makes a row.
+        rows: bool,
+        /// What each one is.
+        shape: Box<Shape>,
+    },
+    /// Tagged elements.
+    Elements {
+        /// Bytes of them.
+        length: Count,
+        /// Which element list of the protocol.
+        tlv: usize,
+    },
+    /// Text, or bytes without a meaning.
+    Text {
+        /// How many bytes.
+        length: Count,
+        /// Whether it is text.
+        is_text: bool,
+        /// Its padding.
+        trim: Trim,
+        /// Where it goes.
+        to: Vec<TextTo>,
+    },
+}
+
+/// Where a text of varying length goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextTo {
+    /// A column of names.
+    Name(NameCol),
+    /// A column of texts.
+    Text(TextCol),
+}
+
+/// How many entries or bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Always so many.
+    Fixed(u32),
+    /// As a field says.
+    Field(Ref),
+    /// To the end of the message.
+    Rest,
+}
+
+/// When a part is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// The number that decides; `None` is the length of the message.
+    pub of: Option<Ref>,
+    /// How.
+    pub test: Test,
+}
+
+/// A comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// One of these.
+    In(Vec<i128>),
+    /// None of these.
+    NotIn(Vec<i128>),
+    /// Less.
+    Less(i128),
+    /// Greater.
+    Greater(i128),
+    /// Any of these bits.
+    Bits(i128),
+}
+
+/// What a walk meets, in wire order.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'l> {
+    /// A named part begins, with its number in a group.
+    Open(&'l str, Option<usize>),
+    /// It ends.
+    Close,
+    /// An entry that makes a row begins.
+    Row,
+    /// It ends.
+    RowEnd,
+    /// Fields that are all there.
+    Fields(&'l Shape, usize),
+    /// A text, with its first byte and its bytes.
+    Text(&'l Step, usize, usize),
+    /// Elements, with their first byte and their bytes.
+    Elements(&'l Step, usize, usize),
+    /// Bytes of an entry that it counts and nobody explains.
+    Unknown(usize, usize),
+}
+
+/// The message ends inside a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// First byte of what is not whole.
+    pub at: usize,
+    /// Bytes it should have.
+    pub needed: usize,
+}
+
+/// Walks one message.
+pub struct Walk<'b> {
+    body: &'b [u8],
+    bases: [u32; SLOTS_MAX],
+}
+
+/// Takes in what a walk meets.
+pub trait Visitor<'l> {
+    /// The next thing.
+    fn event(&mut self, event: Event<'l>, parts: Parts<'_>);
+}
+
+/// Walks the part of a message behind its fixed part, and gives where it ends.
+pub fn walk<'l>(
+    layout: &'l Layout,
+    body: &[u8],
+    visitor: &mut impl Visitor<'l>,
+) -> Result<usize, Cut> {
+    let start = layout.size as usize;
+    if body.len() < start {
+        return Err(Cut { at: 0, needed: start });
+    }
+    let mut walk = Walk { body, bases: [0; SLOTS_MAX] };
+    walk.steps(&layout.steps, start, visitor)
+}
+
+impl Walk<'_> {
+    fn parts(&self) -> Parts<'_> {
+        Parts { body: self.body, bases: &self.bases }
+    }
+
+    fn steps<'l>(
+        &mut self,
+        steps: &'l [Step],
+        mut at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        for step in steps {
+            if step.when.as_ref().is_none_or(|when| when.holds(self.parts())) {
+                at = self.step(step, at, visitor)?;
+            }
+        }
+        Ok(at)
+    }
+
+    fn step<'l>(
+        &mut self,
+        step: &'l Step,
+        at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        match &step.what {
+            What::Once(shape) if step.name.is_empty() => self.shape(shape, at, visitor),
+            What::Once(shape) => {
+                visitor.event(Event::Open(&step.name, None), self.parts());
+                let end = self.shape(shape, at, visitor)?;
+                visitor.event(Event::Close, self.parts());
+                Ok(end)
+            }
+            What::Each { count, length, rows, shape } => {
+                self.entries(step, (count, length.as_ref(), *rows, shape), at, visitor)
+            }
+            What::Elements { length, .. } => {
+                let len = self.bytes(length, at);
+                // A list that is cut still has its first elements.
+                let here = len.unwrap_or(self.body.len().saturating_sub(at));
+                visitor.event(Event::Elements(step, at, here), self.parts());
+                Ok(at + len?)
+            }
+            What::Text { length, .. } => {
+                let len = self.bytes(length, at)?;
+                visitor.event(Event::Text(step, at, len), self.parts());
+                Ok(at + len)
+            }
+        }
+    }
+
+    /// Bytes of an item at `at`, which are all there.
+    fn bytes(&self, length: &Count, at: usize) -> Result<usize, Cut> {
+        let left = self.body.len().saturating_sub(at);
+        let needed = self.count(length, left as u64);
+        match usize::try_from(needed) {
+            Ok(len) if len <= left => Ok(len),
+            _ => Err(Cut { at, needed: usize::try_from(needed).unwrap_or(usize::MAX) }),
+        }
+    }
+
+    fn count(&self, count: &Count, rest: u64) -> u64 {
+        match count {
+            Count::Fixed(count) => (*count).into(),
+            Count::Rest => rest,
+            Count::Field(at) => {
+                let number = self.parts().number(at).unwrap_or(0);
+                u64::try_from(number).unwrap_or(0)
+            }
+        }
+    }
+
+    fn entries<'l>(
+        &mut self,
+        step: &'l Step,
+        (count, length, rows, shape): (&Count, Option<&NumberAt>, bool, &'l Shape),
+        mut at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        let to_the_end = *count == Count::Rest;
+        let count = self.count(count, u64::MAX);
+        let mut i = 0;
+        while i < count && !(to_the_end && at >= self.body.len()) {
+            visitor.event(Event::Open(&step.name, Some(i as usize)), self.parts());
+            if rows {
+                visitor.event(Event::Row, self.parts());
+            }
+            let end = self.entry(shape, length, at, visitor)?;
+            if rows {
+                visitor.event(Event::RowEnd, self.parts());
+            }
+            visitor.event(Event::Close, self.parts());
+            if end == at {
+                // Entries without a byte would never end.
+                break;
+            }
+            (at, i) = (end, i + 1);
+        }
+        Ok(at)
+    }
+
+    fn entry<'l>(
+        &mut self,
+        shape: &'l Shape,
+        length: Option<&NumberAt>,
+        at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        let end = self.shape(shape, at, visitor)?;
+        let Some(length) = length else { return Ok(end) };
+        let entry = self.body.get(at..).unwrap_or_default();
+        let told = length.read(&entry).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
+        let told_end = at.saturating_add(told);
+        if told_end > self.body.len() {
+            return Err(Cut { at, needed: told });
+        }
+        if told_end > end {
+            visitor.event(Event::Unknown(end, told_end), self.parts());
+        }
+        Ok(told_end.max(end))
+    }
+
+    fn shape<'l>(
+        &mut self,
+        shape: &'l Shape,
+        at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        let end = at.saturating_add(shape.size as usize);
+        if end > self.body.len() {
+            return Err(Cut { at, needed: shape.size as usize });
+        }
+        if let Some(base) = self.bases.get_mut(usize::from(shape.slot)) {
+            *base = at as u32;
+        }
+        visitor.event(Event::Fields(shape, at), self.parts());
+        self.steps(&shape.steps, end, visitor)
+    }
+}
+
+impl Condition {
+    fn holds(&self, parts: Parts<'_>) -> bool {
+        let number = match &self.of {
+            Some(at) => parts.number(at),
+            None => Some(parts.body.len() as i128),
+        };
+        number.is_some_and(|number| match &self.test {
+            Test::In(values) => values.contains(&number),
+            Test::NotIn(values) => !values.contains(&number),
+            Test::Less(value) => number < *value,
+            Test::Greater(value) => number > *value,
+            Test::Bits(bits) => number & bits != 0,
+        })
+    }
+}
+
+/// Looks at nothing.
+pub struct Nothing;
+
+impl<'l> Visitor<'l> for Nothing {
+    fn event(&mut self, _: Event<'l>, _: Parts<'_>) {}
+}
+
+/// Counts entries that make rows.
+#[derive(Default)]
+pub struct RowCount(pub usize);
+
+impl<'l> Visitor<'l> for RowCount {
+    fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
+        self.0 += usize::from(matches!(event, Event::Row));
+    }
+}
