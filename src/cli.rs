@@ -59,8 +59,10 @@ pub enum Command {
         after_help = "Example:\n  taptrail export --store ./trail --where \"point = 'P1'\" -o p1.pcapng"
     )]
     Export(ExportArgs),
-    /// List what is decoded
-    #[command(after_help = "Example:\n  taptrail protocols")]
+    /// List what is decoded, or check protocol files
+    #[command(
+        after_help = "Examples:\n  taptrail protocols\n  taptrail protocols check my.feed.1.0.toml"
+    )]
     Protocols(ProtocolsArgs),
     /// Say what is wrong in a configuration, every error at once
     #[command(after_help = "Example:\n  taptrail check --config site.toml")]
@@ -302,13 +304,28 @@ pub struct ExportArgs {
 
 /// `taptrail protocols`.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ProtocolsArgs {
+    /// What to do besides listing
+    #[command(subcommand)]
+    pub action: Option<ProtocolsAction>,
     /// Config: also lists the protocols of your own that it names
     #[command(flatten)]
     pub config: ConfigArg,
     /// Output format
     #[arg(long, value_enum, default_value_t = RowFormat::Table)]
     pub format: RowFormat,
+}
+
+/// `taptrail protocols ACTION`.
+#[derive(Debug, Subcommand)]
+pub enum ProtocolsAction {
+    /// Say what is wrong in protocol files, and what their messages are
+    Check {
+        /// Protocol files
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
 
 /// `taptrail check`.

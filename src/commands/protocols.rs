@@ -1,10 +1,13 @@
 //! `taptrail protocols`: what is decoded.
 
-use crate::cli::ProtocolsArgs;
+use crate::cli::{ProtocolsAction, ProtocolsArgs};
 use crate::config::Config;
 use crate::output::RowPrinter;
+use anyhow::Context;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use std::path::PathBuf;
 use std::sync::Arc;
+use taptrail_decoders::fixed::protocol::FixedProtocol;
 use taptrail_decoders::library::Library;
 
 /// A line of the list.
@@ -15,8 +18,11 @@ struct Listed {
     messages: Option<u64>,
 }
 
-/// Prints a line a protocol.
+/// Prints a line a protocol, or checks files.
 pub fn run(args: ProtocolsArgs) -> anyhow::Result<()> {
+    if let Some(ProtocolsAction::Check { files }) = &args.action {
+        return check(files);
+    }
     let config = Config::load(args.config.config.as_deref())?;
     let library = config.library()?;
     let mut listed = fixed(&library);
@@ -26,6 +32,42 @@ pub fn run(args: ProtocolsArgs) -> anyhow::Result<()> {
     let mut printer = RowPrinter::stdout(args.format);
     printer.push(&batch(&listed)?)?;
     printer.finish()
+}
+
+/// Compiles each file and prints its messages, or what is wrong with line and
+/// reason; fails where any file is wrong.
+fn check(files: &[PathBuf]) -> anyhow::Result<()> {
+    let mut wrong = 0;
+    for path in files {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} can't be read", path.display()))?;
+        match FixedProtocol::parse(&path.display().to_string(), &text) {
+            Ok(protocol) => println!("{}", summary(&protocol)),
+            Err(fault) => {
+                wrong += 1;
+                println!("{fault}");
+            }
+        }
+    }
+    anyhow::ensure!(wrong == 0, "{wrong} of {} files can't be used", files.len());
+    Ok(())
+}
+
+/// A protocol and, line by line, its messages.
+fn summary(protocol: &FixedProtocol) -> String {
+    let mut text = format!("{}: {} messages", protocol.id(), protocol.messages().count());
+    for layout in protocol.messages() {
+        let sender = layout.sender.map_or("", |sender| sender.text());
+        let and_more = if layout.steps.is_empty() { "" } else { " and more" };
+        text += &format!(
+            "\n  {:<8} {:<40} {:<16} {:>4} bytes{and_more} {sender}",
+            layout.code_text,
+            layout.name,
+            layout.kind.text(),
+            layout.size,
+        );
+    }
+    text
 }
 
 fn fixed(library: &Library) -> Vec<Listed> {

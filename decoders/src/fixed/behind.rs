@@ -91,11 +91,15 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
 
     fn row(&mut self, parts: Parts<'_>) {
         (self.open, self.entries) = (true, self.entries.saturating_add(1));
-        if self.entries > self.rows {
-            self.flags |= flags::IRREGULAR;
-        }
         for (shape, base) in self.around.clone() {
             self.run(&shape.ops, base, self.targets(), parts);
+        }
+    }
+
+    fn row_end(&mut self) {
+        self.open = false;
+        if self.entries > self.rows {
+            self.flags |= flags::IRREGULAR;
         }
     }
 
@@ -149,7 +153,7 @@ impl<'l> Visitor<'l> for Behind<'_, '_, '_, '_, 'l> {
             Event::Open(_, i) => self.parts.push((self.around.len(), i.is_some())),
             Event::Close => self.close(),
             Event::Row => self.row(parts),
-            Event::RowEnd => self.open = false,
+            Event::RowEnd => self.row_end(),
             Event::Fields(shape, base) => self.fields(shape, base, parts),
             Event::Text(step, at, len) => self.text(step, at, len),
             Event::Elements(step, at, len) => self.elements(step, at, len, parts),

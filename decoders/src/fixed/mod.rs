@@ -20,6 +20,7 @@ pub mod catalog;
 pub mod clock;
 pub mod compile;
 pub mod decoder;
+pub mod encode;
 pub mod error;
 pub mod explain;
 pub mod layout;

@@ -319,7 +319,8 @@ impl Walk<'_> {
 }
 
 impl Condition {
-    fn holds(&self, parts: Parts<'_>) -> bool {
+    /// Whether it holds where the message has got to.
+    pub fn holds(&self, parts: Parts<'_>) -> bool {
         let number = match &self.of {
             Some(at) => parts.number(at),
             None => Some(parts.body.len() as i128),
@@ -341,12 +342,12 @@ impl<'l> Visitor<'l> for Nothing {
     fn event(&mut self, _: Event<'l>, _: Parts<'_>) {}
 }
 
-/// Counts entries that make rows.
+/// Counts whole entries that make rows.
 #[derive(Default)]
 pub struct RowCount(pub usize);
 
 impl<'l> Visitor<'l> for RowCount {
     fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
-        self.0 += usize::from(matches!(event, Event::Row));
+        self.0 += usize::from(matches!(event, Event::RowEnd));
     }
 }

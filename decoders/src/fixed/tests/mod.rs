@@ -1,6 +1,8 @@
 //! Tests over whole messages, with bytes made by hand.
 
 mod any_bytes;
+mod behind;
+mod encoded;
 mod exchange;
 mod itch;
 mod learning;

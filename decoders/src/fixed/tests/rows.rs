@@ -49,8 +49,12 @@ impl Rows {
         for messages in messages.chunks(block) {
             let mut queue = Vec::new();
             for (body, scope) in messages {
+                let rows = self.decoder.protocol().rows_of(body, sender) as u32;
                 let row = self.batch.push(&head(body.len()), 0, Name(0)).expect("room") as u32;
-                queue.push(Queued { row, body, scope: *scope, sender, rows: 1 });
+                for entry in 1..rows {
+                    self.batch.push(&head(body.len()), entry as u16, Name(0)).expect("room");
+                }
+                queue.push(Queued { row, body, scope: *scope, sender, rows });
             }
             self.decoder.decode(&queue, &mut self.batch, &mut self.names);
         }
@@ -75,8 +79,9 @@ impl Rows {
         }
         for &col in DecimalCol::ALL.iter().filter(|col| has(col.bit())) {
             let value = self.batch.decimals(col)[row];
-            let (whole, part) = (value / 1_000_000_000, value % 1_000_000_000);
-            let text = format!("{whole}.{part:09}");
+            let (sign, size) = (if value < 0 { "-" } else { "" }, value.unsigned_abs());
+            let (whole, part) = (size / 1_000_000_000, size % 1_000_000_000);
+            let text = format!("{sign}{whole}.{part:09}");
             let text = text.trim_end_matches('0').trim_end_matches('.');
             cells.push(format!("{}={text}", col.text()));
         }

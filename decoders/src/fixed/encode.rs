@@ -1,0 +1,285 @@
+//! Messages made up from a protocol file, for tests, benches and fuzzers.
+//!
+//! They have the sizes, counts and codes that the file demands, and anything
+//! in the fields that are free. They can't show that a file is right, only
+//! that it is read as it is written.
+
+use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
+use crate::fixed::program::{FieldDef, Layout};
+use crate::fixed::protocol::FixedProtocol;
+use crate::fixed::targets::{any_number_at, number_at};
+use crate::fixed::walk::{Condition, Count, Shape, Step, Test, What};
+use crate::fixed::wire::Wire;
+
+/// Most entries of a group made up.
+const ENTRIES_MAX: u64 = 3;
+
+/// Most bytes of a text made up.
+const TEXT_MAX: u64 = 12;
+
+/// Bytes of length and tag, at most.
+const ELEMENT_MIN: u64 = 4;
+
+/// Gives numbers below a limit.
+pub trait Dice {
+    /// The next one; `limit` is above 0.
+    fn below(&mut self, limit: u64) -> u64;
+}
+
+/// Numbers without a pattern, the same for the same seed.
+#[derive(Clone, Debug)]
+pub struct Seeded(pub u64);
+
+impl Dice for Seeded {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit.max(1)
+    }
+}
+
+/// A message with this layout.
+pub fn message(protocol: &FixedProtocol, layout: &Layout, dice: &mut impl Dice) -> Vec<u8> {
+    let mut wanted = Wanted::default();
+    wanted.steps(&layout.steps);
+    let bases = [0; SLOTS_MAX];
+    let mut encoder = Encoder { protocol, wanted, bytes: Vec::new(), bases, dice };
+    encoder.fields(0, &layout.fields, layout.size);
+    encoder.code(layout);
+    encoder.steps(&layout.steps);
+    encoder.bytes
+}
+
+/// Fields that decide how the message goes on.
+#[derive(Default)]
+struct Wanted {
+    /// Entries of groups.
+    entries: Vec<Ref>,
+    /// Bytes of texts.
+    texts: Vec<Ref>,
+    /// Bytes of lists of elements.
+    elements: Vec<Ref>,
+    /// Values that conditions ask for.
+    values: Vec<(Ref, i128)>,
+}
+
+impl Wanted {
+    fn steps(&mut self, steps: &[Step]) {
+        for step in steps {
+            if let Some(Condition { of: Some(of), test }) = &step.when {
+                let values: Vec<i128> = match test {
+                    Test::In(values) | Test::NotIn(values) => values.clone(),
+                    Test::Less(value) => vec![value - 1],
+                    Test::Greater(value) => vec![value + 1],
+                    Test::Bits(bits) => vec![*bits],
+                };
+                self.values.extend(values.into_iter().map(|value| (*of, value)));
+            }
+            match &step.what {
+                What::Once(shape) => self.steps(&shape.steps),
+                What::Each { count, shape, .. } => {
+                    self.entries.extend(field_of(count));
+                    self.steps(&shape.steps);
+                }
+                What::Elements { length, .. } => self.elements.extend(field_of(length)),
+                What::Text { length, .. } => self.texts.extend(field_of(length)),
+            }
+        }
+    }
+}
+
+fn field_of(count: &Count) -> Option<Ref> {
+    match count {
+        Count::Field(at) => Some(*at),
+        _ => None,
+    }
+}
+
+struct Encoder<'p, 'd, D> {
+    protocol: &'p FixedProtocol,
+    wanted: Wanted,
+    bytes: Vec<u8>,
+    bases: [u32; SLOTS_MAX],
+    dice: &'d mut D,
+}
+
+impl<D: Dice> Encoder<'_, '_, D> {
+    /// Appends the fields of a part of `size` bytes.
+    fn fields(&mut self, slot: u8, defs: &[FieldDef], size: u32) {
+        let base = self.bytes.len();
+        if let Some(place) = self.bases.get_mut(usize::from(slot)) {
+            *place = base as u32;
+        }
+        self.bytes.resize(base + size as usize, 0);
+        for def in defs.iter().filter(|def| def.bits.is_none()) {
+            let value = self.free(def);
+            let at = base + def.offset as usize;
+            if let Some(place) = self.bytes.get_mut(at..at + value.len()) {
+                place.copy_from_slice(&value);
+            }
+        }
+        for def in defs {
+            if let Some(number) = self.decided(slot, def) {
+                self.write(base, def, number);
+            }
+        }
+    }
+
+    /// Anything that a field may hold.
+    fn free(&mut self, def: &FieldDef) -> Vec<u8> {
+        let width = def.ty.wire.width() as usize;
+        let mut some = |low: u8, count: u64| -> Vec<u8> {
+            (0..width).map(|_| low + self.dice.below(count) as u8).collect()
+        };
+        match def.ty.wire {
+            Wire::Text { .. } => some(b'A', 26),
+            Wire::Digits { .. } => some(b'0', 10),
+            Wire::Int { .. } | Wire::Bytes { .. } => some(0, 256),
+        }
+    }
+
+    /// A number that decides how the message goes on, where the field is one.
+    fn decided(&mut self, slot: u8, def: &FieldDef) -> Option<i128> {
+        let at = any_number_at(def)?;
+        let of = Ref { slot, at };
+        if self.wanted.entries.contains(&of) {
+            return Some(self.dice.below(ENTRIES_MAX + 1).into());
+        }
+        if self.wanted.texts.contains(&of) {
+            return Some(self.dice.below(TEXT_MAX + 1).into());
+        }
+        if self.wanted.elements.contains(&of) {
+            let some = ELEMENT_MIN + self.dice.below(TEXT_MAX);
+            return Some(if self.dice.below(3) == 0 { 0 } else { some.into() });
+        }
+        let values: Vec<i128> =
+            self.wanted.values.iter().filter(|(at, _)| *at == of).map(|(_, v)| *v).collect();
+        let pick = self.dice.below(values.len() as u64 + 1) as usize;
+        values.get(pick).copied()
+    }
+
+    fn write(&mut self, base: usize, def: &FieldDef, number: i128) {
+        let at = base + def.offset as usize;
+        let width = def.ty.wire.width() as usize;
+        let Some(place) = self.bytes.get_mut(at..at + width) else { return };
+        match def.ty.wire {
+            Wire::Digits { .. } => {
+                let digits = format!("{number:0>width$}");
+                let bytes = digits.bytes().rev().zip(place.iter_mut().rev());
+                bytes.for_each(|(digit, to)| *to = digit);
+            }
+            Wire::Int { little, .. } => {
+                put(place, bits_into(place_value(place, little), def, number), little)
+            }
+            Wire::Text { .. } | Wire::Bytes { .. } => put(place, number as u64, false),
+        }
+    }
+
+    fn code(&mut self, layout: &Layout) {
+        let end = self.protocol.code.end() as usize;
+        let start = end.saturating_sub(self.protocol.code_width as usize);
+        let (bytes, code) = (&mut self.bytes, &self.protocol.code);
+        for little in [false, true] {
+            if let Some(place) = bytes.get_mut(start..end) {
+                put(place, layout.code, little);
+            }
+            if code.unsigned(bytes) == layout.code {
+                return;
+            }
+        }
+    }
+
+    fn steps(&mut self, steps: &[Step]) {
+        for step in steps {
+            let parts = Parts { body: &self.bytes, bases: &self.bases };
+            if step.when.as_ref().is_none_or(|when| when.holds(parts)) {
+                self.step(step);
+            }
+        }
+    }
+
+    fn count(&mut self, count: &Count, free: u64) -> u64 {
+        match count {
+            Count::Fixed(count) => (*count).into(),
+            Count::Rest => self.dice.below(free + 1),
+            Count::Field(at) => {
+                let parts = Parts { body: &self.bytes, bases: &self.bases };
+                u64::try_from(parts.number(at).unwrap_or(0)).unwrap_or(0)
+            }
+        }
+    }
+
+    fn step(&mut self, step: &Step) {
+        match &step.what {
+            What::Once(shape) => self.shape(shape),
+            What::Each { count, length, shape, .. } => {
+                for _ in 0..self.count(count, ENTRIES_MAX) {
+                    let base = self.bytes.len();
+                    self.shape(shape);
+                    self.entry_length(base, length.as_ref(), shape);
+                }
+            }
+            What::Text { length, is_text, .. } => {
+                let len = self.count(length, TEXT_MAX) as usize;
+                let filler = if *is_text { b'x' } else { 7 };
+                self.bytes.resize(self.bytes.len() + len, filler);
+            }
+            What::Elements { length, tlv } => {
+                let len = self.count(length, 0) as usize;
+                self.elements(*tlv, len);
+            }
+        }
+    }
+
+    /// Fills `len` bytes with one element without a meaning.
+    fn elements(&mut self, tlv: usize, len: usize) {
+        let Some(tlv) = self.protocol.tlvs.get(tlv) else { return };
+        let base = self.bytes.len();
+        self.bytes.resize(base + len, 0);
+        let counted = len.saturating_sub(tlv.uncounted) as u64;
+        let width = tlv.length_width as usize;
+        if let Some(place) = self.bytes.get_mut(base..base + width.min(len)) {
+            put(place, counted, tlv.little);
+        }
+    }
+
+    fn shape(&mut self, shape: &Shape) {
+        self.fields(shape.slot, &shape.fields, shape.size);
+        self.steps(&shape.steps);
+    }
+
+    /// Writes how long an entry became.
+    fn entry_length(&mut self, base: usize, length: Option<&NumberAt>, shape: &Shape) {
+        let Some(length) = length else { return };
+        let len = self.bytes.len() - base;
+        let def = shape.fields.iter().find(|def| number_at(def).as_ref() == Some(length)).cloned();
+        if let Some(def) = def {
+            self.write(base, &def, len as i128);
+        }
+    }
+}
+
+fn place_value(place: &[u8], little: bool) -> u64 {
+    let add = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+    if little { place.iter().rev().fold(0, add) } else { place.iter().fold(0, add) }
+}
+
+/// A number in the bits that a part of a field has, or in all of them.
+fn bits_into(old: u64, def: &FieldDef, number: i128) -> u64 {
+    match def.bits {
+        None => number as u64,
+        Some((low, count)) => {
+            let mask = (u64::MAX >> (64 - count.clamp(1, 64))) << low;
+            old & !mask | (number as u64) << low & mask
+        }
+    }
+}
+
+fn put(place: &mut [u8], number: u64, little: bool) {
+    let bytes = (0..place.len()).map(|i| number.checked_shr(8 * i as u32).unwrap_or(0) as u8);
+    if little {
+        place.iter_mut().zip(bytes).for_each(|(to, byte)| *to = byte);
+    } else {
+        place.iter_mut().rev().zip(bytes).for_each(|(to, byte)| *to = byte);
+    }
+}
