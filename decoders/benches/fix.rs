@@ -52,6 +52,7 @@ fn head(names: &mut Names) -> Head {
     Head {
         ts: 1,
         ts_first: None,
+        ts_send: None,
         packet_ix: 1,
         msg_ix: 0,
         flow_id: 1,

@@ -121,6 +121,7 @@ fn head(i: u64, len: usize) -> Head {
     Head {
         ts: 1_673_361_000_000_000_000 + i as i64 * 300,
         ts_first: None,
+        ts_send: None,
         packet_ix: i as u32,
         msg_ix: 0,
         flow_id: 1,

@@ -40,6 +40,8 @@ pub struct Head {
     pub ts: i64,
     /// Time of the packet with the first byte, where it is another packet.
     pub ts_first: Option<i64>,
+    /// When the framing says the packet was sent.
+    pub ts_send: Option<i64>,
     /// Position in its capture of the packet that completed the message.
     pub packet_ix: u32,
     /// The message's place among those that complete in the packet, from 0.
@@ -407,6 +409,10 @@ impl MessageBatch {
             self.times[TimeCol::TsFirst as usize][row] = ts;
             present |= TimeCol::TsFirst.bit();
         }
+        if let Some(ts) = head.ts_send {
+            self.times[TimeCol::TsSend as usize][row] = ts;
+            present |= TimeCol::TsSend.bit();
+        }
         if let Some(line) = head.line {
             self.names[NameCol::Line as usize][row] = line.0;
             present |= NameCol::Line.bit();
@@ -671,6 +677,7 @@ mod tests {
         Head {
             ts: 7,
             ts_first: None,
+            ts_send: None,
             packet_ix: 1,
             msg_ix: 2,
             flow_id: 3,

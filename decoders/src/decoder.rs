@@ -302,7 +302,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
     }
 
     /// A framing's own message.
-    fn own(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, own: &OwnMessage) {
+    fn own(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, own: &OwnMessage<'_>) {
         let msg_type = names.intern(own.msg_type.as_bytes());
         let msg_type = msg_type.unwrap_or_else(|| self.unknown(names));
         let msg_name = names.intern(own.name.as_bytes());

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! shipped protocol files ┐
+//! shipped framing files   │
 //! protocols.d/*.toml     ├─► Library ─► Decoder, Explainer
 //! schemas/*.xml (FAST)   ┘
 //! ```
@@ -13,7 +14,8 @@ use crate::fast::templates::{TemplateError, Templates};
 use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
-use crate::framing::{moldudp64, soupbintcp};
+use crate::framing::declared::Framing;
+use crate::framing::{self, moldudp64, soupbintcp};
 use crate::kind::Sender;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +29,16 @@ pub enum LibraryError {
     /// A protocol file.
     #[error("{0}")]
     Protocol(#[from] SpecError),
+    /// A protocol names a framing that nothing here knows.
+    #[error("protocol {id}: framing {framing:?} is not known; known are {known}")]
+    Framing {
+        /// The protocol.
+        id: String,
+        /// The framing it names.
+        framing: String,
+        /// Those that are known.
+        known: String,
+    },
     /// Too many protocol files.
     #[error("{had} protocols, at most {FIXED_MAX}: remove files from the folder {folder}")]
     TooMany {
@@ -100,6 +112,8 @@ pub enum ProtocolRef {
     Mold,
     /// SoupBinTCP with messages of an unknown protocol.
     Soup,
+    /// The declared framing at this index, with messages of an unknown protocol.
+    Framing(u16),
 }
 
 /// Everything loaded.
@@ -110,6 +124,9 @@ pub struct Library {
     pub fixed: Vec<Arc<FixedProtocol>>,
     /// By the index of the feed; `None` where it is no FAST feed.
     pub fast: Vec<Option<FastFeed>>,
+    /// Declared framings; your own come first and win likewise.
+    pub framings: Vec<Arc<Framing>>,
+    on_framings: Vec<u128>,
     on_mold: u128,
     on_soup: u128,
     from_client: u128,
@@ -122,32 +139,43 @@ impl Library {
     /// Everything that is wrong, not only the first.
     pub fn load(config: &DecoderConfig, base: &Path) -> Result<Self, Vec<LibraryError>> {
         let mut errors = Vec::new();
-        let fixed = load_fixed(config, base, &mut errors);
+        let framings = load_framings(config, base, &mut errors);
+        let (fixed, own) = load_fixed(config, base, &mut errors);
+        check_framings(fixed.get(..own).unwrap_or_default(), &framings, &mut errors);
         let mut fast = Vec::new();
         for feed in &config.feeds {
             fast.push(load_fast(feed, config, base, &mut errors));
         }
-        let carried = |framing: &str| {
-            let carries = |p: &Arc<FixedProtocol>| p.framings().iter().any(|id| id == framing);
-            fixed.iter().enumerate().filter(|(_, p)| carries(p)).fold(0, |m, (i, _)| m | 1 << i)
-        };
-        let (on_mold, on_soup) = (carried(moldudp64::ID), carried(soupbintcp::ID));
-        let from_client = fixed.iter().enumerate().filter(|(_, p)| has_requests(p));
-        let from_client = from_client.fold(0, |m, (i, _)| m | 1 << i);
-        let library = Self { fixed, fast, on_mold, on_soup, from_client };
+        let library = Self::assemble(fixed, fast, framings);
         library.check_ids(config, &mut errors);
         if errors.is_empty() { Ok(library) } else { Err(errors) }
     }
 
     /// What is shipped and nothing else.
     pub fn shipped() -> Self {
-        Self::load(&DecoderConfig::default(), Path::new("")).unwrap_or_else(|_| Self {
-            fixed: Vec::new(),
-            fast: Vec::new(),
-            on_mold: 0,
-            on_soup: 0,
-            from_client: 0,
-        })
+        let loaded = Self::load(&DecoderConfig::default(), Path::new(""));
+        loaded.unwrap_or_else(|_| Self::assemble(Vec::new(), Vec::new(), Vec::new()))
+    }
+
+    /// Puts together what was loaded.
+    pub(crate) fn assemble(
+        fixed: Vec<Arc<FixedProtocol>>,
+        fast: Vec<Option<FastFeed>>,
+        framings: Vec<Arc<Framing>>,
+    ) -> Self {
+        let those = |is: &dyn Fn(&FixedProtocol) -> bool| -> u128 {
+            fixed.iter().enumerate().filter(|(_, p)| is(p)).fold(0, |m, (i, _)| m | 1 << i)
+        };
+        let carried = |framing: &str| those(&|p| p.framings().iter().any(|id| id == framing));
+        Self {
+            on_framings: framings.iter().map(|framing| carried(&framing.id)).collect(),
+            on_mold: carried(moldudp64::ID),
+            on_soup: carried(soupbintcp::ID),
+            from_client: those(&has_requests),
+            fixed,
+            fast,
+            framings,
+        }
     }
 
     fn check_ids(&self, config: &DecoderConfig, errors: &mut Vec<LibraryError>) {
@@ -165,6 +193,9 @@ impl Library {
         if let Some(at) = self.fixed.iter().position(|protocol| protocol.id() == id) {
             return Some(ProtocolRef::Fixed(at as u16));
         }
+        if let Some(at) = self.framings.iter().position(|framing| framing.id == id) {
+            return Some(ProtocolRef::Framing(at as u16));
+        }
         let is_fast = |feed: &FeedConfig| feed.templates.is_some() && feed.protocol == id;
         match id {
             moldudp64::ID => Some(ProtocolRef::Mold),
@@ -172,6 +203,11 @@ impl Library {
             _ if is_fix(id) => Some(ProtocolRef::Fix),
             _ => config.feeds.iter().position(is_fast).map(|at| ProtocolRef::Fast(at as u16)),
         }
+    }
+
+    /// The fixed protocols that a declared framing carries, a bit each.
+    pub fn on_framing(&self, framing: u16) -> u128 {
+        self.on_framings.get(usize::from(framing)).copied().unwrap_or(0)
     }
 
     /// The fixed protocols that MoldUDP64 carries, a bit each.
@@ -200,11 +236,53 @@ fn is_fix(id: &str) -> bool {
     id == "fix" || id.starts_with("fix.") || id.starts_with("fixt.")
 }
 
+/// The framings of your folder, then the shipped ones.
+fn load_framings(
+    config: &DecoderConfig,
+    base: &Path,
+    errors: &mut Vec<LibraryError>,
+) -> Vec<Arc<Framing>> {
+    let mut framings = Vec::new();
+    if let Some(folder) = &config.decode.protocols {
+        match framing::catalog::load_dir(&base.join(folder)) {
+            Ok(own) => framings = own,
+            Err(faults) => errors.extend(faults.into_iter().map(LibraryError::Protocol)),
+        }
+    }
+    for shipped in framing::catalog::embedded() {
+        if framings.iter().all(|own| own.id != shipped.id) {
+            framings.push(shipped.clone());
+        }
+    }
+    framings
+}
+
+/// Tells the framings that protocols name and nobody knows.
+fn check_framings(
+    protocols: &[Arc<FixedProtocol>],
+    framings: &[Arc<Framing>],
+    errors: &mut Vec<LibraryError>,
+) {
+    let known = || {
+        let declared = framings.iter().map(|framing| framing.id.as_str());
+        [moldudp64::ID, soupbintcp::ID].into_iter().chain(declared)
+    };
+    for protocol in protocols {
+        let unknown = protocol.framings().iter().filter(|id| known().all(|known| known != *id));
+        errors.extend(unknown.map(|framing| LibraryError::Framing {
+            id: protocol.id().to_owned(),
+            framing: framing.clone(),
+            known: known().collect::<Vec<_>>().join(", "),
+        }));
+    }
+}
+
+/// The protocols of your folder, then the shipped ones; and how many are yours.
 fn load_fixed(
     config: &DecoderConfig,
     base: &Path,
     errors: &mut Vec<LibraryError>,
-) -> Vec<Arc<FixedProtocol>> {
+) -> (Vec<Arc<FixedProtocol>>, usize) {
     let mut fixed = Vec::new();
     if let Some(folder) = &config.decode.protocols {
         match catalog::load_dir(&base.join(folder)) {
@@ -212,6 +290,7 @@ fn load_fixed(
             Err(faults) => errors.extend(faults.into_iter().map(LibraryError::Protocol)),
         }
     }
+    let own = fixed.len();
     for shipped in catalog::embedded() {
         if fixed.iter().all(|own| own.id() != shipped.id()) {
             fixed.push(shipped.clone());
@@ -222,7 +301,7 @@ fn load_fixed(
         errors.push(LibraryError::TooMany { folder, had: fixed.len() });
         fixed.truncate(FIXED_MAX);
     }
-    fixed
+    (fixed, own)
 }
 
 fn load_fast(

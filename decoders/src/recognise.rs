@@ -2,6 +2,7 @@
 //! sizes that fill the payload, never by sizes alone.
 
 use crate::fix::framing::{Scan, scan};
+use crate::framing::declared::{Cut, Framing, Item};
 use crate::framing::moldudp64::{self, Blocks, Packet};
 use crate::framing::soupbintcp::{self, PacketType, Step};
 use crate::kind::Sender;
@@ -49,6 +50,177 @@ pub fn mold(payload: &[u8], wire_len: usize, candidates: u128, library: &Library
         messages += 1;
     }
     if known == 0 || messages == 0 { Verdict::No } else { Verdict::Protocols(known) }
+}
+
+/// What cuts the messages of a UDP flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// MoldUDP64.
+    Mold,
+    /// The declared framing at this index.
+    Declared(u16),
+}
+
+impl Carrier {
+    /// The fixed protocols it carries, a bit each.
+    pub fn protocols(self, library: &Library) -> u128 {
+        match self {
+            Self::Mold => library.on_mold(),
+            Self::Declared(at) => library.on_framing(at),
+        }
+    }
+
+    /// What a payload is if this carries it, with messages of some of the
+    /// `candidates`.
+    pub fn verdict(
+        self,
+        payload: &[u8],
+        wire_len: usize,
+        candidates: u128,
+        library: &Library,
+    ) -> Verdict {
+        match self {
+            Self::Mold => mold(payload, wire_len, candidates, library),
+            Self::Declared(at) => match library.framings.get(usize::from(at)) {
+                Some(framing) => declared(framing, payload, wire_len, candidates, library),
+                None => Verdict::No,
+            },
+        }
+    }
+}
+
+/// What can carry a fixed protocol over UDP.
+pub fn carriers_of(fixed: u16, library: &Library) -> impl Iterator<Item = Carrier> + '_ {
+    let declared = (0..library.framings.len()).map(|at| Carrier::Declared(at as u16));
+    let all = std::iter::once(Carrier::Mold).chain(declared);
+    all.filter(move |carrier| carrier.protocols(library) >> fixed & 1 == 1)
+}
+
+/// The one thing that carries a fixed protocol, or how many there are.
+pub fn only_carrier(fixed: u16, library: &Library) -> Result<Carrier, usize> {
+    let mut carriers = carriers_of(fixed, library);
+    match (carriers.next(), carriers.count()) {
+        (Some(only), 0) => Ok(only),
+        (first, more) => Err(usize::from(first.is_some()) + more),
+    }
+}
+
+/// Tries everything that could carry a UDP payload. Messages that protocols
+/// know are better than a header alone; where several carriers have such
+/// messages, the first one is given and `true`, for nothing is certain.
+pub fn datagram(
+    payload: &[u8],
+    wire_len: usize,
+    library: &Library,
+) -> Option<(Carrier, Verdict, bool)> {
+    let declared = (0..library.framings.len()).map(|at| Carrier::Declared(at as u16));
+    let mut best: Option<(Carrier, Verdict, bool)> = None;
+    for carrier in std::iter::once(Carrier::Mold).chain(declared) {
+        let candidates = carrier.protocols(library);
+        // What carries nothing known explains nothing.
+        if candidates == 0 {
+            continue;
+        }
+        let verdict = carrier.verdict(payload, wire_len, candidates, library);
+        match (verdict, &mut best) {
+            (Verdict::Protocols(_), Some((_, Verdict::Protocols(_), rivals))) => *rivals = true,
+            (Verdict::Protocols(_), best) => *best = Some((carrier, verdict, false)),
+            (Verdict::Framing, best @ None) => *best = Some((carrier, verdict, false)),
+            _ => {}
+        }
+    }
+    best
+}
+
+/// Whether a UDP payload is of a declared framing, with messages of some of
+/// the `candidates`. The header is checked first, which is cheap.
+pub fn declared(
+    framing: &Framing,
+    payload: &[u8],
+    wire_len: usize,
+    candidates: u128,
+    library: &Library,
+) -> Verdict {
+    if !framing.is_header(payload, wire_len) {
+        return Verdict::No;
+    }
+    let Some(packet) = framing.packet(payload) else { return Verdict::No };
+    if framing.is_alone(&packet, wire_len) {
+        let alone = framing.is_padding(payload, framing.size);
+        return if alone { Verdict::Framing } else { Verdict::No };
+    }
+    let cut = payload.len() < wire_len;
+    let known = narrow_by_header(framing, payload, candidates, library);
+    if framing.cut != Cut::Protocol {
+        return tiled(framing, payload, cut, known, &|_| None, library);
+    }
+    let fitting = bits(known).filter(|&at| {
+        let Some(protocol) = library.fixed.get(usize::from(at)) else { return false };
+        let size_of = |rest: &[u8]| protocol.size_of(rest, None);
+        let verdict = tiled(framing, payload, cut, 1 << at, &size_of, library);
+        matches!(verdict, Verdict::Protocols(_))
+    });
+    match fitting.fold(0, |mask, at| mask | 1 << at) {
+        0 => Verdict::No,
+        mask => Verdict::Protocols(mask),
+    }
+}
+
+/// The candidates that know every message of a payload which they fill.
+fn tiled(
+    framing: &Framing,
+    payload: &[u8],
+    cut: bool,
+    candidates: u128,
+    size_of: &dyn Fn(&[u8]) -> Option<usize>,
+    library: &Library,
+) -> Verdict {
+    let Some(packet) = framing.packet(payload) else { return Verdict::No };
+    let mut cutter = framing.cutter(payload, &packet);
+    let (mut known, mut messages, mut own, mut whole) = (candidates, 0, 0, true);
+    while let Some(item) = cutter.next(size_of) {
+        whole &= item.whole;
+        if is_own(framing, payload, &item) {
+            own += 1;
+        } else if item.whole {
+            known = narrow(known, payload.get(item.body).unwrap_or_default(), None, library);
+            messages += 1;
+        }
+        if known == 0 && messages > 0 {
+            return Verdict::No;
+        }
+    }
+    match (whole && cutter.tiles() || cut, messages, own) {
+        (true, 1.., _) => Verdict::Protocols(known),
+        (true, 0, 1..) => Verdict::Framing,
+        _ => Verdict::No,
+    }
+}
+
+/// Whether a message is the framing's own and no protocol's.
+fn is_own(framing: &Framing, payload: &[u8], item: &Item) -> bool {
+    !framing.each_rules.is_empty() && {
+        let message = payload.get(item.at..item.end).unwrap_or_default();
+        framing.meaning(message).kind.is_some()
+    }
+}
+
+/// The candidates that the header allows, where it says which protocol comes;
+/// all of them where it allows none that is known.
+fn narrow_by_header(
+    framing: &Framing,
+    payload: &[u8],
+    candidates: u128,
+    library: &Library,
+) -> u128 {
+    let Some(prefix) = framing.carried_prefix(payload) else { return candidates };
+    let allowed = bits(candidates).filter(|&at| {
+        library.fixed.get(usize::from(at)).is_some_and(|p| p.id().starts_with(prefix))
+    });
+    match allowed.fold(0, |mask, at| mask | 1 << at) {
+        0 => candidates,
+        allowed => allowed,
+    }
 }
 
 /// The `candidates` that know a message. A client's messages tell only of

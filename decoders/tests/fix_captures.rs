@@ -77,6 +77,7 @@ fn head(protocol: taptrail_decoders::names::Name) -> Head {
     Head {
         ts: 0,
         ts_first: None,
+        ts_send: None,
         packet_ix: 0,
         msg_ix: 0,
         flow_id: 0,

@@ -22,6 +22,7 @@ pub fn head() -> Head {
     Head {
         ts: 1,
         ts_first: None,
+        ts_send: None,
         packet_ix: 0,
         msg_ix: 0,
         flow_id: 0,

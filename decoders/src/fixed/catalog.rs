@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
+use crate::framing;
 
 /// Name and text of every file in `protocols/`, listed by the build.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol_files.rs"));
@@ -38,10 +39,13 @@ pub fn load_dir(folder: &Path) -> Result<Vec<Arc<FixedProtocol>>, Vec<SpecError>
     for path in paths {
         let text = std::fs::read_to_string(&path).map_err(|error| whole(error, &path));
         let parsed = text.and_then(|text| {
-            FixedProtocol::parse(&path.display().to_string(), &text).map_err(|fault| vec![fault])
+            // A file may hold a framing, a protocol or both.
+            let Some(text) = framing::source::split(&text).1 else { return Ok(None) };
+            let parsed = FixedProtocol::parse(&path.display().to_string(), &text);
+            parsed.map(Some).map_err(|fault| vec![fault])
         });
         match parsed {
-            Ok(protocol) => protocols.push(Arc::new(protocol)),
+            Ok(protocol) => protocols.extend(protocol.map(Arc::new)),
             Err(found) => faults.extend(found),
         }
     }

@@ -69,6 +69,24 @@ impl Tracker {
         }
     }
 
+    /// Takes in numbers that the venue sent again: they fill holes and show
+    /// none.
+    pub fn again(&mut self, seq: u64, count: u64) -> Placed {
+        self.fill(seq, seq.saturating_add(count));
+        Placed { gap_before: None, flags: flags::RETRANSMIT }
+    }
+
+    /// Numbers start anew, with `seq` where it is one. A second copy of what
+    /// said so changes nothing. What was counted stays.
+    pub fn restart(&mut self, seq: u64, print: u64) {
+        let copy = self.recent.get(slot(seq)) == Some(&(seq, print));
+        if self.expected == Some(seq) || copy {
+            return;
+        }
+        let (gaps, missing) = (self.gaps, self.missing);
+        *self = Self { gaps, missing, ..Self::default() };
+    }
+
     #[inline]
     fn expect(&mut self, next: u64) {
         self.expected = Some(self.expected.map_or(next, |expected| expected.max(next)));

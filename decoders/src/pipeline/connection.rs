@@ -412,7 +412,7 @@ impl<'p, S: Sink<'p>> Consumer<'p> for Cutter<'_, S> {
         let mut head = self.numbered(&piece, self.shared.ids.tcp, 0, GAP_MSG_IX);
         head.raw_len = u32::try_from(missing).unwrap_or(u32::MAX);
         let own =
-            OwnMessage { msg_type: "gap", name: "gap", kind: Kind::Gap, explain: explain_gap };
+            OwnMessage { msg_type: "gap", name: "gap", kind: Kind::Gap, explain: &explain_gap };
         self.give(&head, piece, 0, Engine::Own(own));
     }
 
@@ -540,7 +540,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
             head.session = self.common.session;
             head.sender = kind.sender().or(head.sender);
             let (msg_type, name) = (kind.code(), kind.name());
-            let own = OwnMessage { msg_type, name, kind: kind.kind(), explain: soup::explain };
+            let own = OwnMessage { msg_type, name, kind: kind.kind(), explain: &soup::explain };
             return self.give(&head, piece, 0, Engine::Own(own));
         }
         let sender = kind.sender().or_else(|| self.common.sender(self.side));
@@ -559,7 +559,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
 
     /// Who reads the messages of the connection, told by `body` where it is
     /// still open.
-    fn soup_engine(&mut self, body: &[u8], sender: Option<Sender>) -> (Engine, Name) {
+    fn soup_engine(&mut self, body: &[u8], sender: Option<Sender>) -> (Engine<'static>, Name) {
         let Mode::Soup(mut soup) = self.common.mode else {
             return (Engine::Opaque, self.shared.ids.soup);
         };
@@ -690,6 +690,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         Head {
             ts: last.ts,
             ts_first: (first.packet_ix != last.packet_ix).then_some(first.ts),
+            ts_send: None,
             packet_ix: last.packet_ix,
             msg_ix,
             flow_id: self.flow_id,
@@ -707,7 +708,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         }
     }
 
-    fn give(&mut self, head: &Head, piece: Piece<'p, '_>, prefix: usize, engine: Engine) {
+    fn give(&mut self, head: &Head, piece: Piece<'p, '_>, prefix: usize, engine: Engine<'_>) {
         let len = piece.bytes.get().len();
         let cut = Cut {
             head,

@@ -1,16 +1,20 @@
-//! One UDP flow: MoldUDP64 packets and FAST datagrams.
+//! One UDP flow: what it is, MoldUDP64 packets and FAST datagrams.
+//! [`super::declared`] has the packets of other framings.
 
+use super::declared::{Flow, Lanes};
 use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
 use super::{Arrived, Shared};
 use crate::batch::Head;
+use crate::field::Explained;
 use crate::flow::Recognised;
+use crate::framing::declared::Key;
 use crate::framing::moldudp64::{self, Block, Blocks, Packet};
 use crate::framing::sequence::{Placed, Tracker, fingerprint};
 use crate::headers::Segment;
 use crate::kind::{Kind, Sender, SeqUnit, flags};
-use crate::library::ProtocolRef;
+use crate::library::{Library, ProtocolRef};
 use crate::names::Name;
-use crate::recognise::{self, Verdict};
+use crate::recognise::{self, Carrier, Verdict};
 use crate::tcp::origin::Bytes;
 use std::sync::Arc;
 
@@ -20,23 +24,35 @@ pub const UNDECIDED_PACKETS_MAX: u32 = 64;
 /// Most MoldUDP64 sessions followed on one flow; the oldest gives way.
 pub const SESSIONS_MAX: usize = 16;
 
+/// Packets with messages that are looked at again after a flow is certain.
+pub const LOOKS_CERTAIN: u32 = 64;
+
+/// Packets with messages in which a guess may still become certain.
+pub const LOOKS_GUESS: u32 = 4096;
+
 /// Why a payload was not decoded.
 const NOT_RECOGNISED: &str = "protocol not recognised";
 
 #[derive(Debug)]
 enum Mode {
-    Undecided { candidates: u128, tried: u32 },
-    Mold(Mold),
+    Undecided {
+        tried: u32,
+    },
+    /// The protocol is configured; what carries it, the first packet tells.
+    Waiting(u16),
+    Known(Known),
     Fast(u16),
     Ignored,
 }
 
-/// Which protocol the messages of a MoldUDP64 flow are.
+/// What cuts a flow's messages and which protocol they are.
 #[derive(Clone, Copy, Debug)]
-struct Mold {
-    fixed: Option<u16>,
+pub(crate) struct Known {
+    pub carrier: Carrier,
+    pub fixed: Option<u16>,
     candidates: u128,
-    recognised: Recognised,
+    pub recognised: Recognised,
+    looked: u32,
 }
 
 #[derive(Debug)]
@@ -53,8 +69,11 @@ pub(crate) struct Datagrams {
     mode: Mode,
     line: Option<Name>,
     channel: Option<u32>,
+    /// Flows that share what messages teach.
+    group: Option<u16>,
     sessions: Vec<Session>,
     current: usize,
+    lanes: Lanes,
     /// Datagrams of a FAST feed.
     datagrams: Tracker,
     asked: bool,
@@ -69,20 +88,29 @@ impl Datagrams {
             .map(|(at, feed)| (at, feed.protocol.clone(), feed.line.clone(), feed.channel));
         let id = feed.as_ref().map(|(_, protocol, ..)| protocol.as_str());
         let (mode, protocol) = match shared.protocol_ref(id) {
-            Some(ProtocolRef::Fixed(at)) if shared.library.on_mold() >> at & 1 == 1 => {
-                (Mode::Mold(Mold::configured(Some(at))), Some(shared.ids.fixed(at)))
+            Some(ProtocolRef::Fixed(at)) => match recognise::only_carrier(at, &shared.library) {
+                Ok(carrier) => {
+                    let known = Known::configured(carrier, Some(at));
+                    (Mode::Known(known), Some(shared.ids.fixed(at)))
+                }
+                Err(0) => (Mode::Undecided { tried: 0 }, None),
+                Err(_) => (Mode::Waiting(at), Some(shared.ids.fixed(at))),
+            },
+            Some(ProtocolRef::Mold) => {
+                (Mode::Known(Known::configured(Carrier::Mold, None)), Some(shared.ids.mold))
             }
-            Some(ProtocolRef::Mold) => (Mode::Mold(Mold::configured(None)), Some(shared.ids.mold)),
+            Some(ProtocolRef::Framing(at)) => {
+                let carrier = Carrier::Declared(at);
+                let name = shared.ids.carrier(carrier);
+                (Mode::Known(Known::configured(carrier, None)), Some(name))
+            }
             Some(ProtocolRef::Fast(at)) => {
                 // The flow's own feed, where it speaks the same protocol.
                 let own = feed.as_ref().map(|feed| feed.0).filter(|own| same(shared, *own, at));
                 let at = own.unwrap_or(at);
                 (Mode::Fast(at), fast_name(shared, at))
             }
-            _ => {
-                let candidates = shared.library.on_mold();
-                (Mode::Undecided { candidates, tried: 0 }, None)
-            }
+            _ => (Mode::Undecided { tried: 0 }, None),
         };
         let line = feed.as_ref().and_then(|feed| shared.name(feed.2.as_deref()?));
         if let Some(info) = shared.flows.get_mut(flow_id) {
@@ -94,9 +122,11 @@ impl Datagrams {
         Self {
             mode,
             line,
+            group: feed.as_ref().and_then(|feed| shared.group_of(feed.0)),
             channel: feed.and_then(|feed| feed.3),
             sessions: Vec::new(),
             current: 0,
+            lanes: Lanes::default(),
             datagrams: Tracker::new(),
             asked: false,
             answers: false,
@@ -121,8 +151,8 @@ impl Datagrams {
         sink: &mut impl Sink<'p>,
     ) -> bool {
         match self.mode {
-            Mode::Mold(mold) if mold.recognised != Recognised::Guess => {
-                self.mold(mold, arrived, shared, sink)
+            Mode::Known(known) if known.is_settled(arrived, &shared.library) => {
+                self.carried(known, arrived, shared, sink)
             }
             Mode::Fast(feed) => {
                 self.fast(feed, arrived, shared, sink);
@@ -136,6 +166,27 @@ impl Datagrams {
         }
     }
 
+    /// Decodes a packet of a flow that is known.
+    #[inline]
+    fn carried<'p>(
+        &mut self,
+        known: Known,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) -> bool {
+        let Carrier::Declared(at) = known.carrier else {
+            return self.mold(known, arrived, shared, sink);
+        };
+        let library = Arc::clone(&shared.library);
+        if let Some(framing) = library.framings.get(usize::from(at)) {
+            let head = self.head(arrived, shared);
+            let flow = Flow { framing, library: &library, known, group: self.group };
+            self.lanes.packet(flow, head, arrived, shared, sink);
+        }
+        false
+    }
+
     /// Looks what the flow may be, and decodes the packet as that.
     fn decide<'p>(
         &mut self,
@@ -143,46 +194,39 @@ impl Datagrams {
         shared: &mut Shared,
         sink: &mut impl Sink<'p>,
     ) -> bool {
-        let (candidates, tried) = match self.mode {
-            Mode::Undecided { candidates, tried } => (candidates, tried),
-            Mode::Mold(mold) => (mold.candidates, 0),
-            _ => return false,
+        let found = match self.mode {
+            Mode::Known(known) => known.look(arrived, &shared.library),
+            Mode::Waiting(fixed) => Some(Known::waited(fixed, arrived, &shared.library)),
+            _ => Known::find(arrived, &shared.library),
         };
-        let wire_len = arrived.segment.wire_len as usize;
-        match recognise::mold(arrived.payload, wire_len, candidates, &shared.library) {
-            Verdict::Protocols(known) => {
-                let mold = Mold::of(known);
-                self.mode = Mode::Mold(mold);
-                let protocol = mold.fixed.map(|at| shared.ids.fixed(at));
-                shared.publish(
-                    arrived.flow_id,
-                    protocol.unwrap_or(shared.ids.mold),
-                    mold.recognised,
-                );
-                self.mold(mold, arrived, shared, sink)
-            }
-            Verdict::Framing => {
-                let mold = match self.mode {
-                    Mode::Mold(mold) => mold,
-                    _ => Mold { fixed: None, candidates, recognised: Recognised::Guess },
-                };
-                self.mode = Mode::Mold(mold);
-                if mold.fixed.is_none() {
-                    shared.publish(arrived.flow_id, shared.ids.mold, Recognised::Guess);
-                }
-                self.mold(mold, arrived, shared, sink)
-            }
-            Verdict::No => {
-                let candidates = shared.library.on_mold();
-                let tried = tried + 1;
-                self.mode = if tried < UNDECIDED_PACKETS_MAX {
-                    Mode::Undecided { candidates, tried }
-                } else {
-                    Mode::Ignored
-                };
-                undecoded(arrived, 0, NOT_RECOGNISED, shared, sink);
-                false
-            }
+        if let Some(known) = found {
+            self.become_known(known, arrived.flow_id, shared);
+            return self.carried(known, arrived, shared, sink);
+        }
+        let tried = if let Mode::Undecided { tried } = self.mode { tried + 1 } else { 1 };
+        self.mode =
+            if tried < UNDECIDED_PACKETS_MAX { Mode::Undecided { tried } } else { Mode::Ignored };
+        undecoded(arrived, 0, NOT_RECOGNISED, shared, sink);
+        false
+    }
+
+    /// Takes over what the flow is now taken for.
+    fn become_known(&mut self, known: Known, flow_id: u32, shared: &mut Shared) {
+        let before = if let Mode::Known(before) = self.mode { Some(before) } else { None };
+        let same = before.is_some_and(|before| {
+            before.carrier == known.carrier
+                && before.fixed == known.fixed
+                && before.recognised == known.recognised
+        });
+        if before.is_some_and(|before| before.carrier != known.carrier) {
+            self.lanes = Lanes::default();
+            self.sessions.clear();
+        }
+        self.mode = Mode::Known(known);
+        if !same {
+            let protocol = known.fixed.map(|at| shared.ids.fixed(at));
+            let protocol = protocol.unwrap_or_else(|| shared.ids.carrier(known.carrier));
+            shared.publish(flow_id, protocol, known.recognised);
         }
     }
 
@@ -190,7 +234,7 @@ impl Datagrams {
     #[inline]
     fn mold<'p>(
         &mut self,
-        mold: Mold,
+        known: Known,
         arrived: &Arrived<'p, '_>,
         shared: &mut Shared,
         sink: &mut impl Sink<'p>,
@@ -213,9 +257,9 @@ impl Datagrams {
         match packet {
             Packet::Messages => {
                 let scope = session.map_or(0, |session| session.scope);
-                messages(mold, scope, &header, head, arrived, shared, sink);
+                messages(known, scope, &header, head, arrived, shared, sink);
             }
-            other => header_alone(other, mold, &header, head, arrived, shared, sink),
+            other => header_alone(other, known, &header, head, arrived, shared, sink),
         }
         self.asked |= packet == Packet::Request;
         packet == Packet::Request
@@ -240,7 +284,7 @@ impl Datagrams {
         let text = bytes.trim_ascii();
         let blank = text.iter().all(|&b| b == 0);
         let name = if blank { None } else { shared.names.intern(text) };
-        let (scope, tracker) = (shared.new_scope(), Tracker::new());
+        let (scope, tracker) = (shared.scope(self.group, &Key::of(text)), Tracker::new());
         self.sessions.push(Session { bytes: *bytes, name, scope, tracker });
         self.sessions.len() - 1
     }
@@ -284,6 +328,7 @@ impl Datagrams {
         Head {
             ts: arrived.ts,
             ts_first: None,
+            ts_send: None,
             packet_ix: arrived.packet_ix,
             msg_ix: 0,
             flow_id: arrived.flow_id,
@@ -399,22 +444,100 @@ impl Datagrams {
     }
 }
 
-impl Mold {
-    fn configured(fixed: Option<u16>) -> Self {
-        Self { fixed, candidates: 0, recognised: Recognised::Configured }
+impl Known {
+    fn configured(carrier: Carrier, fixed: Option<u16>) -> Self {
+        Self { carrier, fixed, candidates: 0, recognised: Recognised::Configured, looked: 0 }
     }
 
-    fn of(candidates: u128) -> Self {
-        let certain = recognise::single(candidates);
+    /// Messages that all `candidates` know; `rivals` where something else knows
+    /// them too.
+    fn of(carrier: Carrier, candidates: u128, rivals: bool) -> Self {
+        let certain = recognise::single(candidates) && !rivals;
         let recognised = if certain { Recognised::Certain } else { Recognised::Guess };
-        Self { fixed: recognise::first(candidates), candidates, recognised }
+        let fixed = recognise::first(candidates);
+        Self { carrier, fixed, candidates, recognised, looked: 0 }
+    }
+
+    /// A header without messages.
+    fn header(carrier: Carrier, library: &Library) -> Self {
+        let candidates = carrier.protocols(library);
+        Self { carrier, fixed: None, candidates, recognised: Recognised::Guess, looked: 0 }
+    }
+
+    /// What a packet of an unknown flow is.
+    fn find(arrived: &Arrived<'_, '_>, library: &Library) -> Option<Self> {
+        let wire_len = arrived.segment.wire_len as usize;
+        match recognise::datagram(arrived.payload, wire_len, library)? {
+            (carrier, Verdict::Protocols(known), rivals) => Some(Self::of(carrier, known, rivals)),
+            (carrier, ..) => Some(Self::header(carrier, library)),
+        }
+    }
+
+    /// What carries a protocol that the configuration names, told by the first
+    /// packet where several framings could.
+    fn waited(fixed: u16, arrived: &Arrived<'_, '_>, library: &Library) -> Self {
+        let wire_len = arrived.segment.wire_len as usize;
+        let carriers = || recognise::carriers_of(fixed, library);
+        let fits = |carrier: &Carrier| {
+            carrier.verdict(arrived.payload, wire_len, 1 << fixed, library) != Verdict::No
+        };
+        let carrier = carriers().find(fits).or_else(|| carriers().next());
+        Self::configured(carrier.unwrap_or(Carrier::Mold), Some(fixed))
+    }
+
+    /// Whether a flow's packets are decoded without looking again what they
+    /// are.
+    #[inline]
+    fn is_settled(&self, arrived: &Arrived<'_, '_>, library: &Library) -> bool {
+        let looks = match self.recognised {
+            Recognised::Configured => return true,
+            Recognised::Certain => LOOKS_CERTAIN,
+            Recognised::Guess => LOOKS_GUESS,
+        };
+        self.looked >= looks
+            && match self.carrier {
+                Carrier::Mold => true,
+                Carrier::Declared(at) => {
+                    let wire_len = arrived.segment.wire_len as usize;
+                    let framing = library.framings.get(usize::from(at));
+                    framing.is_some_and(|framing| framing.is_header(arrived.payload, wire_len))
+                }
+            }
+    }
+
+    /// What the flow is after one more packet: fewer candidates, others where
+    /// the packet contradicts them all, nothing where it is explained by none.
+    fn look(self, arrived: &Arrived<'_, '_>, library: &Library) -> Option<Self> {
+        let wire_len = arrived.segment.wire_len as usize;
+        let all = self.carrier.protocols(library);
+        match self.carrier.verdict(arrived.payload, wire_len, all, library) {
+            Verdict::Protocols(known) => Some(self.narrowed(known)),
+            Verdict::Framing => Some(self),
+            Verdict::No => match Self::find(arrived, library) {
+                Some(other) if other.fixed.is_some() => Some(other),
+                _ if self.recognised == Recognised::Certain => Some(self),
+                other => other,
+            },
+        }
+    }
+
+    /// With a further packet whose messages the protocols `known` know.
+    fn narrowed(self, known: u128) -> Self {
+        let both = self.candidates & known;
+        let next = Self::of(self.carrier, if both != 0 { both } else { known }, false);
+        let stays = self.fixed.is_some_and(|at| next.candidates >> at & 1 == 1);
+        Self {
+            fixed: if stays { self.fixed } else { next.fixed },
+            looked: self.looked.saturating_add(1),
+            ..next
+        }
     }
 }
 
 /// The messages of a MoldUDP64 packet.
 #[inline]
 fn messages<'p>(
-    mold: Mold,
+    known: Known,
     scope: u32,
     header: &moldudp64::Header,
     mut head: Head,
@@ -422,12 +545,12 @@ fn messages<'p>(
     shared: &mut Shared,
     sink: &mut impl Sink<'p>,
 ) {
-    let recognised = Some(mold.recognised);
-    let whole_engine = match mold.fixed {
+    let recognised = Some(known.recognised);
+    let whole_engine = match known.fixed {
         Some(protocol) => Engine::Fixed { protocol, scope },
         None => Engine::Opaque,
     };
-    head.protocol = mold.fixed.map_or(shared.ids.mold, |protocol| shared.ids.fixed(protocol));
+    head.protocol = known.fixed.map_or(shared.ids.mold, |protocol| shared.ids.fixed(protocol));
     let packet_flags = head.flags;
     framing_header(arrived, 0, moldudp64::HEADER_LEN, recognised, &moldudp64::header_fields, sink);
     let mut blocks = Blocks::new(arrived.payload, header);
@@ -482,7 +605,7 @@ fn not_tiled<'p>(
 /// A heartbeat, end of session or request: a row of the framing itself.
 fn header_alone<'p>(
     packet: Packet,
-    mold: Mold,
+    known: Known,
     header: &moldudp64::Header,
     mut head: Head,
     arrived: &Arrived<'p, '_>,
@@ -492,10 +615,12 @@ fn header_alone<'p>(
     head.seq = (header.seq != 0).then_some((header.seq, SeqUnit::Message));
     head.raw_off = Some(arrived.segment.payload.start as u32);
     head.raw_len = moldudp64::HEADER_LEN as u32;
-    let (kind, explain): (Kind, fn(&[u8]) -> _) = match packet {
-        Packet::EndOfSession => (Kind::Session, |bytes| Packet::EndOfSession.explain(bytes)),
-        Packet::Request => (Kind::ResendRequest, |bytes| Packet::Request.explain(bytes)),
-        _ => (Kind::Heartbeat, |bytes| Packet::Heartbeat.explain(bytes)),
+    let (kind, explain): (Kind, &dyn Fn(&[u8]) -> Explained) = match packet {
+        Packet::EndOfSession => {
+            (Kind::Session, &|bytes: &[u8]| Packet::EndOfSession.explain(bytes))
+        }
+        Packet::Request => (Kind::ResendRequest, &|bytes: &[u8]| Packet::Request.explain(bytes)),
+        _ => (Kind::Heartbeat, &|bytes: &[u8]| Packet::Heartbeat.explain(bytes)),
     };
     if packet == Packet::Request {
         head.sender = Some(Sender::Client);
@@ -507,7 +632,7 @@ fn header_alone<'p>(
         bytes: Bytes::Frame(bytes),
         place: place(arrived, 0),
         engine: Engine::Own(own),
-        recognised: Some(mold.recognised),
+        recognised: Some(known.recognised),
     };
     let outcome = sink.message(&mut shared.names, cut);
     count(outcome, arrived, shared);
@@ -536,7 +661,7 @@ fn framing_header<'p>(
 
 /// Where the payload's byte `at` stands.
 #[inline]
-fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
+pub(super) fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
     Place {
         packet_ix: arrived.packet_ix,
         ts: arrived.ts,
@@ -546,7 +671,7 @@ fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
 }
 
 /// The payload from byte `from` on was not decoded.
-fn undecoded<'p>(
+pub(super) fn undecoded<'p>(
     arrived: &Arrived<'p, '_>,
     from: usize,
     reason: &'static str,
@@ -560,14 +685,14 @@ fn undecoded<'p>(
     }
 }
 
-fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
+pub(super) fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
     if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
         info.error(what);
     }
 }
 
 /// Adds to a flow what its tracker's gaps and missing numbers grew by.
-fn count_gaps(before: (u64, u64), after: (u64, u64), flow_id: u32, shared: &mut Shared) {
+pub(super) fn count_gaps(before: (u64, u64), after: (u64, u64), flow_id: u32, shared: &mut Shared) {
     if let Some(info) = shared.flows.get_mut(flow_id) {
         info.gaps += after.0.saturating_sub(before.0);
         info.missing = info.missing.saturating_add(after.1).saturating_sub(before.1);
@@ -575,7 +700,7 @@ fn count_gaps(before: (u64, u64), after: (u64, u64), flow_id: u32, shared: &mut 
 }
 
 #[inline]
-fn count(outcome: Outcome, arrived: &Arrived<'_, '_>, shared: &mut Shared) {
+pub(super) fn count(outcome: Outcome, arrived: &Arrived<'_, '_>, shared: &mut Shared) {
     shared.counters.messages += u64::from(outcome.messages);
     if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
         info.messages += u64::from(outcome.messages);

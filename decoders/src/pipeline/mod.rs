@@ -1,7 +1,7 @@
 //! The way of a packet to its messages, for rows and for explanations alike.
 //!
 //! ```text
-//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, FAST datagrams ─┐
+//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST ──┐
 //!                           └─ TCP ─ in order ─ soupbintcp, FIX ┴─► Sink
 //! ```
 //!
@@ -11,26 +11,36 @@
 pub mod connection;
 pub mod counters;
 pub mod datagram;
+pub(crate) mod declared;
+#[cfg(test)]
+mod declared_tests;
 pub mod sink;
 #[cfg(test)]
 mod tests;
 
 use crate::config::{DecoderConfig, FeedConfig, SessionConfig};
 use crate::flow::{FlowTable, Recognised};
+use crate::framing::declared::Key;
 use crate::framing::{moldudp64, soupbintcp};
 use crate::headers::{self, Segment, Transport};
 use crate::library::{Library, ProtocolRef};
 use crate::names::{Name, Names};
+use crate::recognise::Carrier;
 use crate::tcp::reassembly::Budget;
 use connection::Connection;
 use counters::Counters;
 use datagram::Datagrams;
 use sink::Sink;
+use std::collections::HashMap;
 use std::sync::Arc;
 use taptrail_capture::packet::Packet;
 
 /// The protocol of rows about TCP itself.
 pub const TCP_ID: &str = "tcp";
+
+/// Most sessions whose flows share what messages teach; further ones keep it to
+/// themselves.
+const SHARED_SCOPES_MAX: usize = 1 << 12;
 
 /// What all flows share.
 #[derive(Debug)]
@@ -42,6 +52,8 @@ pub(crate) struct Shared {
     pub counters: Counters,
     pub ids: Ids,
     scopes: u32,
+    /// Scopes of several flows: by the group of their feeds, and session.
+    shared_scopes: HashMap<(u16, Key), u32>,
 }
 
 /// Names that every capture needs.
@@ -52,6 +64,7 @@ pub(crate) struct Ids {
     pub tcp: Name,
     pub unknown: Name,
     pub fixed: Vec<Name>,
+    pub framings: Vec<Name>,
 }
 
 /// A packet with its headers read.
@@ -91,6 +104,7 @@ impl Pipeline {
             counters: Counters::default(),
             ids,
             scopes: 0,
+            shared_scopes: HashMap::new(),
         };
         Self { shared, states: Vec::new(), connections: Vec::new(), budget: Budget::default() }
     }
@@ -187,6 +201,17 @@ impl Ids {
             soup: name(soupbintcp::ID),
             tcp: name(TCP_ID),
             fixed: library.fixed.iter().map(|protocol| name(protocol.id())).collect(),
+            framings: library.framings.iter().map(|framing| name(&framing.id)).collect(),
+        }
+    }
+
+    /// The name of what cuts a flow's messages.
+    pub fn carrier(&self, carrier: Carrier) -> Name {
+        match carrier {
+            Carrier::Mold => self.mold,
+            Carrier::Declared(at) => {
+                self.framings.get(usize::from(at)).copied().unwrap_or(self.unknown)
+            }
         }
     }
 
@@ -202,6 +227,36 @@ impl Shared {
     pub fn new_scope(&mut self) -> u32 {
         self.scopes = self.scopes.wrapping_add(1);
         self.scopes
+    }
+
+    /// The scope of a session: one that all flows of its group share, where it
+    /// is in one.
+    pub fn scope(&mut self, group: Option<u16>, session: &Key) -> u32 {
+        let Some(group) = group else { return self.new_scope() };
+        if let Some(&scope) = self.shared_scopes.get(&(group, *session)) {
+            return scope;
+        }
+        let scope = self.new_scope();
+        if self.shared_scopes.len() < SHARED_SCOPES_MAX {
+            self.shared_scopes.insert((group, *session), scope);
+        }
+        scope
+    }
+
+    /// The first feed that is of the same channel as the one at `at`: the same
+    /// protocol, and the same channel number or, without one, the same name.
+    pub fn group_of(&self, at: u16) -> Option<u16> {
+        let feeds = &self.config.feeds;
+        let feed = feeds.get(usize::from(at))?;
+        if feed.channel.is_none() && feed.name.is_none() {
+            return None;
+        }
+        let same = |other: &FeedConfig| {
+            other.protocol == feed.protocol
+                && other.channel == feed.channel
+                && (feed.channel.is_some() || other.name == feed.name)
+        };
+        feeds.iter().position(same).map(|at| at as u16)
     }
 
     /// A text as a name, where there is room for it.

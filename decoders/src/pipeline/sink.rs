@@ -9,7 +9,7 @@ use crate::tcp::origin::Bytes;
 
 /// Who reads a message.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Engine {
+pub(crate) enum Engine<'h> {
     /// The fixed protocol at this index of the library.
     Fixed { protocol: u16, scope: u32 },
     /// FIX, with the user tag that names the trigger.
@@ -20,16 +20,22 @@ pub(crate) enum Engine {
     /// Nobody: the row says only that it was there.
     Opaque,
     /// The framing itself.
-    Own(OwnMessage),
+    Own(OwnMessage<'h>),
 }
 
 /// A framing's own message.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OwnMessage {
-    pub msg_type: &'static str,
-    pub name: &'static str,
+#[derive(Clone, Copy)]
+pub(crate) struct OwnMessage<'h> {
+    pub msg_type: &'h str,
+    pub name: &'h str,
     pub kind: Kind,
-    pub explain: fn(&[u8]) -> Explained,
+    pub explain: &'h dyn Fn(&[u8]) -> Explained,
+}
+
+impl std::fmt::Debug for OwnMessage<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnMessage").field("name", &self.name).field("kind", &self.kind).finish()
+    }
 }
 
 /// A message cut out of a flow.
@@ -38,7 +44,7 @@ pub(crate) struct Cut<'p, 's, 'h> {
     pub head: &'h Head,
     pub bytes: Bytes<'p, 's>,
     pub place: Place,
-    pub engine: Engine,
+    pub engine: Engine<'h>,
     pub recognised: Option<Recognised>,
 }
 

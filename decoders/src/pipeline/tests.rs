@@ -18,25 +18,27 @@ const SERVER: &str = "10.2.0.9:9101";
 
 /// The columns the pipeline itself is answerable for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Row {
-    packet_ix: u32,
-    msg_ix: u16,
+pub(super) struct Row {
+    pub packet_ix: u32,
+    pub msg_ix: u16,
     ts: i64,
     ts_first: Option<i64>,
-    protocol: String,
-    msg_type: String,
-    kind: Kind,
-    session: Option<String>,
-    seq: Option<u64>,
-    gap: Option<u32>,
-    flags: u32,
+    pub ts_send: Option<i64>,
+    pub protocol: String,
+    pub msg_type: String,
+    pub kind: Kind,
+    pub session: Option<String>,
+    pub channel: Option<u32>,
+    pub seq: Option<u64>,
+    pub gap: Option<u32>,
+    pub flags: u32,
     raw_off: Option<u32>,
-    raw_len: u32,
+    pub raw_len: u32,
     raw: Option<Vec<u8>>,
-    symbol: Option<String>,
+    pub symbol: Option<String>,
 }
 
-fn rows_of(batch: &MessageBatch, names: &Names) -> Vec<Row> {
+pub(super) fn rows_of(batch: &MessageBatch, names: &Names) -> Vec<Row> {
     let text = |number: u32| names.texts()[number as usize].to_string();
     let name = |row: usize, col: NameCol| {
         (batch.present()[row] & col.bit() != 0).then(|| text(batch.names(col)[row]))
@@ -44,16 +46,20 @@ fn rows_of(batch: &MessageBatch, names: &Names) -> Vec<Row> {
     let small = |row: usize, col: SmallCol| {
         (batch.present()[row] & col.bit() != 0).then(|| batch.smalls(col)[row])
     };
+    let time = |row: usize, col: TimeCol| {
+        (batch.present()[row] & col.bit() != 0).then(|| batch.times(col)[row])
+    };
     let row = |row: usize| Row {
         packet_ix: batch.packet_ix()[row],
         msg_ix: batch.msg_ix()[row],
         ts: batch.ts()[row],
-        ts_first: (batch.present()[row] & TimeCol::TsFirst.bit() != 0)
-            .then(|| batch.times(TimeCol::TsFirst)[row]),
+        ts_first: time(row, TimeCol::TsFirst),
+        ts_send: time(row, TimeCol::TsSend),
         protocol: text(batch.protocol()[row]),
         msg_type: text(batch.msg_type()[row]),
         kind: Kind::from_number(batch.kind()[row]).unwrap(),
         session: name(row, NameCol::Session),
+        channel: small(row, SmallCol::Channel),
         seq: (batch.present()[row] & IntCol::Seq.bit() != 0).then(|| batch.ints(IntCol::Seq)[row]),
         gap: small(row, SmallCol::GapBefore),
         flags: batch.flags()[row],
@@ -65,7 +71,7 @@ fn rows_of(batch: &MessageBatch, names: &Names) -> Vec<Row> {
     (0..batch.len()).map(row).collect()
 }
 
-fn config(text: &str) -> Arc<DecoderConfig> {
+pub(super) fn config(text: &str) -> Arc<DecoderConfig> {
     Arc::new(toml::from_str(text).unwrap())
 }
 

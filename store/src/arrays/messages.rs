@@ -250,6 +250,7 @@ mod tests {
         Head {
             ts: 1_700_000_000_000_000_001,
             ts_first: None,
+            ts_send: None,
             packet_ix: 1,
             msg_ix: 2,
             flow_id: 3,

@@ -44,6 +44,7 @@ fn head() -> Head {
     Head {
         ts: 1,
         ts_first: None,
+        ts_send: None,
         packet_ix: 0,
         msg_ix: 0,
         flow_id: 0,

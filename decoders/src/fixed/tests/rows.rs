@@ -106,6 +106,7 @@ fn head(len: usize) -> Head {
     Head {
         ts: TS_NS,
         ts_first: None,
+        ts_send: None,
         packet_ix: 1,
         msg_ix: 0,
         flow_id: 0,
