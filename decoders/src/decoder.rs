@@ -127,7 +127,7 @@ struct Waiting<'p> {
     body: Body<'p>,
     scope: u32,
     sender: Option<Sender>,
-    rows: u32,
+    rows: u16,
 }
 
 enum Body<'p> {
@@ -200,7 +200,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
         }
         let Some(row) = self.push(names, cut.head, unknown) else { return };
         let more = (1..rows).map_while(|entry| self.batch.push(cut.head, entry as u16, unknown));
-        let rows = 1 + more.count() as u32;
+        let rows = 1 + more.count() as u16;
         self.keep_bytes(row, cut);
         let body = match cut.bytes {
             Bytes::Frame(bytes) => Body::Packet(bytes),

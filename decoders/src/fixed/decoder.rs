@@ -41,7 +41,7 @@ pub struct Queued<'a> {
     pub sender: Option<Sender>,
     /// Its rows, one after the other: as many as
     /// [`FixedProtocol::rows_of`] says.
-    pub rows: u32,
+    pub rows: u16,
 }
 
 /// Decodes the messages of one protocol.
@@ -62,17 +62,15 @@ struct LayoutHead {
     msg_name: u32,
     name_bit: u64,
     presumed: u64,
-    teaches: Teaches,
-    /// Key and table of the only lesson of a layout.
-    only_lesson: Option<(Window, usize)>,
+    /// Whether every message teaches.
+    always: bool,
+    /// Whether one teaches where `lesson` is not known yet.
+    where_absent: bool,
+    /// Whether there are several such lessons, or one with another kind of key.
+    many_lessons: bool,
+    /// Key and table of the only lesson.
+    lesson: (Window, usize),
     has_lane: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Teaches {
-    Never,
-    WhereAbsent,
-    Always,
 }
 
 impl FixedDecoder {
@@ -80,7 +78,7 @@ impl FixedDecoder {
     /// messages are interned here.
     pub fn new(protocol: Arc<FixedProtocol>, names: &mut Names) -> Self {
         let heads: Vec<_> =
-            protocol.layouts.iter().map(|layout| LayoutHead::new(layout, names)).collect();
+            protocol.layouts.iter().map(|l| LayoutHead::new(l, protocol.code, names)).collect();
         Self {
             machine: Machine::new(&protocol),
             buckets: Buckets::new(heads.len()),
@@ -159,18 +157,16 @@ impl FixedDecoder {
         wide: &mut WideBuckets<'a>,
     ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
+        // Without a branch on the layout: message types follow each other
+        // without a pattern, and most messages of a feed teach nothing new.
+        let (key, table) = head.lesson;
+        let key = key.unsigned(queued.body);
+        let lacks = self.machine.tables.get_mut(table).is_some_and(|t| !t.knows(queued.scope, key));
+        let mut teaches = head.always | (head.where_absent & lacks);
+        if head.many_lessons {
+            teaches = would_learn(&mut self.machine.tables, protocol, queued, layout);
+        }
         let has_lane = head.has_lane;
-        let teaches = match head.teaches {
-            Teaches::Never => false,
-            Teaches::Always => true,
-            Teaches::WhereAbsent => match head.only_lesson {
-                Some((key, table)) => {
-                    let key = key.unsigned(queued.body);
-                    self.machine.tables.get_mut(table).is_some_and(|t| !t.knows(queued.scope, key))
-                }
-                None => self.would_learn(protocol, queued, layout),
-            },
-        };
         if self.run_teaches && !teaches {
             return false;
         }
@@ -179,7 +175,7 @@ impl FixedDecoder {
         if has_lane {
             self.buckets.push(layout, body, row, scope);
         } else {
-            wide.push(layout, Item { body, row, scope }, queued.rows);
+            wide.push(layout, Item { body, row, scope }, queued.rows.into());
         }
         true
     }
@@ -215,14 +211,6 @@ impl FixedDecoder {
                 true
             }
         }
-    }
-
-    /// Whether a message that teaches only unknown keys has one.
-    #[inline(never)]
-    fn would_learn(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
-        let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
-        let tables = &mut self.machine.tables;
-        layout.learn.iter().any(|learn| lacks(tables, learn, queued.body, queued.scope))
     }
 
     fn decode_run<'a>(
@@ -362,6 +350,18 @@ fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) 
     }
 }
 
+/// Whether a message that teaches only unknown keys has one.
+#[inline(never)]
+fn would_learn(
+    tables: &mut [LearnedTable],
+    protocol: &FixedProtocol,
+    queued: &Queued<'_>,
+    layout: u16,
+) -> bool {
+    let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
+    layout.learn.iter().any(|learn| lacks(tables, learn, queued.body, queued.scope))
+}
+
 /// Whether the table does not know the message's key.
 #[inline(always)]
 fn lacks(tables: &mut [LearnedTable], learn: &Learn, body: &[u8], scope: u32) -> bool {
@@ -370,15 +370,17 @@ fn lacks(tables: &mut [LearnedTable], learn: &Learn, body: &[u8], scope: u32) ->
 }
 
 impl LayoutHead {
-    fn new(layout: &Layout, names: &mut Names) -> Self {
+    fn new(layout: &Layout, code: Window, names: &mut Names) -> Self {
         let msg_type = names.intern(layout.code_text.as_bytes()).unwrap_or(Name(0));
         let msg_name = names.intern(layout.name.as_bytes());
-        let teaches = match layout.learn.as_slice() {
-            [] if !layout.teaches_behind => Teaches::Never,
-            all if all.iter().all(|learn| learn.if_absent) && !layout.teaches_behind => {
-                Teaches::WhereAbsent
-            }
-            _ => Teaches::Always,
+        let absent = layout.learn.iter().all(|learn| learn.if_absent) && !layout.teaches_behind;
+        let lesson = match layout.learn.as_slice() {
+            [
+                Learn {
+                    key: KeyAt::Field(Ref { at: NumberAt::Plain { at, .. }, .. }), table, ..
+                },
+            ] => Some((*at, *table)),
+            _ => None,
         };
         Self {
             kind: layout.kind as u8,
@@ -386,17 +388,10 @@ impl LayoutHead {
             msg_name: msg_name.map_or(NO_NAME, |name| name.0),
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
-            teaches,
-            only_lesson: match layout.learn.as_slice() {
-                [
-                    Learn {
-                        key: KeyAt::Field(Ref { at: NumberAt::Plain { at, .. }, .. }),
-                        table,
-                        ..
-                    },
-                ] => Some((*at, *table)),
-                _ => None,
-            },
+            always: !absent,
+            where_absent: absent && lesson.is_some(),
+            many_lessons: absent && lesson.is_none() && !layout.learn.is_empty(),
+            lesson: lesson.unwrap_or((code, 0)),
             has_lane: has_lane(layout),
         }
     }

@@ -34,6 +34,9 @@ pub struct LearnedTable {
 
 #[derive(Debug, Default)]
 struct Scope {
+    /// A bit for every key of the array that has a value: what is asked for
+    /// every message stays in the first-level cache.
+    known: Vec<u64>,
     dense: Vec<u64>,
     sparse: HashMap<u64, Box<[u64]>>,
 }
@@ -61,8 +64,11 @@ impl LearnedTable {
     pub fn knows(&mut self, scope: u32, key: u64) -> bool {
         let Some(at) = self.find(scope) else { return false };
         let Some(table) = self.scopes.get(at) else { return false };
-        let value = |slot| table.get(key, slot, self.width);
-        value(0) != ABSENT || (1..self.width).any(|slot| value(slot) != ABSENT)
+        if key < DENSE_KEYS {
+            let word = table.known.get((key >> 6) as usize).copied().unwrap_or(0);
+            return word >> (key & 63) & 1 == 1;
+        }
+        (0..self.width).any(|slot| table.get(key, slot, self.width) != ABSENT)
     }
 
     #[inline(always)]
@@ -146,6 +152,10 @@ impl Scope {
                     return None;
                 }
                 self.dense.resize(needed, ABSENT);
+                self.known.resize(needed.div_ceil(64), 0);
+            }
+            if let Some(word) = self.known.get_mut((key >> 6) as usize) {
+                *word |= u64::from(value != ABSENT) << (key & 63);
             }
             self.dense.get_mut((key as usize) * width + slot)
         } else {

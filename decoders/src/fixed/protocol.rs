@@ -116,7 +116,7 @@ pub const ROWS_MAX: usize = 4096;
 /// The place of a code among the first candidates: for one byte the code.
 #[inline(always)]
 fn home(code: u32) -> usize {
-    (code ^ code >> 7 ^ code >> 14) as u8 as usize
+    (code ^ (code >> 8).wrapping_mul(0x9D)) as u8 as usize
 }
 
 /// Place of a sender among the candidates.
@@ -195,13 +195,20 @@ impl FixedProtocol {
     /// first sight.
     #[inline(always)]
     pub fn choose_exact(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
-        let code = match self.code_byte {
-            Some(at) => u32::from(*body.get(at)?),
-            None => self.code.unsigned(body) as u32,
+        let firsts = &self.codes.first[by(sender)];
+        let first = match self.code_byte {
+            Some(at) => &firsts[usize::from(*body.get(at)?)],
+            None => {
+                let code = self.code.unsigned(body) as u32;
+                let first = &firsts[home(code)];
+                if first.code != code {
+                    return None;
+                }
+                first
+            }
         };
-        let first = &self.codes.first[by(sender)][home(code)];
         let is_exact = usize::from(first.size) == body.len() && first.size != u16::MAX;
-        (is_exact && first.code == code).then_some(first.layout)
+        is_exact.then_some(first.layout)
     }
 
     /// The layout of a message; `None` where its code is not known. Where the

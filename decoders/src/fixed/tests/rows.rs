@@ -49,10 +49,10 @@ impl Rows {
         for messages in messages.chunks(block) {
             let mut queue = Vec::new();
             for (body, scope) in messages {
-                let rows = self.decoder.protocol().rows_of(body, sender) as u32;
+                let rows = self.decoder.protocol().rows_of(body, sender) as u16;
                 let row = self.batch.push(&head(body.len()), 0, Name(0)).expect("room") as u32;
                 for entry in 1..rows {
-                    self.batch.push(&head(body.len()), entry as u16, Name(0)).expect("room");
+                    self.batch.push(&head(body.len()), entry, Name(0)).expect("room");
                 }
                 queue.push(Queued { row, body, scope: *scope, sender, rows });
             }
