@@ -8,7 +8,7 @@ use crate::fixed::protocol::FixedProtocol;
 use crate::framing;
 
 /// Name and text of every file in `protocols/`, listed by the build.
-const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol_files.rs"));
+pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol_files.rs"));
 
 /// Every shipped protocol, compiled once. A test holds that none is refused.
 pub fn embedded() -> &'static [Arc<FixedProtocol>] {

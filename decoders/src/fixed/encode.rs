@@ -4,12 +4,20 @@
 //! in the fields that are free. They can't show that a file is right, only
 //! that it is read as it is written.
 
+use crate::fixed::clock::Since;
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
-use crate::fixed::program::{FieldDef, Layout};
+use crate::fixed::program::{FieldDef, Layout, Op};
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::targets::{any_number_at, number_at};
 use crate::fixed::walk::{Condition, Count, Shape, Step, Test, What};
 use crate::fixed::wire::Wire;
+
+/// When messages made up say that they were sent: half past nine in New York
+/// on 10 January 2023, ns since the epoch.
+pub const MOMENT_NS: u64 = 1_673_361_000_000_000_000;
+
+/// The same since midnight, in the venue's own zone whatever that is.
+const DAYTIME_NS: u64 = 34_200_000_000_000;
 
 /// Most entries of a group made up.
 const ENTRIES_MAX: u64 = 3;
@@ -45,6 +53,7 @@ pub fn message(protocol: &FixedProtocol, layout: &Layout, dice: &mut impl Dice) 
     let bases = [0; SLOTS_MAX];
     let mut encoder = Encoder { protocol, wanted, bytes: Vec::new(), bases, dice };
     encoder.fields(0, &layout.fields, layout.size);
+    encoder.times(0, &layout.fields, &layout.ops);
     encoder.code(layout);
     encoder.steps(&layout.steps);
     encoder.bytes
@@ -175,6 +184,20 @@ impl<D: Dice> Encoder<'_, '_, D> {
         }
     }
 
+    /// Writes times near the moment into the fields that are one whole.
+    fn times(&mut self, base: usize, defs: &[FieldDef], ops: &[Op]) {
+        for op in ops {
+            let Op::Time { at, clock, .. } = op else { continue };
+            let Some(clock) = self.protocol.clocks.get(*clock) else { continue };
+            let since = if clock.since == Since::Epoch { MOMENT_NS } else { DAYTIME_NS };
+            let count = (since + self.dice.below(1_000_000_000)) / clock.unit_ns.max(1);
+            let is_time = |def: &&FieldDef| matches!(number_at(def), Some(NumberAt::Plain { at: found, .. }) if found == *at);
+            if let Some(def) = defs.iter().find(is_time).cloned() {
+                self.write(base, &def, count.into());
+            }
+        }
+    }
+
     fn code(&mut self, layout: &Layout) {
         let end = self.protocol.code.end() as usize;
         let start = end.saturating_sub(self.protocol.code_width as usize);
@@ -244,7 +267,9 @@ impl<D: Dice> Encoder<'_, '_, D> {
     }
 
     fn shape(&mut self, shape: &Shape) {
+        let base = self.bytes.len();
         self.fields(shape.slot, &shape.fields, shape.size);
+        self.times(base, &shape.fields, &shape.ops);
         self.steps(&shape.steps);
     }
 
