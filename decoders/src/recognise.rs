@@ -70,6 +70,17 @@ impl Carrier {
         }
     }
 
+    /// How much a header alone tells.
+    fn strength(self, library: &Library) -> usize {
+        match self {
+            // A session of ten printable characters.
+            Self::Mold => 2,
+            Self::Declared(at) => {
+                library.framings.get(usize::from(at)).map_or(0, |framing| framing.strength())
+            }
+        }
+    }
+
     /// What a payload is if this carries it, with messages of some of the
     /// `candidates`.
     pub fn verdict(
@@ -124,8 +135,13 @@ pub fn datagram(
         let verdict = carrier.verdict(payload, wire_len, candidates, library);
         match (verdict, &mut best) {
             (Verdict::Protocols(_), Some((_, Verdict::Protocols(_), rivals))) => *rivals = true,
-            (Verdict::Protocols(_), best) => *best = Some((carrier, verdict, false)),
-            (Verdict::Framing, best @ None) => *best = Some((carrier, verdict, false)),
+            (Verdict::Protocols(_), _) => best = Some((carrier, verdict, false)),
+            (Verdict::Framing, None) => best = Some((carrier, verdict, false)),
+            (Verdict::Framing, Some((other, Verdict::Framing, _)))
+                if carrier.strength(library) > other.strength(library) =>
+            {
+                best = Some((carrier, verdict, false));
+            }
             _ => {}
         }
     }

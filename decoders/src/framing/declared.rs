@@ -280,6 +280,20 @@ impl Framing {
         })
     }
 
+    /// Bytes that a packet says it has; 0 where it does not.
+    fn claimed(&self, payload: &[u8]) -> usize {
+        let claimed = self
+            .header
+            .length
+            .and_then(|(field, plus)| self.header.raw(Some(field), payload)?.checked_add(plus));
+        claimed.and_then(|size| usize::try_from(size).ok()).unwrap_or(0)
+    }
+
+    /// How much a header alone tells: the more is checked of it, the more.
+    pub fn strength(&self) -> usize {
+        self.checks.len() + usize::from(self.header.length.is_some())
+    }
+
     /// Whether a payload of `wire_len` bytes on the wire, perhaps cut, has a
     /// header of this framing. Cheap: nothing behind the header is read that
     /// no check names.
@@ -449,7 +463,7 @@ impl Cutter<'_> {
         let head = self.framing.message_header;
         let body = || rest.get(head..).ok_or("payload ends inside a message's header");
         let total = match (self.framing.cut, part.length) {
-            (Cut::Packet, _) => return Ok((rest.len(), 0)),
+            (Cut::Packet, _) => return Ok((self.framing.claimed(rest).max(rest.len()), 0)),
             (Cut::Marks(first, last), _) => return marked(rest, first, last),
             (Cut::Length, Some((field, plus))) => {
                 let length = part.raw(Some(field), rest);
@@ -462,7 +476,7 @@ impl Cutter<'_> {
             }
         };
         body()?;
-        if total <= head { Err("message length too small") } else { Ok((total, 0)) }
+        if total < head || total == 0 { Err("message length too small") } else { Ok((total, 0)) }
     }
 
     fn item(&self, total: usize, trailer: usize) -> Item {

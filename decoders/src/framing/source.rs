@@ -384,7 +384,7 @@ impl Fields<'_> {
         };
         let (letter, size) = digits.split_at_checked(1).ok_or_else(unknown)?;
         let size: usize = size.parse().map_err(|_| unknown())?;
-        let whole = size % 8 == 0 && (8..=64).contains(&size);
+        let whole = size.is_multiple_of(8) && (8..=64).contains(&size);
         match letter {
             "u" if whole => Ok((Wire::Uint { little }, size / 8)),
             "i" if whole => Ok((Wire::Int { little }, size / 8)),

@@ -5,7 +5,6 @@ use super::declared::{Flow, Lanes};
 use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
 use super::{Arrived, Shared};
 use crate::batch::Head;
-use crate::field::Explained;
 use crate::flow::Recognised;
 use crate::framing::declared::Key;
 use crate::framing::moldudp64::{self, Block, Blocks, Packet};
@@ -615,17 +614,16 @@ fn header_alone<'p>(
     head.seq = (header.seq != 0).then_some((header.seq, SeqUnit::Message));
     head.raw_off = Some(arrived.segment.payload.start as u32);
     head.raw_len = moldudp64::HEADER_LEN as u32;
-    let (kind, explain): (Kind, &dyn Fn(&[u8]) -> Explained) = match packet {
-        Packet::EndOfSession => {
-            (Kind::Session, &|bytes: &[u8]| Packet::EndOfSession.explain(bytes))
-        }
-        Packet::Request => (Kind::ResendRequest, &|bytes: &[u8]| Packet::Request.explain(bytes)),
-        _ => (Kind::Heartbeat, &|bytes: &[u8]| Packet::Heartbeat.explain(bytes)),
+    let kind = match packet {
+        Packet::EndOfSession => Kind::Session,
+        Packet::Request => Kind::ResendRequest,
+        _ => Kind::Heartbeat,
     };
+    let explain = |bytes: &[u8]| packet.explain(bytes);
     if packet == Packet::Request {
         head.sender = Some(Sender::Client);
     }
-    let own = OwnMessage { msg_type: packet.name(), name: packet.name(), kind, explain };
+    let own = OwnMessage { msg_type: packet.name(), name: packet.name(), kind, explain: &explain };
     let bytes = arrived.payload.get(..moldudp64::HEADER_LEN).unwrap_or_default();
     let cut = Cut {
         head: &head,

@@ -68,6 +68,69 @@ fn library() -> Arc<Library> {
             "{ at = 1, type = \"c1\" }",
             &two("0 participant c1\n1 type c1", "k", "H", 2),
         ),
+        protocol(
+            "mach",
+            "mach",
+            "little",
+            "{ at = 0, type = \"u8\" }",
+            &two("0 type u8", "1", "2", 1),
+        ),
+        protocol(
+            "eobi",
+            "eobi",
+            "little",
+            u16_code,
+            &two("0 size u16\n2 type u16\n4 seq u32", "13100", "13101", 8),
+        ),
+        protocol("ice", "ice-impact", "big", c1_code, &two("0 type c1\n1 length u16", "D", "K", 3)),
+        protocol(
+            "cts",
+            "cta-block",
+            "big",
+            "{ at = 3, type = \"c1\" }",
+            &two("0 length u16\n2 category c1\n3 type c1", "L", "T", 4),
+        ),
+        protocol(
+            "otc",
+            "otc-link",
+            "big",
+            "{ at = 2, type = \"u8\" }",
+            &two("0 size u16\n2 type u8", "1", "2", 3),
+        ),
+        protocol("aspen", "aspen", "little", c1_code, &two("0 type c1", "S", "K", 1)),
+        protocol(
+            "xmt",
+            "xmt",
+            "little",
+            "{ at = 2, type = \"c1\" }",
+            &two(
+                "0 length u16\n2 type c1\n3 version u8\n4 source c1\n5 stream u16\n7 high u8\n8 seq u32",
+                "J",
+                "A",
+                12,
+            ),
+        ),
+        protocol(
+            "csm",
+            "cboe-csm",
+            "big",
+            "{ at = 2, type = \"u8\" }",
+            &two("0 length u16\n2 template u8", "13", "16", 3),
+        ),
+        protocol(
+            "ultra",
+            "ultra",
+            "big",
+            u16_code,
+            &two("0 size u16\n2 type u16\n4 header b12", "230", "1", 16),
+        ),
+        protocol(
+            "hsvf",
+            "hsvf",
+            "big",
+            "{ at = 9, type = \"c1\" }",
+            &two("0 sequence a9\n9 type c1", "F", "V", 10),
+        ),
     ];
     let fixed = fixed.into_iter().map(Arc::new).collect();
     Arc::new(Library::assemble(fixed, Vec::new(), framing::catalog::embedded().to_vec()))
@@ -296,7 +359,241 @@ fn opra_sizes_come_from_the_protocol_and_blocks_are_padded() {
     let (rows, decoder) = decode(&named, std::slice::from_ref(&odd));
     assert_eq!(rows.len(), 1);
     assert_eq!(decoder.flows()[0].note, Some("message of unknown size"));
-    check_cover(&[odd.clone()], &explain(&named, &[odd]));
+    let odd = [odd];
+    check_cover(&odd, &explain(&named, &odd));
+}
+
+/// Rows of packets of one flow: sequence, gap, flags, kind.
+fn placed(payloads: &[Vec<u8>]) -> Vec<(Option<u64>, Option<u32>, u32, Kind)> {
+    let frames: Vec<_> = payloads.iter().map(|payload| on(A, payload)).collect();
+    check_cover(&frames, &explain(&config(""), &frames));
+    let (rows, decoder) = decode(&config(""), &frames);
+    assert_eq!(decoder.flows()[0].recognised, Some(Recognised::Certain), "{rows:#?}");
+    assert_eq!(decoder.flows()[0].errors, 0, "{rows:#?}");
+    rows.iter().map(|row| (row.seq, row.gap, row.flags, row.kind)).collect()
+}
+
+fn mach(kind: u8, seq: u64, body: &[u8]) -> Vec<u8> {
+    let len = (12 + body.len()) as u16;
+    [&seq.to_le_bytes()[..], &len.to_le_bytes(), &[kind, 1], body].concat()
+}
+
+#[test]
+fn mach_packets_have_their_own_numbers() {
+    let add: &[u8] = &[2, 7, 0, 0, 0];
+    let seen = placed(&[
+        mach(1, 0, &[]),
+        [mach(3, 1, add), mach(3, 2, add)].concat(),
+        mach(0, 3, &[]),
+        mach(3, 4, add),
+    ]);
+    assert_eq!(
+        seen,
+        [
+            (None, None, 0, Kind::Session),
+            (Some(1), None, 0, Kind::Admin),
+            (Some(2), Some(0), 0, Kind::Admin),
+            (Some(3), Some(1), 0, Kind::Heartbeat),
+            (Some(4), Some(0), 0, Kind::Admin),
+        ]
+    );
+}
+
+fn eobi(seq: u32, reset: u8, messages: &[&[u8]]) -> Vec<u8> {
+    let mut packet = vec![32, 0, 0xCB, 0x32, 255, 255, 255, 255];
+    packet.extend_from_slice(&seq.to_le_bytes());
+    packet.extend_from_slice(&[1, 0, 0, 0, 4, 1, reset, 0, 0, 0, 0, 0]);
+    packet.extend_from_slice(&9u64.to_le_bytes());
+    [packet, messages.concat()].concat()
+}
+
+#[test]
+fn eobi_numbers_packets() {
+    let add: &[u8] = &[12, 0, 0x2D, 0x33, 1, 0, 0, 0, 7, 0, 0, 0];
+    let packets =
+        [eobi(8, 0, &[add, add]), eobi(10, 0, &[add]), eobi(1, 1, &[add]), eobi(2, 0, &[add])];
+    let seen = placed(&packets);
+    let places: Vec<_> = seen.iter().map(|row| (row.0, row.1)).collect();
+    assert_eq!(
+        places,
+        [
+            (Some(8), None),
+            (Some(8), None),
+            (Some(10), Some(1)),
+            (Some(1), None),
+            (Some(2), Some(0))
+        ]
+    );
+}
+
+fn cta(retransmission: u8, seq: u32, messages: &[&[u8]]) -> Vec<u8> {
+    let len: usize = 20 + messages.iter().map(|m| m.len()).sum::<usize>();
+    let padded = len.next_multiple_of(2);
+    let mut block = [&[2][..], &(padded as u16).to_be_bytes(), &[b'T', retransmission]].concat();
+    block.extend_from_slice(&seq.to_be_bytes());
+    block.push(messages.len() as u8);
+    block.extend_from_slice(&[0; 10]);
+    block.extend_from_slice(&messages.concat());
+    block.resize(padded, 0);
+    block
+}
+
+#[test]
+fn line_integrity_takes_no_number_and_repeats_fill_holes() {
+    let trade: &[u8] = b"\x00\x09TL\x07ALFA";
+    let integrity: &[u8] = b"\x00\x08CT\x07\0\0\0";
+    let reset: &[u8] = b"\x00\x09CL\x07ALFA";
+    let seen = placed(&[
+        cta(b'O', 5, &[trade, trade]),
+        cta(b'O', 6, &[integrity]),
+        cta(b'O', 9, &[integrity]),
+        cta(b'V', 7, &[trade, trade]),
+        cta(b'O', 10, &[trade]),
+        cta(b'O', 900, &[reset]),
+        cta(b'O', 901, &[trade]),
+    ]);
+    let places: Vec<_> = seen.iter().map(|row| (row.0, row.1, row.2)).collect();
+    assert_eq!(
+        places,
+        [
+            (Some(5), None, 0),
+            (Some(6), None, 0),
+            (None, Some(0), 0),
+            (None, Some(3), 0),
+            (Some(7), None, flags::RETRANSMIT),
+            (Some(8), None, flags::RETRANSMIT),
+            (Some(10), Some(0), 0),
+            (Some(900), None, 0),
+            (Some(901), Some(0), 0),
+        ]
+    );
+}
+
+#[test]
+fn hsvf_is_cut_by_its_marks() {
+    let seen = placed(&[
+        b"\x02000000041F\x07ALFA\x03\x02000000042F\x07ALFA\x03".to_vec(),
+        b"\x02000000042V    \x03".to_vec(),
+        b"\x02000000044F\x07ALFA\x03".to_vec(),
+    ]);
+    let places: Vec<_> = seen.iter().map(|row| (row.0, row.1)).collect();
+    assert_eq!(
+        places,
+        [(Some(41), None), (Some(42), Some(0)), (None, Some(0)), (Some(44), Some(1))]
+    );
+}
+
+fn ice(seq: u32, messages: &[&[u8]]) -> Vec<u8> {
+    let head = [&[0x1F, 0x23][..], &seq.to_be_bytes(), &(messages.len() as u16).to_be_bytes()];
+    let time = 1_470_355_200_047u64.to_be_bytes();
+    [&head.concat()[..], &time, &messages.concat()].concat()
+}
+
+fn otc(flag: u8, seq: u32, messages: &[&[u8]]) -> Vec<u8> {
+    let size: usize = 12 + messages.iter().map(|m| m.len()).sum::<usize>();
+    let head = [&(size as u16).to_be_bytes()[..], &seq.to_be_bytes(), &[flag]].concat();
+    [&head[..], &[messages.len() as u8], &1000u32.to_be_bytes(), &messages.concat()].concat()
+}
+
+fn xmt(messages: &[&[u8]]) -> Vec<u8> {
+    let len: usize = 6 + messages.iter().map(|m| m.len()).sum::<usize>();
+    let head = [&[2, b'X', b'1'][..], &(len as u16).to_le_bytes(), &[1, 0, 0, 0, b'0']].concat();
+    [&head[..], &[messages.len() as u8], &messages.concat()].concat()
+}
+
+fn ultra(code: u16, seq: u32, flag: u8, body: &[u8]) -> Vec<u8> {
+    let size = (14 + body.len()) as u16;
+    let head = [size.to_be_bytes(), code.to_be_bytes()].concat();
+    let times = [seq.to_be_bytes(), 34_200_000u32.to_be_bytes()].concat();
+    [&head[..], &times, &[12, flag, u8::from(!body.is_empty()), 0], body].concat()
+}
+
+fn csm(seq: u32, messages: &[&[u8]]) -> Vec<u8> {
+    let size: usize = 16 + messages.iter().map(|m| m.len()).sum::<usize>();
+    let head = [&[1][..], &(size as u16).to_be_bytes(), &7u64.to_be_bytes()].concat();
+    [&head[..], &[messages.len() as u8], &seq.to_be_bytes(), &messages.concat()].concat()
+}
+
+fn aspen(seq: u64, messages: &[&[u8]]) -> Vec<u8> {
+    let head = [&b"000019360P"[..], &seq.to_le_bytes(), &(messages.len() as u16).to_le_bytes()];
+    let message = |m: &&[u8]| [&(m.len() as u16).to_le_bytes()[..], m].concat();
+    let messages: Vec<u8> = messages.iter().flat_map(message).collect();
+    [head.concat(), messages].concat()
+}
+
+#[test]
+fn every_other_framing_numbers_its_messages_and_shows_its_gaps() {
+    let ice_add: &[u8] = &[b'K', 0, 4, 7, 0, 0, 0];
+    let otc_add: &[u8] = &[0, 7, 2, 7, 0, 0, 0];
+    let csm_add: &[u8] = &[0, 7, 16, 7, 0, 0, 0];
+    let aspen_add: &[u8] = &[b'K', 7, 0, 0, 0];
+    let flow = |packets: &[Vec<u8>]| -> Vec<_> {
+        placed(packets).iter().map(|row| (row.0, row.1)).collect()
+    };
+    let messages = [(Some(5), None), (Some(6), None), (Some(7), Some(0)), (Some(9), Some(2))];
+    let two = |one| [one, one];
+    assert_eq!(flow(&[ice(5, &two(ice_add)), ice(7, &[]), ice(9, &[ice_add])]), messages);
+    assert_eq!(flow(&[aspen(5, &two(aspen_add)), aspen(7, &[]), aspen(9, &[aspen_add])]), messages);
+    assert_eq!(
+        flow(&[csm(5, &two(csm_add)), csm(7, &[csm_add]), csm(9, &[csm_add])]),
+        [(Some(5), None), (Some(6), None), (Some(7), Some(0)), (Some(9), Some(1))]
+    );
+    assert_eq!(
+        flow(&[
+            otc(0, 5, &two(otc_add)),
+            otc(1, 6, &[]),
+            otc(0, 8, &[otc_add]),
+            otc(2, 1, &[]),
+            otc(0, 1, &[otc_add])
+        ]),
+        [
+            (Some(5), None),
+            (Some(5), None),
+            (Some(6), Some(0)),
+            (Some(8), Some(2)),
+            (Some(1), None),
+            (Some(1), Some(0))
+        ]
+    );
+    let ultra_add: &[u8] = &[7, 0, 0, 0];
+    let full: &[u8] = b"\x07ALFA";
+    assert_eq!(
+        flow(&[
+            ultra(1, 1, 1, ultra_add),
+            ultra(230, 2, 1, full),
+            ultra(2, 3, 1, &[]),
+            ultra(230, 4, 1, full),
+            ultra(230, 77, 5, full),
+        ]),
+        [
+            (Some(1), None),
+            (Some(2), Some(0)),
+            (Some(3), Some(0)),
+            (Some(4), Some(1)),
+            (Some(77), None)
+        ]
+    );
+    let xmt_add = |stream: u8, seq: u8| {
+        [&[16, 0, b'A', 1, b'Q', stream, 0, 0, seq, 0, 0, 0][..], &[7, 0, 0, 0]].concat()
+    };
+    assert_eq!(
+        flow(&[xmt(&[&xmt_add(1, 5), &xmt_add(2, 90)]), xmt(&[&xmt_add(1, 7)])]),
+        [(Some(5), None), (Some(90), None), (Some(7), Some(1))]
+    );
+}
+
+#[test]
+fn a_flow_changes_its_protocol_where_another_explains_it() {
+    let frames = [
+        on(A, &suh(1, 10, &[&[6, 33, 7, 0, 0, 0]])),
+        on(A, &xdp(11, 2, &[&xdp_add(7)])),
+        on(A, &xdp(11, 3, &[&xdp_add(7)])),
+    ];
+    let (rows, decoder) = decode(&config(""), &frames);
+    let protocols: Vec<_> = rows.iter().map(|row| row.protocol.as_str()).collect();
+    assert_eq!(protocols, ["test.pitch.1", "test.xdp.1", "test.xdp.1"]);
+    let protocol = decoder.flows()[0].protocol.unwrap();
+    assert_eq!(decoder.names().text(protocol), "test.xdp.1");
 }
 
 proptest! {
@@ -329,13 +626,22 @@ proptest! {
     #[test]
     fn damage_is_covered_once(
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
-        cut in 0usize..30,
+        cut in 0usize..12,
     ) {
         let add: &[u8] = &[6, 33, 7, 0, 0, 0];
         let mut payloads = vec![
             xdp(11, 1, &[&xdp_symbol(7, b"ALFA"), &xdp_add(7)]),
             suh(1, 10, &[add, add]),
             opra(1, &[b"Ck\x07ALFA", b"CH\x07\0\0\0"]),
+            cta(b'O', 5, &[b"\x00\x09TL\x07ALFA"]),
+            mach(3, 1, &[2, 7, 0, 0, 0]),
+            eobi(8, 0, &[&[12, 0, 0x2D, 0x33, 1, 0, 0, 0, 7, 0, 0, 0]]),
+            ice(5, &[&[b'K', 0, 4, 7, 0, 0, 0]]),
+            otc(0, 5, &[&[0, 7, 2, 7, 0, 0, 0]]),
+            ultra(230, 2, 1, b"\x07ALFA"),
+            csm(5, &[&[0, 7, 16, 7, 0, 0, 0]]),
+            aspen(5, &[&[b'K', 7, 0, 0, 0]]),
+            b"\x02000000041F\x07ALFA\x03\x02000000042F\x07ALFA\x03".to_vec(),
         ];
         let mut frames: Vec<_> = payloads.iter().map(|payload| on(A, payload)).collect();
         for payload in &mut payloads {
@@ -344,7 +650,7 @@ proptest! {
                 payload[at] = *byte;
             }
             let mut frame = on(A, payload);
-            frame.truncate(frame.len() - cut);
+            frame.truncate((frame.len() - cut).max(42));
             frames.push(frame.clone());
             frames.push(frame);
         }
