@@ -69,6 +69,7 @@ fn head(len: usize) -> Head {
     Head {
         ts: MOMENT_NS as i64,
         ts_first: None,
+        ts_send: None,
         packet_ix: 0,
         msg_ix: 0,
         flow_id: 1,
