@@ -37,6 +37,7 @@ fn head(len: usize) -> Head {
     Head {
         ts: 1_673_361_000_000_000_000,
         ts_first: None,
+        ts_send: None,
         packet_ix: 0,
         msg_ix: 0,
         flow_id: 1,
