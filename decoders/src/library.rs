@@ -385,4 +385,42 @@ mod tests {
         assert_eq!(find("fixed"), None);
         assert!(library.on_mold() != 0 && library.on_soup() != 0);
     }
+
+    #[test]
+    fn an_exchange_of_your_own_can_be_one_file() {
+        let folder = std::env::temp_dir().join(format!("own-framing-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = |framing: &str| {
+            format!(
+                "[protocol]\nid = \"own.feed.1\"\ntitle = \"t\"\nsource = \"s\"\nvenues = [\"XXXX\"]\n\
+                 framings = [{framing:?}]\nendian = \"big\"\ncode = {{ at = 0, type = \"u8\" }}\n\
+                 [msg.1]\nname = \"m\"\nkind = \"admin\"\nsize = 2\nlayout = \"\"\"\n0 t u8\n1 x u8\n\"\"\"\n\
+                 [framing]\nid = \"own\"\ntitle = \"t\"\nsource = \"s\"\nendian = \"big\"\n\
+                 [framing.message]\nheader = 1\nlayout = \"\"\"\n0 n u8 -> length : 1\n\"\"\"\n"
+            )
+        };
+        let config = DecoderConfig {
+            decode: crate::config::DecodeConfig {
+                protocols: Some(folder.display().to_string()),
+                ..Default::default()
+            },
+            ..DecoderConfig::default()
+        };
+        std::fs::write(folder.join("own.toml"), file("own")).unwrap();
+        let library = Library::load(&config, Path::new("")).unwrap();
+        assert_eq!((library.framings[0].id.as_str(), library.on_framing(0)), ("own", 1));
+        std::fs::write(folder.join("own.toml"), file("onw")).unwrap();
+        let errors = Library::load(&config, Path::new("")).unwrap_err();
+        std::fs::remove_dir_all(&folder).unwrap();
+        let text = errors[0].to_string();
+        assert!(text.contains("protocol own.feed.1: framing \"onw\" is not known"), "{text}");
+    }
+
+    #[test]
+    fn shipped_protocols_name_known_framings() {
+        let library = Library::shipped();
+        let mut errors = Vec::new();
+        check_framings(&library.fixed, &library.framings, &mut errors);
+        assert!(errors.is_empty(), "{errors:#?}");
+    }
 }

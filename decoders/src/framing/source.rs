@@ -433,3 +433,66 @@ fn unit_ns(unit: Option<&str>) -> Result<u64, String> {
         _ => Err("-> ts_send : s, ms, us or ns".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = r#"
+[framing]
+id     = "small"
+title  = "t"
+source = "s"
+endian = "big"
+unit   = "message"
+header = """
+  0  seq    u32  -> seq
+  4  count  u8   -> count
+"""
+[framing.message]
+header = 1
+layout = """
+  0  length  u8  -> length : 1
+"""
+[[framing.packet]]
+when = "count & 0x80"
+seq  = "none"
+"#;
+
+    #[test]
+    fn faults_are_told_with_their_line() {
+        assert_eq!(Framing::parse("x", SMALL).unwrap().size, 5);
+        let fault = |from: &str, to: &str| {
+            let fault = Framing::parse("x", &SMALL.replacen(from, to, 1)).unwrap_err();
+            (fault.line, fault.reason)
+        };
+        let told = |from: &str, to: &str, line: usize, what: &str| {
+            let (at, reason) = fault(from, to);
+            assert!(at == line && reason.contains(what), "{at}: {reason}");
+        };
+        told("4  count", "5  count", 2, "count is at 5, expected at 4");
+        told("count  u8", "count  u9", 10, "type \"u9\"");
+        told("-> count", "-> colour", 10, "-> colour: here one of seq, count");
+        told("-> count", "-> seq", 10, "-> seq twice");
+        told("-> length : 1", "", 12, "needs `-> length`");
+        told("count & 0x80", "colour & 1", 17, "no field \"colour\"");
+        told("\"none\"", "\"never\"", 17, "seq = \"never\"");
+        told("\"big\"", "\"middle\"", 6, "endian");
+        told("unit ", "unti ", 7, "unknown field `unti`");
+    }
+
+    #[test]
+    fn one_file_may_hold_a_framing_and_a_protocol() {
+        let protocol = "[protocol]\nid = \"a.b.1\"\n[common]\nlayout = \"\"\"\n[x]\n\"\"\"\n";
+        let both = format!("# a remark\n{protocol}{SMALL}");
+        let (framing, rest) = split(&both);
+        let framing = framing.unwrap();
+        assert!(Framing::parse("x", &framing).is_ok());
+        assert!(!framing.contains("[protocol]") && framing.lines().count() == both.lines().count());
+        let rest = rest.unwrap();
+        assert!(rest.contains("[x]") && !rest.contains("framing"));
+        assert_eq!(split(SMALL).1, None);
+        assert_eq!(split(protocol).0, None);
+        assert!(split("nonsense").1.is_some());
+    }
+}
