@@ -127,6 +127,9 @@ struct Building {
     at: Option<u32>,
     /// Whether the last step is an open run of fields.
     running: bool,
+    /// Fields with the step they belong to (`None`: the fixed part), whose
+    /// columns wait until every name is known.
+    waiting: Vec<(Option<usize>, FieldDef, LayoutLine)>,
 }
 
 impl<'a> Compiler<'a> {
@@ -143,10 +146,12 @@ impl<'a> Compiler<'a> {
         }
         let slot = scope.new_slot(extras.line)?;
         let seen = scope.visible.len();
-        let mut building = Building { shape: empty(slot), at: Some(0), running: true };
+        let (shape, waiting) = (empty(slot), Vec::new());
+        let mut building = Building { shape, at: Some(0), running: true, waiting };
         for line in lines {
             self.line(line, &mut building, scope)?;
         }
+        self.columns(&mut building, scope)?;
         let mut shape = building.shape;
         let constants = self.targets.constants(&extras.set, extras.line)?;
         if constants.iter().any(|op| shape.ops.iter().any(|other| other.bit() == op.bit())) {
@@ -163,6 +168,23 @@ impl<'a> Compiler<'a> {
         }
         scope.visible.truncate(seen);
         Ok(shape)
+    }
+
+    /// The operations of all fields: a scale or the seconds of a time may
+    /// stand behind the field that needs them.
+    fn columns(&mut self, building: &mut Building, scope: &Scope) -> Result<(), Fault> {
+        for (step, def, line) in std::mem::take(&mut building.waiting) {
+            let ops = self.targets.ops(&def, &line, scope, &mut self.tables)?;
+            let Some(shape) = building.part(step) else { continue };
+            for op in ops {
+                if shape.ops.iter().any(|other| other.bit() == op.bit()) {
+                    let reason = format!("`{}` goes to a column that is filled already", line.name);
+                    return Err(Fault::new(line.line, reason));
+                }
+                shape.ops.push(op);
+            }
+        }
+        Ok(())
     }
 
     fn line(
@@ -188,11 +210,11 @@ impl<'a> Compiler<'a> {
         match (what, when) {
             (None, None) => self.field(line, building, scope),
             (None, when) => {
-                let mut shape = empty(scope.new_slot(line.line)?);
-                self.field_of(line, &mut shape, scope)?;
+                let shape = empty(scope.new_slot(line.line)?);
                 let what = What::Once(Box::new(shape));
                 building.add(Step { name: String::new(), when, what }, None);
-                Ok(())
+                let step = Some(building.shape.steps.len() - 1);
+                self.field_of(line, step, building, scope)
             }
             (Some(what), when) => {
                 let size = if when.is_none() { fixed_size(&what) } else { None };
@@ -215,20 +237,19 @@ impl<'a> Compiler<'a> {
             building.shape.steps.push(Step { name: String::new(), when: None, what });
             building.running = true;
         }
-        let shape = match building.shape.steps.last_mut() {
-            Some(Step { what: What::Once(run), .. }) => run,
-            _ => &mut building.shape,
-        };
-        let before = shape.size;
-        self.field_of(line, shape, scope)?;
-        building.at = building.at.map(|at| at.saturating_add(shape.size - before));
+        let step = building.shape.steps.len().checked_sub(1);
+        let before = building.part(step).map_or(0, |shape| shape.size);
+        self.field_of(line, step, building, scope)?;
+        let after = building.part(step).map_or(0, |shape| shape.size);
+        building.at = building.at.map(|at| at.saturating_add(after - before));
         Ok(())
     }
 
     fn field_of(
         &mut self,
         line: &LayoutLine,
-        shape: &mut Shape,
+        step: Option<usize>,
+        building: &mut Building,
         scope: &mut Scope,
     ) -> Result<(), Fault> {
         let ty = self.field_type(line)?;
@@ -238,17 +259,18 @@ impl<'a> Compiler<'a> {
                 "only structs, tlv, text and bytes have an argument",
             ));
         }
+        let Some(shape) = building.part(step) else { return Ok(()) };
         let is_reserved = line.name == "-";
         if !is_reserved && shape.fields.iter().any(|def| def.name == line.name) {
             return Err(Fault::new(line.line, format!("a second field `{}`", line.name)));
         }
-        let size = shape.size.saturating_add(ty.wire.width());
+        let (offset, size) = (shape.size, shape.size.saturating_add(ty.wire.width()));
         if size > SIZE_MAX {
             return Err(Fault::new(line.line, format!("a message has {SIZE_MAX} bytes at most")));
         }
         let name = if is_reserved { "reserved".to_owned() } else { line.name.clone() };
-        self.define(FieldDef { name, offset: shape.size, ty, bits: None }, line, shape, scope)?;
         shape.size = size;
+        building.define(FieldDef { name, offset, ty, bits: None }, line, step, scope);
         Ok(())
     }
 
@@ -265,12 +287,11 @@ impl<'a> Compiler<'a> {
             ("bits", Some(Argument::Bits(low, high))) => (*low.min(high), *low.max(high)),
             _ => return Err(fault("a part is `bit(3)` or `bits(0-3)`".into())),
         };
-        let shape = match building.shape.steps.last_mut() {
-            Some(Step { what: What::Once(run), name, .. }) if name.is_empty() => run,
-            _ => &mut building.shape,
-        };
+        let last = building.shape.steps.last().is_some_and(|step| step.name.is_empty());
+        let step = building.shape.steps.len().checked_sub(1).filter(|_| last);
+        let Some(shape) = building.part(step) else { return Ok(()) };
         let owner = shape.fields.iter().rev().find(|def| def.bits.is_none());
-        let owner = owner.ok_or_else(|| fault("no field before this part".into()))?;
+        let owner = owner.ok_or_else(|| fault("no field before this part".into()))?.clone();
         let Wire::Int { width, .. } = owner.ty.wire else {
             return Err(fault(format!("`{}` has no bits", owner.name)));
         };
@@ -283,26 +304,7 @@ impl<'a> Compiler<'a> {
             ty: FieldType::plain(owner.ty.wire),
             bits: Some((low, high - low + 1)),
         };
-        self.define(def, line, shape, scope)
-    }
-
-    /// Adds a field, its operations and its name.
-    fn define(
-        &mut self,
-        def: FieldDef,
-        line: &LayoutLine,
-        shape: &mut Shape,
-        scope: &mut Scope,
-    ) -> Result<(), Fault> {
-        for op in self.targets.ops(&def, line, scope, &mut self.tables)? {
-            if shape.ops.iter().any(|other| other.bit() == op.bit()) {
-                let reason = format!("`{}` goes to a column that is filled already", line.name);
-                return Err(Fault::new(line.line, reason));
-            }
-            shape.ops.push(op);
-        }
-        scope.visible.push(Visible { slot: shape.slot, def: def.clone() });
-        shape.fields.push(def);
+        building.define(def, line, step, scope);
         Ok(())
     }
 
@@ -459,6 +461,25 @@ impl<'a> Compiler<'a> {
 }
 
 impl Building {
+    /// The fixed part, or a step's fields.
+    fn part(&mut self, step: Option<usize>) -> Option<&mut Shape> {
+        match step {
+            None => Some(&mut self.shape),
+            Some(step) => match &mut self.shape.steps.get_mut(step)?.what {
+                What::Once(shape) => Some(shape),
+                _ => None,
+            },
+        }
+    }
+
+    /// Adds a field and its name.
+    fn define(&mut self, def: FieldDef, line: &LayoutLine, step: Option<usize>, scope: &mut Scope) {
+        let Some(shape) = self.part(step) else { return };
+        scope.visible.push(Visible { slot: shape.slot, def: def.clone() });
+        shape.fields.push(def.clone());
+        self.waiting.push((step, def, line.clone()));
+    }
+
     /// Adds a step of so many bytes, if that is always the same.
     fn add(&mut self, step: Step, size: Option<u32>) {
         self.shape.steps.push(step);
