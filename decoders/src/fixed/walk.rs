@@ -94,7 +94,7 @@ pub enum Count {
     Fixed(u32),
     /// As a field says.
     Field(Ref),
-    /// To the end of the message.
+    /// To the end of the message, or of the entry that says its length.
     Rest,
 }
 
@@ -155,6 +155,8 @@ pub struct Cut {
 /// Walks one message.
 pub struct Walk<'b> {
     body: &'b [u8],
+    /// Where the message ends, or the entry that says how long it is.
+    limit: usize,
     bases: [u32; SLOTS_MAX],
 }
 
@@ -174,7 +176,7 @@ pub fn walk<'l>(
     if body.len() < start {
         return Err(Cut { at: 0, needed: start });
     }
-    let mut walk = Walk { body, bases: [0; SLOTS_MAX] };
+    let mut walk = Walk { body, limit: body.len(), bases: [0; SLOTS_MAX] };
     walk.steps(&layout.steps, start, visitor)
 }
 
@@ -217,7 +219,7 @@ impl Walk<'_> {
             What::Elements { length, .. } => {
                 let len = self.bytes(length, at);
                 // A list that is cut still has its first elements.
-                let here = len.unwrap_or(self.body.len().saturating_sub(at));
+                let here = len.unwrap_or(self.limit.saturating_sub(at));
                 visitor.event(Event::Elements(step, at, here), self.parts());
                 Ok(at + len?)
             }
@@ -231,7 +233,7 @@ impl Walk<'_> {
 
     /// Bytes of an item at `at`, which are all there.
     fn bytes(&self, length: &Count, at: usize) -> Result<usize, Cut> {
-        let left = self.body.len().saturating_sub(at);
+        let left = self.limit.saturating_sub(at);
         let needed = self.count(length, left as u64);
         match usize::try_from(needed) {
             Ok(len) if len <= left => Ok(len),
@@ -260,7 +262,7 @@ impl Walk<'_> {
         let to_the_end = *count == Count::Rest;
         let count = self.count(count, u64::MAX);
         let mut i = 0;
-        while i < count && !(to_the_end && at >= self.body.len()) {
+        while i < count && !(to_the_end && at >= self.limit) {
             visitor.event(Event::Open(&step.name, Some(i as usize)), self.parts());
             if rows {
                 visitor.event(Event::Row, self.parts());
@@ -286,18 +288,24 @@ impl Walk<'_> {
         at: usize,
         visitor: &mut impl Visitor<'l>,
     ) -> Result<usize, Cut> {
-        let end = self.shape(shape, at, visitor)?;
-        let Some(length) = length else { return Ok(end) };
-        let entry = self.body.get(at..).unwrap_or_default();
+        let Some(length) = length else { return self.shape(shape, at, visitor) };
+        let entry = self.body.get(at..self.limit).unwrap_or_default();
+        if entry.len() < shape.size as usize {
+            return Err(Cut { at, needed: shape.size as usize });
+        }
         let told = length.read(&entry).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
-        let told_end = at.saturating_add(told);
-        if told_end > self.body.len() {
+        if told > entry.len() {
             return Err(Cut { at, needed: told });
         }
+        let told_end = at + told.max(shape.size as usize);
+        let limit = std::mem::replace(&mut self.limit, told_end);
+        let end = self.shape(shape, at, visitor);
+        self.limit = limit;
+        let end = end?;
         if told_end > end {
             visitor.event(Event::Unknown(end, told_end), self.parts());
         }
-        Ok(told_end.max(end))
+        Ok(told_end)
     }
 
     fn shape<'l>(
@@ -307,7 +315,7 @@ impl Walk<'_> {
         visitor: &mut impl Visitor<'l>,
     ) -> Result<usize, Cut> {
         let end = at.saturating_add(shape.size as usize);
-        if end > self.body.len() {
+        if end > self.limit {
             return Err(Cut { at, needed: shape.size as usize });
         }
         if let Some(base) = self.bases.get_mut(usize::from(shape.slot)) {
