@@ -565,7 +565,10 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         };
         if self.common.recognised == Recognised::Guess {
             let known = recognise::narrow(soup.candidates, body, sender, &self.shared.library);
-            if let Some(first) = recognise::first(known) {
+            // Streams carry orders far more often than feeds.
+            let orders = known & self.shared.library.from_client();
+            let likely = if orders == 0 { known } else { orders };
+            if let Some(first) = recognise::first(likely) {
                 soup = Soup { fixed: Some(first), candidates: known };
                 if recognise::single(known) {
                     self.common.recognised = Recognised::Certain;

@@ -234,7 +234,7 @@ fn a_soup_session_counts_its_messages() {
     assert_eq!(rows[2].flags, flags::REASSEMBLED);
     assert_eq!(rows[4].flags, flags::RETRANSMIT);
     assert!(rows.iter().all(|row| row.session.as_deref() == Some("SESS001")));
-    assert_eq!(decoder.flows()[1].recognised, Some(Recognised::Certain));
+    assert_eq!(decoder.flows()[1].recognised, Some(Recognised::Guess));
 }
 
 #[test]
