@@ -356,7 +356,7 @@ mod tests {
         assert!(matches!(verdict(&mold_packet(b"SESSION001", &delete)), Verdict::Protocols(_)));
         assert!(matches!(verdict(&mold_packet(&[0; 10], &delete)), Verdict::Protocols(_)));
         assert_eq!(verdict(&mold_packet(&[7; 10], &delete)), Verdict::No, "unprintable session");
-        assert_eq!(verdict(&mold_packet(b"SESSION001", &delete[..17])), Verdict::No, "size");
+        assert_eq!(verdict(&mold_packet(b"SESSION001", &delete[..15])), Verdict::No, "size");
         let unknown = [&b"~"[..], &[0; 18]].concat();
         assert_eq!(verdict(&mold_packet(b"SESSION001", &unknown)), Verdict::No, "code");
         let heartbeat = [&b"SESSION001"[..], &[0; 10]].concat();
