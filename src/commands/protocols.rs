@@ -7,7 +7,10 @@ use anyhow::Context;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
 use std::path::PathBuf;
 use std::sync::Arc;
+use taptrail_decoders::fixed::error::SpecError;
 use taptrail_decoders::fixed::protocol::FixedProtocol;
+use taptrail_decoders::framing::declared::Framing;
+use taptrail_decoders::framing::source::split;
 use taptrail_decoders::library::Library;
 
 /// A line of the list.
@@ -41,8 +44,8 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     for path in files {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("{} can't be read", path.display()))?;
-        match FixedProtocol::parse(&path.display().to_string(), &text) {
-            Ok(protocol) => println!("{}", summary(&protocol)),
+        match checked(&path.display().to_string(), &text) {
+            Ok(told) => println!("{told}"),
             Err(fault) => {
                 wrong += 1;
                 println!("{fault}");
@@ -51,6 +54,20 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     }
     anyhow::ensure!(wrong == 0, "{wrong} of {} files can't be used", files.len());
     Ok(())
+}
+
+/// What a file holds: a framing, a protocol, or both.
+fn checked(name: &str, text: &str) -> Result<String, SpecError> {
+    let (framing, protocol) = split(text);
+    let mut told = Vec::new();
+    if let Some(framing) = framing {
+        let framing = Framing::parse(name, &framing)?;
+        told.push(format!("{}: framing, header of {} bytes", framing.id, framing.size));
+    }
+    if let Some(protocol) = protocol {
+        told.push(summary(&FixedProtocol::parse(name, &protocol)?));
+    }
+    Ok(told.join("\n"))
 }
 
 /// A protocol and, line by line, its messages.
