@@ -206,9 +206,11 @@ fn tiled(
             return Verdict::No;
         }
     }
-    match (whole && cutter.tiles() || cut, messages, own) {
-        (true, 1.., _) => Verdict::Protocols(known),
-        (true, 0, 1..) => Verdict::Framing,
+    let filled = whole && cutter.tiles();
+    match (messages, own) {
+        (1.., _) if filled || cut => Verdict::Protocols(known),
+        // A few small numbers of a cut packet tell nothing.
+        (0, 1..) if filled && !cut => Verdict::Framing,
         _ => Verdict::No,
     }
 }
