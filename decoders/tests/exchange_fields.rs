@@ -16,9 +16,12 @@
 
 mod common;
 
+use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use taptrail_decoders::explain::ExplainedMessage;
 use taptrail_decoders::flow::Recognised;
@@ -84,16 +87,18 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
     paths
 }
 
+/// A leaf field as the answers have it.
+fn leaf(field: &Value) -> Option<Leaf> {
+    let size = field["size"].as_u64()?;
+    let hex = field["hex"].as_str()?.to_owned();
+    (size > 0).then_some((field["pos"].as_i64()?, size, hex))
+}
+
 /// The answer beside a capture: the leaf fields of each packet, by its number.
 fn answer(path: &Path) -> BTreeMap<u64, Vec<Leaf>> {
     let text = std::fs::read_to_string(path.with_extension("fields.json")).expect("answer");
     let answer: Value = serde_json::from_str(&text).expect("JSON");
     let packets = answer["packets"].as_array().expect("packets");
-    let leaf = |field: &Value| {
-        let size = field["size"].as_u64()?;
-        let hex = field["hex"].as_str()?.to_owned();
-        (size > 0).then_some((field["pos"].as_i64()?, size, hex))
-    };
     let leaves = |packet: &Value| {
         let fields = packet["fields"].as_array().expect("fields");
         (packet["frame"].as_u64().expect("frame"), fields.iter().filter_map(leaf).collect())
@@ -186,6 +191,33 @@ fn every_leaf_field_is_where_another_dissector_sees_it() {
     }
     let kept = std::fs::read_to_string(&golden).expect("table");
     assert!(kept == table, "tests/exchange_fields.tsv differs; found\n{table}");
+}
+
+/// Thousands of packets of two feeds, recognised alone: every leaf, and no byte
+/// without a name.
+#[test]
+fn long_captures_match_leaf_by_leaf() {
+    let Some(data) = common::data() else { return };
+    for name in ["deep10_1-2000.pcap", "tops16_1-1500.pcap"] {
+        let path = data.join("iex").join(name);
+        let messages = common::explain(&path, None);
+        let unknown = messages.iter().flat_map(|m| &m.fields).filter(|f| f.name == "unknown");
+        assert_eq!(unknown.count(), 0, "{name}");
+        let ours = ours(&messages);
+        let truth = File::open(path.with_extension("pcap.truth.jsonl.gz")).expect("answer");
+        let mut leaves = 0;
+        for line in BufReader::new(GzDecoder::new(truth)).lines() {
+            let packet: Value = serde_json::from_str(&line.expect("line")).expect("JSON");
+            let number = packet["frame"].as_u64().expect("frame");
+            let ours = ours.get(&number).cloned().unwrap_or_default();
+            let fields = packet["fields"].as_array().expect("fields").iter();
+            for leaf in fields.filter_map(leaf) {
+                assert!(is_ours(&leaf, &ours), "{name} packet {number}: {leaf:?}");
+                leaves += 1;
+            }
+        }
+        assert!(leaves > 150_000, "{name}: {leaves}");
+    }
 }
 
 /// Every venue's captures: what is certain is right, and every payload byte is
