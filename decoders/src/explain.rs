@@ -12,9 +12,8 @@
 use crate::batch::MessageBatch;
 use crate::config::DecoderConfig;
 use crate::decoder::Engines;
-use crate::field::{Explained, Field, Value};
+use crate::field::{Explained, Field, SECRET, Value};
 use crate::flow::{FlowInfo, Recognised};
-use crate::framing::fields::SECRET;
 use crate::kind::Sender;
 use crate::library::Library;
 use crate::names::{Names, latin1};

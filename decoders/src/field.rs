@@ -54,3 +54,6 @@ pub struct Explained {
     /// What was wrong, and where.
     pub error: Option<String>,
 }
+
+/// Stands for a password and the like; its bytes are not shown either.
+pub const SECRET: &str = "***";

@@ -15,7 +15,7 @@ use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
 use crate::framing::declared::Framing;
-use crate::framing::{self, moldudp64, soupbintcp};
+use crate::framing::{self, moldudp64};
 use crate::kind::Sender;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -110,8 +110,6 @@ pub enum ProtocolRef {
     Fast(u16),
     /// MoldUDP64 with messages of an unknown protocol.
     Mold,
-    /// SoupBinTCP with messages of an unknown protocol.
-    Soup,
     /// The declared framing at this index, with messages of an unknown protocol.
     Framing(u16),
 }
@@ -120,15 +118,18 @@ pub enum ProtocolRef {
 #[derive(Debug)]
 pub struct Library {
     /// Protocols of fixed layout; your own come first and win over shipped
-    /// ones with the same id.
+    /// ones with the same id. Behind them the framings' own messages.
     pub fixed: Vec<Arc<FixedProtocol>>,
+    /// How many of them are no framing's own.
+    pub protocols: usize,
     /// By the index of the feed; `None` where it is no FAST feed.
     pub fast: Vec<Option<FastFeed>>,
     /// Declared framings; your own come first and win likewise.
     pub framings: Vec<Arc<Framing>>,
     on_framings: Vec<u128>,
+    /// By framing, where in `fixed` its own messages are.
+    sessions: Vec<Option<u16>>,
     on_mold: u128,
-    on_soup: u128,
     from_client: u128,
 }
 
@@ -159,7 +160,7 @@ impl Library {
 
     /// Puts together what was loaded.
     pub(crate) fn assemble(
-        fixed: Vec<Arc<FixedProtocol>>,
+        mut fixed: Vec<Arc<FixedProtocol>>,
         fast: Vec<Option<FastFeed>>,
         framings: Vec<Arc<Framing>>,
     ) -> Self {
@@ -167,15 +168,16 @@ impl Library {
             fixed.iter().enumerate().filter(|(_, p)| is(p)).fold(0, |m, (i, _)| m | 1 << i)
         };
         let carried = |framing: &str| those(&|p| p.framings().iter().any(|id| id == framing));
-        Self {
-            on_framings: framings.iter().map(|framing| carried(&framing.id)).collect(),
-            on_mold: carried(moldudp64::ID),
-            on_soup: carried(soupbintcp::ID),
-            from_client: those(&has_requests),
-            fixed,
-            fast,
-            framings,
-        }
+        let on_framings = framings.iter().map(|framing| carried(&framing.id)).collect();
+        let (on_mold, from_client) = (carried(moldudp64::ID), those(&has_requests));
+        let protocols = fixed.len();
+        let session = |framing: &Arc<Framing>| {
+            let session = framing.session.clone()?;
+            fixed.push(session);
+            Some((fixed.len() - 1) as u16)
+        };
+        let sessions = framings.iter().map(session).collect();
+        Self { on_framings, on_mold, from_client, sessions, protocols, fixed, fast, framings }
     }
 
     fn check_ids(&self, config: &DecoderConfig, errors: &mut Vec<LibraryError>) {
@@ -190,7 +192,8 @@ impl Library {
 
     /// What a protocol id means under `config`.
     pub fn find(&self, id: &str, config: &DecoderConfig) -> Option<ProtocolRef> {
-        if let Some(at) = self.fixed.iter().position(|protocol| protocol.id() == id) {
+        let protocols = self.fixed.iter().take(self.protocols);
+        if let Some(at) = protocols.map(|protocol| protocol.id()).position(|known| known == id) {
             return Some(ProtocolRef::Fixed(at as u16));
         }
         if let Some(at) = self.framings.iter().position(|framing| framing.id == id) {
@@ -199,7 +202,6 @@ impl Library {
         let is_fast = |feed: &FeedConfig| feed.templates.is_some() && feed.protocol == id;
         match id {
             moldudp64::ID => Some(ProtocolRef::Mold),
-            soupbintcp::ID => Some(ProtocolRef::Soup),
             _ if is_fix(id) => Some(ProtocolRef::Fix),
             _ => config.feeds.iter().position(is_fast).map(|at| ProtocolRef::Fast(at as u16)),
         }
@@ -220,9 +222,9 @@ impl Library {
         self.from_client
     }
 
-    /// The fixed protocols that SoupBinTCP carries, a bit each.
-    pub fn on_soup(&self) -> u128 {
-        self.on_soup
+    /// The protocol of a framing's own messages.
+    pub fn session_of(&self, framing: u16) -> Option<u16> {
+        self.sessions.get(usize::from(framing)).copied().flatten()
     }
 }
 
@@ -265,7 +267,7 @@ fn check_framings(
 ) {
     let known = || {
         let declared = framings.iter().map(|framing| framing.id.as_str());
-        [moldudp64::ID, soupbintcp::ID].into_iter().chain(declared)
+        std::iter::once(moldudp64::ID).chain(declared)
     };
     for protocol in protocols {
         let unknown = protocol.framings().iter().filter(|id| known().all(|known| known != *id));
@@ -383,7 +385,9 @@ mod tests {
         assert_eq!(find("fix.4.4"), Some(ProtocolRef::Fix));
         assert_eq!(find("moldudp64"), Some(ProtocolRef::Mold));
         assert_eq!(find("fixed"), None);
-        assert!(library.on_mold() != 0 && library.on_soup() != 0);
+        assert!(library.on_mold() != 0);
+        let Some(ProtocolRef::Framing(soup)) = find("soupbintcp") else { panic!() };
+        assert!(library.on_framing(soup) != 0 && library.session_of(soup).is_some());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::fix::framing::{Scan, scan};
 use crate::framing::declared::{Cut, Framing, Item};
 use crate::framing::moldudp64::{self, Blocks, Packet};
-use crate::framing::soupbintcp::{self, PacketType, Step};
+use crate::framing::stream::Step;
 use crate::kind::Sender;
 use crate::library::Library;
 use memchr::memmem;
@@ -15,6 +15,10 @@ const SEQ_PLAUSIBLE_MAX: u64 = 1 << 48;
 /// Bytes that may wait for the end of a first message before a stream counts
 /// as not recognised.
 pub const UNDECIDED_BYTES_MAX: usize = 64 << 10;
+
+/// A first message longer than this is not waited for: letters taken for a
+/// length make more.
+const UNDECIDED_UNIT_MAX: usize = 8 << 10;
 
 /// What a UDP payload may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,17 +104,38 @@ impl Carrier {
     }
 }
 
-/// What can carry a fixed protocol over UDP.
-pub fn carriers_of(fixed: u16, library: &Library) -> impl Iterator<Item = Carrier> + '_ {
-    let declared = (0..library.framings.len()).map(|at| Carrier::Declared(at as u16));
-    let all = std::iter::once(Carrier::Mold).chain(declared);
-    all.filter(move |carrier| carrier.protocols(library) >> fixed & 1 == 1)
+/// Whether a fixed protocol is one of `candidates`.
+fn is_among(fixed: u16, candidates: u128) -> bool {
+    candidates.checked_shr(fixed.into()).unwrap_or(0) & 1 == 1
 }
 
-/// The one thing that carries a fixed protocol, or how many there are.
-pub fn only_carrier(fixed: u16, library: &Library) -> Result<Carrier, usize> {
-    let mut carriers = carriers_of(fixed, library);
-    match (carriers.next(), carriers.count()) {
+/// What can carry a fixed protocol over UDP.
+pub fn carriers_of(fixed: u16, library: &Library) -> impl Iterator<Item = Carrier> + '_ {
+    datagram_carriers(library).filter(move |carrier| is_among(fixed, carrier.protocols(library)))
+}
+
+/// Everything that cuts datagrams.
+fn datagram_carriers(library: &Library) -> impl Iterator<Item = Carrier> + '_ {
+    let declared = library.framings.iter().enumerate().filter(|(_, framing)| framing.on_udp);
+    let declared = declared.map(|(at, _)| Carrier::Declared(at as u16));
+    std::iter::once(Carrier::Mold).chain(declared)
+}
+
+/// The declared framings of streams, by their place in the library.
+pub fn stream_framings(library: &Library) -> impl Iterator<Item = (u16, &Framing)> + '_ {
+    let framings = library.framings.iter().enumerate().filter(|(_, framing)| framing.on_tcp);
+    framings.map(|(at, framing)| (at as u16, framing.as_ref()))
+}
+
+/// What can carry a fixed protocol over TCP.
+pub fn stream_carriers_of(fixed: u16, library: &Library) -> impl Iterator<Item = u16> + '_ {
+    let framings = stream_framings(library).map(|(at, _)| at);
+    framings.filter(move |&at| is_among(fixed, library.on_framing(at)))
+}
+
+/// The one thing among several, or how many there are.
+pub fn only<T>(mut several: impl Iterator<Item = T>) -> Result<T, usize> {
+    match (several.next(), several.count()) {
         (Some(only), 0) => Ok(only),
         (first, more) => Err(usize::from(first.is_some()) + more),
     }
@@ -124,9 +149,8 @@ pub fn datagram(
     wire_len: usize,
     library: &Library,
 ) -> Option<(Carrier, Verdict, bool)> {
-    let declared = (0..library.framings.len()).map(|at| Carrier::Declared(at as u16));
     let mut best: Option<(Carrier, Verdict, bool)> = None;
-    for carrier in std::iter::once(Carrier::Mold).chain(declared) {
+    for carrier in datagram_carriers(library) {
         let candidates = carrier.protocols(library);
         // What carries nothing known explains nothing.
         if candidates == 0 {
@@ -148,8 +172,9 @@ pub fn datagram(
     best
 }
 
-/// Whether a UDP payload is of a declared framing, with messages of some of
-/// the `candidates`. The header is checked first, which is cheap.
+/// Whether a UDP payload, or a unit of a stream, is of a declared framing,
+/// with messages of some of the `candidates`. The header is checked first,
+/// which is cheap.
 pub fn declared(
     framing: &Framing,
     payload: &[u8],
@@ -196,11 +221,15 @@ fn tiled(
     let (mut known, mut messages, mut own, mut whole) = (candidates, 0, 0, true);
     while let Some(item) = cutter.next(size_of) {
         whole &= item.whole;
-        if is_own(framing, payload, &item) {
-            own += 1;
-        } else if item.whole {
-            known = narrow(known, payload.get(item.body).unwrap_or_default(), None, library);
-            messages += 1;
+        let message = payload.get(item.at..item.end).unwrap_or_default();
+        match heard(framing, message, &item, known, library) {
+            Heard::Own(true) => own += 1,
+            Heard::Own(false) => return Verdict::No,
+            Heard::Carried(by) if item.whole => {
+                known = by;
+                messages += 1;
+            }
+            Heard::Carried(_) => {}
         }
         if known == 0 && messages > 0 {
             return Verdict::No;
@@ -215,11 +244,40 @@ fn tiled(
     }
 }
 
-/// Whether a message is the framing's own and no protocol's.
-fn is_own(framing: &Framing, payload: &[u8], item: &Item) -> bool {
-    !framing.each_rules.is_empty() && {
-        let message = payload.get(item.at..item.end).unwrap_or_default();
-        framing.meaning(message).kind.is_some()
+/// Who knows a message.
+enum Heard {
+    /// It is the framing's own; whether the framing knows it.
+    Own(bool),
+    /// Protocols that it carries, of the candidates.
+    Carried(u128),
+}
+
+/// Who knows a message of a declared framing by its code and its size: the
+/// place where every engine that knows messages is asked.
+fn heard(
+    framing: &Framing,
+    message: &[u8],
+    item: &Item,
+    candidates: u128,
+    library: &Library,
+) -> Heard {
+    if framing.each_rules.is_empty() && framing.session.is_none() {
+        let body = item.body.start - item.at..item.body.end - item.at;
+        let body = message.get(body).unwrap_or_default();
+        return Heard::Carried(narrow(candidates, body, None, library));
+    }
+    let meaning = framing.meaning(message);
+    if meaning.kind.is_some() {
+        return Heard::Own(true);
+    }
+    let sender = meaning.sender.or(meaning.usually);
+    match &framing.session {
+        Some(own) if !framing.is_carrying(&meaning) => Heard::Own(own.knows(message, sender)),
+        _ => {
+            let body = framing.header_of(&meaning)..item.body.end - item.at;
+            let body = message.get(body).unwrap_or_default();
+            Heard::Carried(narrow(candidates, body, sender, library))
+        }
     }
 }
 
@@ -275,20 +333,40 @@ pub enum StreamVerdict {
     Wait,
     /// FIX.
     Fix,
-    /// SoupBinTCP.
-    Soup,
+    /// The declared framing at this index, with messages that all these
+    /// protocols know, or `None` where only the framing's own were seen; `true`
+    /// where something else is as likely.
+    Declared(u16, Option<u128>, bool),
 }
 
-/// Looks at bytes in order, from a segment's beginning.
+/// Looks at bytes in order, from a segment's beginning. Messages that
+/// protocols know are better than a framing's own.
 pub fn stream(bytes: &[u8], library: &Library) -> StreamVerdict {
     let fix = fix(bytes);
     if fix == StreamVerdict::Fix {
         return fix;
     }
-    match soup(bytes, library) {
-        StreamVerdict::No => fix,
-        found => found,
+    let mut best = fix;
+    for (at, framing) in stream_framings(library) {
+        let candidates = library.on_framing(at);
+        // What carries nothing known explains nothing.
+        if candidates == 0 {
+            continue;
+        }
+        best = match (units(framing, bytes, candidates, library), best) {
+            (Units::No, best) => best,
+            (Units::Wait, StreamVerdict::No) => StreamVerdict::Wait,
+            (Units::Wait, best) => best,
+            (Units::Known(known), StreamVerdict::Declared(first, was, _))
+                if known.is_some() == was.is_some() =>
+            {
+                StreamVerdict::Declared(first, was, true)
+            }
+            (Units::Known(None), best @ StreamVerdict::Declared(..)) => best,
+            (Units::Known(known), _) => StreamVerdict::Declared(at, known, false),
+        };
     }
+    best
 }
 
 fn fix(bytes: &[u8]) -> StreamVerdict {
@@ -306,35 +384,79 @@ fn fix(bytes: &[u8]) -> StreamVerdict {
     StreamVerdict::No
 }
 
-/// Packets of the framing from the first byte, whose messages one protocol
-/// knows.
-fn soup(bytes: &[u8], library: &Library) -> StreamVerdict {
-    let (mut at, mut known) = (0, library.on_soup());
-    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-        let (kind, len) = match soupbintcp::step(rest) {
-            Step::Packet { kind, len } => (kind, len),
-            Step::NeedMore if at == 0 => return StreamVerdict::Wait,
-            Step::NeedMore => return StreamVerdict::Soup,
-            Step::Invalid => return StreamVerdict::No,
-        };
-        if kind.carries_message() {
-            let body = rest.get(soupbintcp::HEADER_LEN..len).unwrap_or_default();
-            known = narrow(known, body, soup_sender(kind), library);
-        }
-        if known == 0 {
-            return StreamVerdict::No;
-        }
-        at += len;
-    }
-    StreamVerdict::Soup
+/// What bytes are to a framing.
+enum Units {
+    /// Not its own.
+    No,
+    /// Perhaps the beginning of a first unit.
+    Wait,
+    /// Units from the first byte on; what they carry, these protocols know.
+    Known(Option<u128>),
 }
 
-/// Who sends such a packet; unsequenced data is nearly always the client's.
-pub fn soup_sender(kind: PacketType) -> Option<Sender> {
-    match kind {
-        PacketType::Unsequenced => Some(Sender::Client),
-        other => other.sender(),
+/// Cuts bytes into units of a framing, from the first byte to the last.
+fn units(framing: &Framing, bytes: &[u8], candidates: u128, library: &Library) -> Units {
+    let (mut at, mut known) = (0, None);
+    while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+        match framing.step(rest) {
+            Step::Unit(len) => {
+                let unit = rest.get(..len).unwrap_or_default();
+                let left = known.unwrap_or(candidates);
+                match declared(framing, unit, len, left, library) {
+                    Verdict::No => return Units::No,
+                    Verdict::Framing => {}
+                    Verdict::Protocols(those) => known = Some(those),
+                }
+                at += len;
+            }
+            Step::NeedMore(total) if at == 0 => {
+                let may = total.is_none_or(|total| {
+                    total <= UNDECIDED_UNIT_MAX
+                        && may_begin(framing, rest, total, candidates, library)
+                });
+                return if may { Units::Wait } else { Units::No };
+            }
+            Step::NeedMore(_) => break,
+            Step::Invalid => return Units::No,
+        }
     }
+    Units::Known(known)
+}
+
+/// Whether a unit is none of the framing's: a message that nothing says is
+/// carried, and that the framing does not have.
+pub fn is_foreign(framing: &Framing, unit: &[u8]) -> bool {
+    let Some(own) = framing.session.as_ref().filter(|_| framing.size == 0) else { return false };
+    let meaning = framing.meaning(unit);
+    meaning.kind.is_none()
+        && !framing.is_carrying(&meaning)
+        && !own.knows_code(unit, meaning.sender)
+}
+
+/// Whether the beginning of a unit of `total` bytes may go on to be a message
+/// that the framing or one of the candidates knows.
+pub fn may_begin(
+    framing: &Framing,
+    start: &[u8],
+    total: usize,
+    candidates: u128,
+    library: &Library,
+) -> bool {
+    let told = framing.message.leaves.iter().map(|leaf| leaf.end()).max().unwrap_or(0);
+    if framing.size > 0 || start.len() < told {
+        return true;
+    }
+    let meaning = framing.meaning(start);
+    if !framing.is_carrying(&meaning) {
+        return framing.may_be_own(start, total, &meaning);
+    }
+    let header = framing.header_of(&meaning);
+    let (Some(body), Some(len)) = (start.get(header..), total.checked_sub(header)) else {
+        return total >= header;
+    };
+    let sender = meaning.sender.or(meaning.usually);
+    let protocols = bits(candidates).filter_map(|at| library.fixed.get(usize::from(at)));
+    candidates == 0 || protocols.into_iter().any(|protocol| protocol.may_know(body, len, sender))
 }
 
 #[cfg(test)]
@@ -369,7 +491,11 @@ mod tests {
     fn streams_are_told_by_their_first_bytes() {
         let library = Library::shipped();
         assert_eq!(stream(b"GET / HTTP/1.1\r\n", &library), StreamVerdict::No);
-        assert_eq!(stream(b"\x00\x01H", &library), StreamVerdict::Soup);
+        let Some(soup) = library.framings.iter().position(|f| f.id == "soupbintcp") else {
+            panic!("soupbintcp is shipped")
+        };
+        let heartbeat = stream(b"\x00\x01H", &library);
+        assert_eq!(heartbeat, StreamVerdict::Declared(soup as u16, None, false));
         assert_eq!(stream(b"8=F", &library), StreamVerdict::Wait);
         assert_eq!(stream(b"\x00\x30S", &library), StreamVerdict::Wait);
         assert_eq!(stream(b"\x00\x04S~~~", &library), StreamVerdict::No);

@@ -63,6 +63,7 @@ fn checked(name: &str, text: &str) -> Result<String, SpecError> {
     if let Some(framing) = framing {
         let framing = Framing::parse(name, &framing)?;
         told.push(format!("{}: framing, header of {} bytes", framing.id, framing.size));
+        told.extend(framing.session.as_deref().map(summary));
     }
     if let Some(protocol) = protocol {
         told.push(summary(&FixedProtocol::parse(name, &protocol)?));
@@ -88,7 +89,7 @@ fn summary(protocol: &FixedProtocol) -> String {
 }
 
 fn fixed(library: &Library) -> Vec<Listed> {
-    let protocols = library.fixed.iter().map(|protocol| Listed {
+    let protocols = library.fixed.iter().take(library.protocols).map(|protocol| Listed {
         id: protocol.id().to_string(),
         engine: "fixed",
         framing: protocol.framings().join(", "),

@@ -1,6 +1,6 @@
 //! Every field of one message, for people. The fields cover every byte.
 
-use crate::field::{Explained, Field, Value};
+use crate::field::{Explained, Field, SECRET, Value};
 use crate::fixed::bytes::Window;
 use crate::fixed::place::{NumberAt, Parts, digits};
 use crate::fixed::program::{FieldDef, Layout};
@@ -183,6 +183,7 @@ impl Walk<'_, '_> {
 
     fn push(&mut self, name: &str, path: &str, start: usize, size: usize, value: Value) {
         self.at = start.saturating_add(size);
+        let value = if name.ends_with("password") { Value::Text(SECRET.to_owned()) } else { value };
         self.fields.push(Field {
             name: name.to_owned(),
             path: path.to_owned(),

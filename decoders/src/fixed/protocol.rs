@@ -182,6 +182,25 @@ impl FixedProtocol {
         self.choose(body, sender).is_some_and(|choice| choice.fit == Fit::Exact)
     }
 
+    /// Whether a message of `len` bytes that begins with `start` may be known,
+    /// as far as its code and its fixed part tell.
+    pub fn may_know(&self, start: &[u8], len: usize, sender: Option<Sender>) -> bool {
+        let Some(code) = self.code_of(start) else { return true };
+        let candidates = self.codes.all.get(&code).and_then(|all| all.get(by(sender)));
+        let layouts = candidates.into_iter().flatten();
+        let mut layouts = layouts.filter_map(|&at| self.layouts.get(usize::from(at)));
+        layouts.any(|layout| match layout.size as usize {
+            size if layout.steps.is_empty() => size == len,
+            size => size <= len,
+        })
+    }
+
+    /// Whether any message has the code of this one.
+    pub fn knows_code(&self, body: &[u8], sender: Option<Sender>) -> bool {
+        let all = self.code_of(body).and_then(|code| self.codes.all.get(&code));
+        all.and_then(|all| all.get(by(sender))).is_some_and(|found| !found.is_empty())
+    }
+
     /// The message's code; `None` where it is too short for one.
     #[inline(always)]
     pub fn code_of(&self, body: &[u8]) -> Option<u64> {

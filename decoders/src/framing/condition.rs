@@ -11,6 +11,7 @@ enum Test {
     Below(u64),
     Above(u64),
     AnyBit(u64),
+    Multiple(u64),
 }
 
 /// A condition: a field, of the header or of a message, and a test.
@@ -45,6 +46,7 @@ impl Condition {
             ("<", [value]) => Test::Below(*value),
             (">", [value]) => Test::Above(*value),
             ("&", [value]) => Test::AnyBit(*value),
+            ("%", [value]) if *value > 0 => Test::Multiple(*value),
             _ => return Err(wrong(text)),
         };
         Ok(Self { field, of_message, test })
@@ -61,13 +63,14 @@ impl Condition {
             Test::Below(limit) => value < *limit,
             Test::Above(limit) => value > *limit,
             Test::AnyBit(bits) => value & bits != 0,
+            Test::Multiple(of) => value.is_multiple_of(*of),
         }
     }
 }
 
 fn wrong(text: &str) -> String {
     format!(
-        "condition {text:?}: write `field = 1`, `field in 1,2`, `field != 1`, `field < 1`, `field > 1`, `field & 0x0C`"
+        "condition {text:?}: write `field = 1`, `field in 1,2`, `field != 1`, `field < 1`, `field > 1`, `field & 0x0C`, `field % 8`"
     )
 }
 
@@ -100,6 +103,7 @@ mod tests {
         assert!(holds("flag = 0x0D", 13) && !holds("flag = 13", 12));
         assert!(holds("flag in 13,15", 15) && holds("flag != 1", 2));
         assert!(holds("flag & 0x0C", 4) && !holds("flag & 0x0C", 3));
+        assert!(holds("flag % 8", 16) && !holds("flag % 8", 17));
         assert!(holds("flag < 5", 4) && holds("flag > 5", 6));
         assert!(holds("first.code in \"CT\",\"V\"", 0x5620));
         assert!(!parse("flag = 1").unwrap().holds(None));

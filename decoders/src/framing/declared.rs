@@ -7,15 +7,20 @@
 //!                                              protocol, or the datagram's end
 //! ```
 //!
+//! In a stream such packets, or messages where there is no header before them,
+//! follow each other without a border: [`super::stream`] finds it.
+//!
 //! `PROTOCOLS.md` says how such a file is written.
 
 use crate::field::{Explained, Field, Value};
+use crate::fixed::protocol::FixedProtocol;
 use crate::framing::condition::Condition;
 use crate::framing::leaf::{Leaf, Wire, digits};
-use crate::kind::{Kind, SeqUnit};
+use crate::kind::{Kind, Sender, SeqUnit};
 use crate::names::latin1;
 use chrono_tz::Tz;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes of a session that tell it from another.
 pub const SESSION_MAX: usize = 24;
@@ -32,12 +37,18 @@ pub struct Framing {
     pub title: String,
     /// The document it was read in.
     pub source: String,
+    /// Whether datagrams have it.
+    pub on_udp: bool,
+    /// Whether streams have it.
+    pub on_tcp: bool,
     /// What stands before the messages of a packet.
     pub header: Part,
     /// Bytes of that.
     pub size: usize,
     /// What a header of this framing fulfils.
     pub checks: Vec<Condition>,
+    /// What every message of this framing fulfils.
+    pub message_checks: Vec<Condition>,
     /// What packets mean.
     pub packet_rules: Vec<Rule>,
     /// What messages mean.
@@ -56,6 +67,11 @@ pub struct Framing {
     pub pad_to: usize,
     /// Which field says which protocol is carried.
     pub carries: Option<Carries>,
+    /// The messages of the framing's own, where a protocol describes them:
+    /// logins, heartbeats. Then only a rule with a header carries others.
+    pub session: Option<Arc<FixedProtocol>>,
+    /// Whether messages have numbers of their own, told or counted.
+    pub numbers_each: bool,
 }
 
 /// Fields in a row and what they are for.
@@ -65,6 +81,8 @@ pub struct Part {
     pub leaves: Vec<Leaf>,
     /// Number of the first message, or of this one.
     pub seq: Option<usize>,
+    /// Number of the next message that takes one.
+    pub next: Option<usize>,
     /// How many messages.
     pub count: Option<usize>,
     /// How many bytes, and what to add to have all of them.
@@ -115,6 +133,8 @@ pub enum Numbering {
     Apart,
     /// There is none.
     Nothing,
+    /// It is not told: one more than the last, since a message that told one.
+    Implied,
 }
 
 /// What a packet or message is where conditions hold.
@@ -130,6 +150,14 @@ pub struct Rule {
     pub numbering: Option<Numbering>,
     /// Flags of its rows.
     pub flags: u32,
+    /// Which end sends such a message: always, and nobody else.
+    pub sender: Option<Sender>,
+    /// Which end sends it nearly always.
+    pub usually: Option<Sender>,
+    /// Bytes of the message that are the framing's, where it carries one.
+    pub header: Option<usize>,
+    /// Further fields of such a message.
+    pub part: Part,
 }
 
 /// What the rules say of a packet or message.
@@ -143,6 +171,14 @@ pub struct Meaning<'f> {
     pub numbering: Numbering,
     /// Flags of its rows.
     pub flags: u32,
+    /// Which end sends such messages.
+    pub sender: Option<Sender>,
+    /// Which end sends them nearly always.
+    pub usually: Option<Sender>,
+    /// Bytes of it that are the framing's, where a rule says so.
+    pub header: Option<usize>,
+    /// Further fields.
+    pub part: Option<&'f Part>,
 }
 
 /// A session and channel, whose numbers go on.
@@ -198,7 +234,7 @@ pub struct Cutter<'a> {
 impl Part {
     /// A field's value.
     #[inline]
-    fn raw(&self, field: Option<usize>, bytes: &[u8]) -> Option<u64> {
+    pub(super) fn raw(&self, field: Option<usize>, bytes: &[u8]) -> Option<u64> {
         let leaf = self.leaves.get(field?)?;
         leaf.raw(bytes, if leaf.floats { self.shift(bytes) } else { 0 })
     }
@@ -220,22 +256,47 @@ impl Part {
         }
     }
 
+    fn time_ns(&self, bytes: &[u8]) -> Option<u64> {
+        let part = |&(field, unit): &(usize, u64)| self.raw(Some(field), bytes)?.checked_mul(unit);
+        let mut parts = self.time.iter().map(part);
+        let first = parts.next()??;
+        parts.try_fold(first, |sum, part| sum.checked_add(part?)).filter(|&ns| ns > 0)
+    }
+
     /// The session as people write it; empty where it is blank.
     pub fn session_text(&self, bytes: &[u8]) -> String {
         let leaves = self.session.iter().filter_map(|&field| self.leaves.get(field));
         let texts = leaves.filter_map(|leaf| Some((leaf, leaf.bytes(bytes, 0)?)));
-        let text = |(leaf, found): (&Leaf, &[u8])| match leaf.wire {
-            Wire::Text if found.iter().all(|&byte| byte == 0) => String::new(),
-            Wire::Text => latin1(found.trim_ascii()),
-            _ => leaf.raw(bytes, 0).map_or(String::new(), |number| number.to_string()),
-        };
-        texts.map(text).collect()
+        let mut session = String::new();
+        for (leaf, found) in texts {
+            match leaf.wire {
+                Wire::Text if found.iter().all(|&byte| byte == 0) => {}
+                Wire::Text => session.push_str(&latin1(found.trim_ascii())),
+                _ => {
+                    let dot = if session.is_empty() { "" } else { "." };
+                    let number = leaf.raw(bytes, 0).unwrap_or(0);
+                    session.push_str(&format!("{dot}{number}"));
+                }
+            }
+        }
+        session
+    }
+
+    /// The fields in a row from the first byte on that begin before `end`;
+    /// those further in are only looked at.
+    pub(super) fn in_a_row(&self, end: usize) -> impl Iterator<Item = &Leaf> {
+        let first = self.leaves.first().map_or(0, |leaf| leaf.at);
+        let leaves = self.leaves.iter().filter(move |leaf| !leaf.floats && leaf.at < end);
+        leaves.scan(first, |at, leaf| {
+            let follows = leaf.at == *at;
+            *at = leaf.end();
+            follows.then_some(leaf)
+        })
     }
 
     /// The fields that begin before `end`, for people.
     fn fields(&self, bytes: &[u8], end: usize) -> Vec<Field> {
-        let before = self.leaves.iter().filter(|leaf| !leaf.floats && leaf.at < end);
-        before.filter_map(|leaf| leaf.field(bytes)).collect()
+        self.in_a_row(end).filter_map(|leaf| leaf.field(bytes)).collect()
     }
 }
 
@@ -275,7 +336,7 @@ impl Framing {
             seq: part.raw(part.seq, header),
             count,
             key,
-            time_ns: self.time_ns(header),
+            time_ns: part.time_ns(header),
             meaning,
         })
     }
@@ -339,16 +400,21 @@ impl Framing {
                 meaning.name = rule.name.as_deref().or(meaning.name);
                 meaning.numbering = rule.numbering.unwrap_or(meaning.numbering);
                 meaning.flags |= rule.flags;
+                meaning.sender = rule.sender.or(meaning.sender);
+                meaning.usually = rule.usually.or(meaning.usually);
+                meaning.header = rule.header.or(meaning.header);
+                if !rule.part.leaves.is_empty() {
+                    meaning.part = Some(&rule.part);
+                }
             }
         }
     }
 
-    fn time_ns(&self, header: &[u8]) -> Option<u64> {
-        let part =
-            |&(field, unit): &(usize, u64)| self.header.raw(Some(field), header)?.checked_mul(unit);
-        let mut parts = self.header.time.iter().map(part);
-        let first = parts.next()??;
-        parts.try_fold(first, |sum, part| sum.checked_add(part?)).filter(|&ns| ns > 0)
+    /// When a message says it was sent: nanoseconds since the epoch or since
+    /// midnight.
+    pub fn message_time_ns(&self, message: &[u8], meaning: &Meaning<'_>) -> Option<u64> {
+        let own = meaning.part.and_then(|part| part.time_ns(message));
+        own.or_else(|| self.message.time_ns(message))
     }
 
     /// Whether a packet is nothing but its header.
@@ -364,16 +430,51 @@ impl Framing {
         meaning
     }
 
-    /// Whether every message has a number of its own.
-    pub fn numbers_each(&self) -> bool {
-        self.message.seq.is_some()
-    }
-
     /// A message's own number, with session and channel added to the packet's.
-    pub fn own_number(&self, message: &[u8], packet: &Key) -> (Option<u64>, Key) {
+    pub fn own_number(
+        &self,
+        message: &[u8],
+        packet: &Key,
+        meaning: &Meaning<'_>,
+    ) -> (Option<u64>, Key) {
         let mut key = *packet;
         self.message.add_key(&mut key, message);
-        (self.message.raw(self.message.seq, message), key)
+        let restarts = meaning.numbering == Numbering::Restart;
+        let carrying = meaning.part.filter(|_| restarts || self.is_carrying(meaning));
+        if let Some(part) = carrying {
+            part.add_key(&mut key, message);
+        }
+        let own = carrying.and_then(|part| part.raw(part.seq, message));
+        (own.or_else(|| self.message.raw(self.message.seq, message)), key)
+    }
+
+    /// Whether a message carries one of a protocol, and is not the framing's
+    /// own.
+    pub fn is_carrying(&self, meaning: &Meaning<'_>) -> bool {
+        meaning.kind.is_none() && (self.session.is_none() || meaning.header.is_some())
+    }
+
+    /// The session that a carried message names; empty where it names none.
+    pub fn message_session(&self, message: &[u8], meaning: &Meaning<'_>) -> String {
+        let mut text = self.message.session_text(message);
+        if let Some(part) = meaning.part.filter(|_| self.is_carrying(meaning)) {
+            text.push_str(&part.session_text(message));
+        }
+        text
+    }
+
+    /// What a message of the framing's own says of the messages after it: their
+    /// session, and the number of the next one that takes one.
+    pub fn told(&self, message: &[u8], meaning: &Meaning<'_>) -> (String, Option<u64>) {
+        match meaning.part.filter(|_| !self.is_carrying(meaning)) {
+            Some(part) => (part.session_text(message), part.raw(part.next, message)),
+            None => (String::new(), None),
+        }
+    }
+
+    /// Bytes of a message that stand before the protocol's.
+    pub fn header_of(&self, meaning: &Meaning<'_>) -> usize {
+        meaning.header.unwrap_or(self.message_header)
     }
 
     /// The header's fields.
@@ -382,8 +483,11 @@ impl Framing {
     }
 
     /// The fields of what stands before a message.
-    pub fn message_fields(&self, bytes: &[u8]) -> Vec<Field> {
-        self.message.fields(bytes, self.message_header)
+    pub fn message_fields(&self, bytes: &[u8], meaning: &Meaning<'_>) -> Vec<Field> {
+        let end = self.header_of(meaning);
+        let mut fields = self.message.fields(bytes, end);
+        fields.extend(meaning.part.into_iter().flat_map(|part| part.fields(bytes, end)));
+        fields
     }
 
     /// Takes a packet without messages apart.
@@ -394,7 +498,7 @@ impl Framing {
 
     /// Takes a message apart that is the framing's own.
     pub fn explain_own(&self, name: &str, message: &[u8]) -> Explained {
-        let mut fields = self.message_fields(message);
+        let mut fields = self.message_fields(message, &Meaning::default());
         let at = self.message_header.min(message.len());
         fields.extend(rest_field("unknown", at, message));
         Explained { msg_type: name.to_owned(), name: name.to_owned(), fields, error: None }

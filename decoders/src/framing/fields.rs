@@ -43,21 +43,10 @@ impl<'a> FieldReader<'a> {
         self.field(name, size, |bytes| Value::Text(latin1(bytes.trim_ascii())))
     }
 
-    /// Text that is not shown.
-    pub fn secret(&mut self, name: &str, size: usize) -> &mut Self {
-        self.field(name, size, |_| Value::Text(SECRET.to_owned()))
-    }
-
     /// Everything that is left.
     pub fn rest(&mut self, name: &str) -> &mut Self {
         let size = self.bytes.len().saturating_sub(self.at);
         self.field(name, size, |bytes| Value::Bytes(bytes.to_vec()))
-    }
-
-    /// Everything that is left, as text.
-    pub fn rest_text(&mut self, name: &str) -> &mut Self {
-        let size = self.bytes.len().saturating_sub(self.at);
-        self.text(name, size)
     }
 
     /// The fields, with what is left as one named `unknown`.
@@ -66,6 +55,3 @@ impl<'a> FieldReader<'a> {
         std::mem::take(&mut self.fields)
     }
 }
-
-/// Stands for a password and the like; its bytes are not shown either.
-pub const SECRET: &str = "***";

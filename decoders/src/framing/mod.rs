@@ -3,7 +3,7 @@
 //! ```text
 //! UDP payload │ moldudp64 header │ len │ message │ len │ message │ …
 //! UDP payload │ declared header  │ message │ message │ …            framings/*.toml
-//! TCP stream  │ len │ type │ message │ len │ type │ …               soupbintcp
+//! TCP stream  │ len │ type │ message │ len │ type │ …               framings/*.toml
 //! ```
 //!
 //! A framing knows bytes and sequence numbers; which engine reads the messages
@@ -16,5 +16,5 @@ pub mod fields;
 pub mod leaf;
 pub mod moldudp64;
 pub mod sequence;
-pub mod soupbintcp;
 pub mod source;
+pub mod stream;

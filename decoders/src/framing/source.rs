@@ -1,19 +1,21 @@
 //! A framing's file: TOML in, [`Framing`] out, or what is wrong and where.
 //!
 //! ```text
-//! framings/*.toml ───────────┐
-//! a folder's *.toml ─ split ─┴─► File ─► Framing
+//! framings/*.toml ───────────┐                     ┌─ [session]: a protocol
+//! a folder's *.toml ─ split ─┴─► File ─► Framing ◄─┘
 //!                       └─► the protocol's part, if there is one
 //! ```
 
 use crate::fixed::error::{Fault, SpecError};
+use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::source::{Text, number};
 use crate::framing::condition::Condition;
 use crate::framing::declared::{Carries, Cut, Framing, Numbering, Part, Rule};
 use crate::framing::leaf::{Leaf, Wire};
-use crate::kind::{Kind, SeqUnit, flags};
+use crate::kind::{Kind, Sender, SeqUnit, flags};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use toml::Spanned;
 
 /// Largest header, of a packet or a message.
@@ -23,7 +25,10 @@ const HEADER_MAX: usize = 256;
 const HEADER_ROLES: [&str; 6] = ["seq", "count", "session", "channel", "size", "ts_send"];
 
 /// What roles a field of a message may have.
-const MESSAGE_ROLES: [&str; 4] = ["length", "seq", "session", "channel"];
+const MESSAGE_ROLES: [&str; 5] = ["length", "seq", "session", "channel", "ts_send"];
+
+/// What roles a field of some messages may have.
+const RULE_ROLES: [&str; 5] = ["seq", "next", "session", "channel", "ts_send"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +43,7 @@ struct Table {
     title: String,
     source: String,
     endian: Spanned<String>,
+    carrier: Option<Spanned<Words>>,
     unit: Option<Spanned<String>>,
     midnight: Option<Spanned<String>>,
     pad_to: Option<Spanned<usize>>,
@@ -57,6 +63,8 @@ struct Table {
 struct MessageTable {
     #[serde(default)]
     header: usize,
+    #[serde(default)]
+    check: Vec<Spanned<String>>,
     cut: Option<Spanned<String>>,
     marks: Option<[u8; 2]>,
     layout: Option<Spanned<String>>,
@@ -72,7 +80,11 @@ struct CarriesTable {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RuleTable {
-    when: Spanned<Conditions>,
+    when: Spanned<Words>,
+    from: Option<String>,
+    usually_from: Option<String>,
+    header: Option<usize>,
+    layout: Option<Spanned<String>>,
     kind: Option<String>,
     name: Option<String>,
     seq: Option<String>,
@@ -82,15 +94,30 @@ struct RuleTable {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Conditions {
+enum Words {
     One(String),
     All(Vec<String>),
+}
+
+impl Words {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::All(texts) => texts,
+        }
+    }
 }
 
 impl Framing {
     /// Reads and checks a framing's file; `file_name` is only for errors.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, SpecError> {
-        compile(text).map_err(|fault| fault.in_file(file_name))
+        let (text, session) = split_session(text);
+        let mut framing = compile(&text).map_err(|fault| fault.in_file(file_name))?;
+        if let Some(session) = session {
+            let session = self::session(&framing, &session);
+            framing.session = Some(session.map_err(|fault| fault.in_file(file_name))?);
+        }
+        Ok(framing)
     }
 }
 
@@ -102,7 +129,9 @@ pub fn split(text: &str) -> (Option<String>, Option<String>) {
     for line in text.lines() {
         if !in_text && line.starts_with('[') {
             let name = line.trim_start_matches('[');
-            in_framing = name.starts_with("framing]") || name.starts_with("framing.");
+            in_framing = ["framing]", "framing.", "session]", "session."]
+                .iter()
+                .any(|beginning| name.starts_with(beginning));
             found = (found.0 | in_framing, found.1 | !in_framing);
         }
         in_text ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;
@@ -115,6 +144,51 @@ pub fn split(text: &str) -> (Option<String>, Option<String>) {
     // What is neither is left to the protocol's reader to tell.
     let is_protocol = found.1 || !found.0;
     (found.0.then_some(framing), is_protocol.then_some(protocol))
+}
+
+/// The framing's tables, and those of `[session]` as a protocol's file would
+/// have them; again lines keep their numbers.
+fn split_session(text: &str) -> (String, Option<String>) {
+    let (mut framing, mut session) = (String::new(), String::new());
+    let (mut in_session, mut in_text, mut found) = (false, false, false);
+    for line in text.lines() {
+        let mut line = line.to_owned();
+        if !in_text && line.starts_with('[') {
+            in_session = line.starts_with("[session]") || line.starts_with("[session.");
+            found |= in_session;
+            line = line.replacen("[session]", "[protocol]", 1).replacen("[session.", "[", 1);
+        }
+        in_text ^= (line.matches("\"\"\"").count() + line.matches("'''").count()) % 2 == 1;
+        let (own, other) =
+            if in_session { (&mut session, &mut framing) } else { (&mut framing, &mut session) };
+        own.push_str(&line);
+        own.push('\n');
+        other.push('\n');
+    }
+    (framing, found.then_some(session))
+}
+
+/// The protocol of the framing's own messages: named as the framing is.
+fn session(framing: &Framing, text: &str) -> Result<Arc<FixedProtocol>, Fault> {
+    const TABLE: &str = "[protocol]\n";
+    let about = format!(
+        "{TABLE}id = \"framing.own.messages\"\ntitle = {:?}\nsource = {:?}\nvenues = []\nframings = []\n",
+        framing.title, framing.source
+    );
+    let more = about.lines().count() - 1;
+    let first = text.lines().position(|line| line.starts_with("[protocol]")).map_or(0, |at| at + 1);
+    let text = text.replacen(TABLE, &about, 1);
+    let whole = crate::fixed::compile::compile(&text);
+    let mut protocol = whole.map_err(|fault| Fault {
+        line: if fault.line > first {
+            fault.line.saturating_sub(more).max(first)
+        } else {
+            fault.line
+        },
+        ..fault
+    })?;
+    protocol.about.id = framing.id.clone();
+    Ok(Arc::new(protocol))
 }
 
 fn compile(text: &str) -> Result<Framing, Fault> {
@@ -140,22 +214,38 @@ fn compile(text: &str) -> Result<Framing, Fault> {
     let cut = cut(message, &parts).map_err(|reason| Fault::new(message_line, reason))?;
     let condition =
         |text: &Spanned<String>| parts.condition(text.get_ref()).map_err(|reason| at(text, reason));
+    let message_condition = |text: &Spanned<String>| {
+        parts.message_condition(text.get_ref()).map_err(|reason| at(text, reason))
+    };
     let rules = |rules: &[Spanned<RuleTable>], each: bool| -> Result<Vec<Rule>, Fault> {
         let rule = |rule: &Spanned<RuleTable>| {
             let line = place.line_at(rule.span().start);
-            parts.rule(rule.get_ref(), each).map_err(|reason| Fault::new(line, reason))
+            let part = fields.part(rule.get_ref().layout.as_ref(), &RULE_ROLES)?;
+            parts.rule(rule.get_ref(), part, each).map_err(|reason| Fault::new(line, reason))
         };
         rules.iter().map(rule).collect()
     };
     let unit = table.unit.as_ref();
-    Ok(Framing {
+    let (on_udp, on_tcp) = carriers(table).map_err(|reason| {
+        let line = table.carrier.as_ref().map(|carrier| place.line_at(carrier.span().start));
+        Fault::new(line.unwrap_or(table_line), reason)
+    })?;
+    let each_rules = rules(&table.each, true)?;
+    let own_seq =
+        |rule: &Rule| rule.part.seq.is_some() || rule.numbering == Some(Numbering::Implied);
+    let framing = Framing {
         id: table.id.get_ref().clone(),
         title: table.title.clone(),
         source: table.source.clone(),
         size,
+        on_udp,
+        on_tcp,
         checks: table.check.iter().map(condition).collect::<Result<_, _>>()?,
+        message_checks: message.check.iter().map(message_condition).collect::<Result<_, _>>()?,
+        numbers_each: parts.message.seq.is_some() || each_rules.iter().any(own_seq),
         packet_rules: rules(&table.packet, false)?,
-        each_rules: rules(&table.each, true)?,
+        each_rules,
+        session: None,
         cut,
         message_header: message.header,
         unit: unit.map_or(Ok(None), |unit| self::unit(unit).map_err(|reason| at(unit, reason)))?,
@@ -164,7 +254,23 @@ fn compile(text: &str) -> Result<Framing, Fault> {
         carries: carries(table, &parts, place)?,
         header: parts.header,
         message: parts.message,
-    })
+    };
+    if framing.on_tcp && !framing.has_units() {
+        let reason = "a stream has no borders: the header needs `-> size`, or without a header the message `-> length`";
+        return Err(Fault::new(table_line, reason));
+    }
+    Ok(framing)
+}
+
+/// Whether datagrams have it, and whether streams have it.
+fn carriers(table: &Table) -> Result<(bool, bool), String> {
+    let Some(carrier) = &table.carrier else { return Ok((true, false)) };
+    let words = carrier.get_ref().all();
+    if let Some(other) = words.iter().find(|word| !["udp", "tcp"].contains(&word.as_str())) {
+        return Err(format!("carrier {other:?} is neither \"udp\" nor \"tcp\""));
+    }
+    let has = |name: &str| words.iter().any(|word| word == name);
+    Ok((has("udp"), has("tcp")))
 }
 
 fn little(table: &Table) -> Result<bool, String> {
@@ -282,17 +388,26 @@ impl Parts {
         Condition::parse(text, &|name| self.find(name))
     }
 
-    /// A rule of packets, or of each message, whose fields then need no
-    /// `first.` before their names.
-    fn rule(&self, table: &RuleTable, each: bool) -> Result<Rule, String> {
-        let find = |name: &str| {
-            if each { self.find(&format!("first.{name}")) } else { self.find(name) }
+    /// A condition on the fields of a message, which then need no `first.`
+    /// before their names.
+    fn message_condition(&self, text: &str) -> Result<Condition, String> {
+        Condition::parse(text, &|name| self.find(&format!("first.{name}")))
+    }
+
+    /// A rule of packets, or of each message; `part` is what it adds to such a
+    /// message.
+    fn rule(&self, table: &RuleTable, part: Part, each: bool) -> Result<Rule, String> {
+        if !each && (table.header.is_some() || table.from.is_some() || !part.leaves.is_empty()) {
+            return Err("from, header and layout are for [[framing.each]]".to_owned());
+        }
+        if let Some(header) = table.header {
+            let leaves = self.message.in_a_row(header).chain(&part.leaves).cloned().collect();
+            tiles(&Part { leaves, ..Part::default() }, header, "rule")?;
+        }
+        let condition = |text| {
+            if each { self.message_condition(text) } else { self.condition(text) }
         };
-        let texts = match table.when.get_ref() {
-            Conditions::One(text) => std::slice::from_ref(text),
-            Conditions::All(texts) => texts,
-        };
-        let conditions = texts.iter().map(|text| Condition::parse(text, &find));
+        let conditions = table.when.get_ref().all().iter().map(|text| condition(text));
         let kind = table.kind.as_ref().map(|word| {
             Kind::from_text(word).ok_or_else(|| format!("kind = {word:?} is no word of kind"))
         });
@@ -302,6 +417,10 @@ impl Parts {
             name: table.name.clone(),
             numbering: table.seq.as_deref().map(numbering).transpose()?,
             flags: table.flags.iter().map(|name| flag(name)).sum::<Result<u32, _>>()?,
+            sender: table.from.as_deref().map(sender).transpose()?,
+            usually: table.usually_from.as_deref().map(sender).transpose()?,
+            header: table.header,
+            part,
         })
     }
 }
@@ -314,7 +433,16 @@ fn numbering(word: &str) -> Result<Numbering, String> {
         "restart" => Ok(Numbering::Restart),
         "apart" => Ok(Numbering::Apart),
         "none" => Ok(Numbering::Nothing),
-        _ => Err(format!("seq = {word:?}: counts, next, last, restart, apart or none")),
+        "implied" => Ok(Numbering::Implied),
+        _ => Err(format!("seq = {word:?}: counts, next, last, restart, apart, implied or none")),
+    }
+}
+
+fn sender(word: &str) -> Result<Sender, String> {
+    match word {
+        "client" => Ok(Sender::Client),
+        "server" => Ok(Sender::Server),
+        _ => Err(format!("from {word:?}: client or server")),
     }
 }
 
@@ -409,6 +537,7 @@ fn add_role(role: &str, roles: &[&str], part: &mut Part) -> Result<(), String> {
     let plus = || argument.map_or(Some(0), number).ok_or(format!("-> {role} : a number of bytes"));
     let taken = match role {
         "seq" => part.seq.replace(field).is_some(),
+        "next" => part.next.replace(field).is_some(),
         "count" => part.count.replace(field).is_some(),
         "channel" => part.channel.replace(field).is_some(),
         "size" | "length" => part.length.replace((field, plus()?)).is_some(),

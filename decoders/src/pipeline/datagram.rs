@@ -1,7 +1,7 @@
 //! One UDP flow: what it is, MoldUDP64 packets and FAST datagrams.
 //! [`super::declared`] has the packets of other framings.
 
-use super::declared::{Flow, Lanes};
+use super::declared::{Flow, Lanes, Unit};
 use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
 use super::{Arrived, Shared};
 use crate::batch::Head;
@@ -87,18 +87,20 @@ impl Datagrams {
             .map(|(at, feed)| (at, feed.protocol.clone(), feed.line.clone(), feed.channel));
         let id = feed.as_ref().map(|(_, protocol, ..)| protocol.as_str());
         let (mode, protocol) = match shared.protocol_ref(id) {
-            Some(ProtocolRef::Fixed(at)) => match recognise::only_carrier(at, &shared.library) {
-                Ok(carrier) => {
-                    let known = Known::configured(carrier, Some(at));
-                    (Mode::Known(known), Some(shared.ids.fixed(at)))
+            Some(ProtocolRef::Fixed(at)) => {
+                match recognise::only(recognise::carriers_of(at, &shared.library)) {
+                    Ok(carrier) => {
+                        let known = Known::configured(carrier, Some(at));
+                        (Mode::Known(known), Some(shared.ids.fixed(at)))
+                    }
+                    Err(0) => (Mode::Undecided { tried: 0 }, None),
+                    Err(_) => (Mode::Waiting(at), Some(shared.ids.fixed(at))),
                 }
-                Err(0) => (Mode::Undecided { tried: 0 }, None),
-                Err(_) => (Mode::Waiting(at), Some(shared.ids.fixed(at))),
-            },
+            }
             Some(ProtocolRef::Mold) => {
                 (Mode::Known(Known::configured(Carrier::Mold, None)), Some(shared.ids.mold))
             }
-            Some(ProtocolRef::Framing(at)) => {
+            Some(ProtocolRef::Framing(at)) if is_on_udp(at, &shared.library) => {
                 let carrier = Carrier::Declared(at);
                 let name = shared.ids.carrier(carrier);
                 (Mode::Known(Known::configured(carrier, None)), Some(name))
@@ -181,7 +183,7 @@ impl Datagrams {
         if let Some(framing) = library.framings.get(usize::from(at)) {
             let head = self.head(arrived, shared);
             let flow = Flow { framing, library: &library, known, group: self.group };
-            self.lanes.packet(flow, head, arrived, shared, sink);
+            self.lanes.packet(flow, head, &unit(arrived), shared, sink);
         }
         false
     }
@@ -415,7 +417,7 @@ impl Datagrams {
                 };
                 let outcome = sink.message(&mut shared.names, cut);
                 head.msg_ix = head.msg_ix.saturating_add(outcome.messages);
-                count(outcome, arrived, shared);
+                count(outcome, arrived.flow_id, shared);
             }
             head.gap_before = head.gap_before.map(|_| 0);
             (at, first) = (from + len, false);
@@ -444,13 +446,13 @@ impl Datagrams {
 }
 
 impl Known {
-    fn configured(carrier: Carrier, fixed: Option<u16>) -> Self {
+    pub fn configured(carrier: Carrier, fixed: Option<u16>) -> Self {
         Self { carrier, fixed, candidates: 0, recognised: Recognised::Configured, looked: 0 }
     }
 
     /// Messages that all `candidates` know; `rivals` where something else knows
     /// them too.
-    fn of(carrier: Carrier, candidates: u128, rivals: bool) -> Self {
+    pub fn of(carrier: Carrier, candidates: u128, rivals: bool) -> Self {
         let certain = recognise::single(candidates) && !rivals;
         let recognised = if certain { Recognised::Certain } else { Recognised::Guess };
         let fixed = recognise::first(candidates);
@@ -458,9 +460,80 @@ impl Known {
     }
 
     /// A header without messages.
-    fn header(carrier: Carrier, library: &Library) -> Self {
+    pub fn header(carrier: Carrier, library: &Library) -> Self {
         let candidates = carrier.protocols(library);
         Self { carrier, fixed: None, candidates, recognised: Recognised::Guess, looked: 0 }
+    }
+
+    /// The protocol of the framing's own messages.
+    pub fn session(&self, library: &Library) -> Option<u16> {
+        match self.carrier {
+            Carrier::Mold => None,
+            Carrier::Declared(at) => library.session_of(at),
+        }
+    }
+
+    /// What the first bytes of a stream are: messages that all of `known` know,
+    /// or only messages of the framing's own.
+    pub fn of_stream(framing: u16, known: Option<u128>, rivals: bool, library: &Library) -> Self {
+        let carrier = Carrier::Declared(framing);
+        match known {
+            Some(known) => Self::of(carrier, known, rivals).preferring(library.from_client()),
+            None => Self::header(carrier, library),
+        }
+    }
+
+    /// The protocols that its messages may be of.
+    pub fn expected(&self, library: &Library) -> u128 {
+        match self.fixed {
+            Some(at) if self.recognised != Recognised::Guess => {
+                1u128.checked_shl(at.into()).unwrap_or(0)
+            }
+            _ => self.carrier.protocols(library),
+        }
+    }
+
+    /// Whether a stream may be something else than it was taken for: a guess
+    /// without a message so far, or one that nobody knows.
+    pub fn is_doubtful(&self, unit: &[u8], library: &Library) -> bool {
+        let Carrier::Declared(at) = self.carrier else { return false };
+        let Some(framing) = library.framings.get(usize::from(at)) else { return false };
+        let open = self.recognised == Recognised::Guess && self.looked < LOOKS_GUESS;
+        let all = self.carrier.protocols(library);
+        open && (self.fixed.is_none()
+            || recognise::declared(framing, unit, unit.len(), all, library) == Verdict::No)
+    }
+
+    /// What a stream is after one more unit of it: fewer candidates, or others
+    /// where it contradicts them all.
+    pub fn look_at_unit(self, unit: &[u8], library: &Library) -> Self {
+        let Carrier::Declared(at) = self.carrier else { return self };
+        let Some(framing) = library.framings.get(usize::from(at)) else { return self };
+        let enough = match self.recognised {
+            Recognised::Configured => return self,
+            Recognised::Certain => LOOKS_CERTAIN,
+            Recognised::Guess => LOOKS_GUESS,
+        };
+        if self.looked >= enough {
+            return self;
+        }
+        let all = self.carrier.protocols(library);
+        match recognise::declared(framing, unit, unit.len(), all, library) {
+            Verdict::Protocols(known) => self.narrowed(known).preferring(library.from_client()),
+            _ => Self { looked: self.looked.saturating_add(1), ..self },
+        }
+    }
+
+    /// A guess of those `likely`, where any candidate is: streams carry orders
+    /// far more often than feeds.
+    pub fn preferring(self, likely: u128) -> Self {
+        let of = self.candidates & likely;
+        match self.fixed {
+            Some(at) if of != 0 && of.checked_shr(at.into()).unwrap_or(0) & 1 == 0 => {
+                Self { fixed: recognise::first(of), ..self }
+            }
+            _ => self,
+        }
     }
 
     /// What a packet of an unknown flow is.
@@ -575,7 +648,7 @@ fn messages<'p>(
         head.gap_before = head.gap_before.map(|_| 0);
         seq = seq.and_then(|seq| seq.checked_add(1));
     }
-    count(total, arrived, shared);
+    count(total, arrived.flow_id, shared);
     let (left, at) = (blocks.left(), blocks.at());
     if left > 0 || at < arrived.payload.len() || arrived.segment.truncated {
         not_tiled(left, at, arrived, shared, sink);
@@ -633,7 +706,7 @@ fn header_alone<'p>(
         recognised: Some(known.recognised),
     };
     let outcome = sink.message(&mut shared.names, cut);
-    count(outcome, arrived, shared);
+    count(outcome, arrived.flow_id, shared);
     if arrived.payload.len() > moldudp64::HEADER_LEN {
         not_tiled(0, moldudp64::HEADER_LEN, arrived, shared, sink);
     }
@@ -657,9 +730,24 @@ fn framing_header<'p>(
     });
 }
 
+/// A datagram's payload.
+fn unit<'p>(arrived: &Arrived<'p, '_>) -> Unit<'p, 'p> {
+    Unit {
+        bytes: Bytes::Frame(arrived.payload),
+        place: place(arrived, 0),
+        flow_id: arrived.flow_id,
+        wire_len: arrived.segment.wire_len as usize,
+        stream: None,
+    }
+}
+
+fn is_on_udp(framing: u16, library: &Library) -> bool {
+    library.framings.get(usize::from(framing)).is_some_and(|framing| framing.on_udp)
+}
+
 /// Where the payload's byte `at` stands.
 #[inline]
-pub(super) fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
+fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
     Place {
         packet_ix: arrived.packet_ix,
         ts: arrived.ts,
@@ -669,7 +757,7 @@ pub(super) fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
 }
 
 /// The payload from byte `from` on was not decoded.
-pub(super) fn undecoded<'p>(
+fn undecoded<'p>(
     arrived: &Arrived<'p, '_>,
     from: usize,
     reason: &'static str,
@@ -683,7 +771,7 @@ pub(super) fn undecoded<'p>(
     }
 }
 
-pub(super) fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
+fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
     if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
         info.error(what);
     }
@@ -698,9 +786,9 @@ pub(super) fn count_gaps(before: (u64, u64), after: (u64, u64), flow_id: u32, sh
 }
 
 #[inline]
-pub(super) fn count(outcome: Outcome, arrived: &Arrived<'_, '_>, shared: &mut Shared) {
+pub(super) fn count(outcome: Outcome, flow_id: u32, shared: &mut Shared) {
     shared.counters.messages += u64::from(outcome.messages);
-    if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
+    if let Some(info) = shared.flows.get_mut(flow_id) {
         info.messages += u64::from(outcome.messages);
         if outcome.errors > 0 {
             info.errors += u64::from(outcome.errors) - 1;

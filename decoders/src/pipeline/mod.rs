@@ -1,8 +1,8 @@
 //! The way of a packet to its messages, for rows and for explanations alike.
 //!
 //! ```text
-//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST ──┐
-//!                           └─ TCP ─ in order ─ soupbintcp, FIX ┴─► Sink
+//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST ─┐
+//!                           └─ TCP ─ in order ─ declared, FIX ──┴─► Sink
 //! ```
 //!
 //! The pipeline knows flows, sequences and recognition; a [`sink::Sink`] runs
@@ -14,14 +14,16 @@ pub mod datagram;
 pub(crate) mod declared;
 #[cfg(test)]
 mod declared_tests;
+mod resync;
 pub mod sink;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
 use crate::config::{DecoderConfig, FeedConfig, SessionConfig};
 use crate::flow::{FlowTable, Recognised};
 use crate::framing::declared::Key;
-use crate::framing::{moldudp64, soupbintcp};
+use crate::framing::moldudp64;
 use crate::headers::{self, Segment, Transport};
 use crate::library::{Library, ProtocolRef};
 use crate::names::{Name, Names};
@@ -60,7 +62,6 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Ids {
     pub mold: Name,
-    pub soup: Name,
     pub tcp: Name,
     pub unknown: Name,
     pub fixed: Vec<Name>,
@@ -198,7 +199,6 @@ impl Ids {
         Self {
             unknown: name("?"),
             mold: name(moldudp64::ID),
-            soup: name(soupbintcp::ID),
             tcp: name(TCP_ID),
             fixed: library.fixed.iter().map(|protocol| name(protocol.id())).collect(),
             framings: library.framings.iter().map(|framing| name(&framing.id)).collect(),

@@ -93,6 +93,13 @@ impl<'p, 's> Run<'p, 's> {
         Self { start, bytes, origins, seen: 0, first: 0, latest }
     }
 
+    /// Whether the first byte is the first one of a segment's payload.
+    pub fn begins_a_segment(&self) -> bool {
+        self.origins
+            .first()
+            .is_some_and(|origin| i128::from(origin.payload_at) == i128::from(self.start))
+    }
+
     /// The packets of the bytes at `range`, counted from the run's start.
     /// Ranges must be asked for in ascending order. `None` where the run has
     /// no packets at all.
