@@ -27,7 +27,7 @@ use taptrail_decoders::explain::ExplainedMessage;
 use taptrail_decoders::flow::Recognised;
 
 /// Folders of captures, with the protocol that they are.
-const FOLDERS: [(&str, &str); 38] = [
+const FOLDERS: [(&str, &str); 42] = [
     ("Asx/Ntp.Itch.v1.05", "asx.ntp-itch.1.05"),
     ("Cboe/Byx.Equities.DepthOfBook.Pitch.v2.41", "cboe.pitch-us.2.41"),
     ("Cboe/Futures.DepthOfBook.Pitch.v1.1.6", "cboe.pitch-futures.1.1"),
@@ -40,7 +40,9 @@ const FOLDERS: [(&str, &str); 38] = [
     ("Iex/Tops.IexTp.v1.5", "iex.tops.1.6"),
     ("Imperative/IntelligentCross.Mdf.v1.11", "intelligentcross.aspen.1.11"),
     ("Jnx/JnxEquities.Pts.Itch.v1.6", "jnx.itch.1.6"),
+    ("Jnx/JnxEquities.Pts.Ouch.v1.11", "jnx.ouch.1.11"),
     ("Miax/OnyxFutures.ToM.v1.0", "miax.onyx-tom.1.0"),
+    ("Miax/PearlEquities.Meo.v2.6", "miax.pearl-meo.2.6"),
     ("Nasdaq/Bx.Equities.TotalView.Itch.v5.0", "nasdaq.totalview-itch.5.0"),
     ("Nasdaq/Bx.Equities.TotalView.Itch.v5.0.20230822", "nasdaq.totalview-itch.5.0"),
     ("Nasdaq/Ise.OrderComboFeed.v1.1", "nasdaq.order-combo.1.1"),
@@ -54,6 +56,7 @@ const FOLDERS: [(&str, &str); 38] = [
     ("Nasdaq/Uqdf.Output.Utp.v1.5", "utp.uqdf.3.0"),
     ("Nyse/Arca.Options.TopFeed.Pillar.1.2.c", "nyse.options-top.1.2"),
     ("Nyse/Bbo.Xdp.v2.3a", "nyse.bbo-pillar.2.5"),
+    ("Nyse/Equities.BinaryGateway.Pillar.v5.8", "nyse.pillar-gateway.5.17"),
     ("Nyse/ImbalancesFeed.Xdp.v2.1.f", "nyse.imbalances-pillar.2.2"),
     ("Nyse/IntegratedFeed.Pillar.v2.5", "nyse.integrated-pillar.2.5"),
     ("Nyse/IntegratedFeed.Xdp.v2.1", "nyse.integrated-xdp.2.1"),
@@ -66,6 +69,7 @@ const FOLDERS: [(&str, &str); 38] = [
     ("Siac/Cts.Cta.v2.11.b", "siac.cts.2.11"),
     ("Siac/Cts.Cta.v2.9", "siac.cts.2.11"),
     ("Siac/Opra.Recipient.v6.2", "siac.opra.6.2"),
+    ("Txse/OrderEntry.Seed.v0.7", "txse.seed.1.0"),
 ];
 
 /// A leaf field: offset, size, hex.
@@ -150,11 +154,14 @@ fn folder(data: &Path, folder: &str, protocol: &str) -> Found {
 }
 
 /// Whether one of our fields is a leaf of theirs. Of single bits they give the
-/// bit in the place of the bytes.
+/// bit in the place of the bytes; of passwords we give no bytes.
 fn is_ours(leaf: &Leaf, ours: &[Leaf]) -> bool {
     let (at, size, hex) = leaf;
     let is_bits = hex.len() as u64 != 2 * size;
-    ours.contains(leaf) || is_bits && ours.iter().any(|own| (own.0, own.1) == (*at, *size))
+    let is_secret = ours.contains(&(*at, *size, String::new()));
+    ours.contains(leaf)
+        || is_secret
+        || is_bits && ours.iter().any(|own| (own.0, own.1) == (*at, *size))
 }
 
 /// What a capture is taken for where nobody says what it is.
