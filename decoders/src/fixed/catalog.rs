@@ -10,11 +10,14 @@ use crate::framing;
 /// Name and text of every file in `protocols/`, listed by the build.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol_files.rs"));
 
-/// Every shipped protocol, compiled once. A test holds that none is refused.
+/// Every shipped protocol, compiled once, the rare ones last. A test holds that
+/// none is refused.
 pub fn embedded() -> &'static [Arc<FixedProtocol>] {
     static PROTOCOLS: LazyLock<Vec<Arc<FixedProtocol>>> = LazyLock::new(|| {
         let parsed = FILES.iter().map(|(name, text)| FixedProtocol::parse(name, text));
-        parsed.filter_map(Result::ok).map(Arc::new).collect()
+        let mut protocols: Vec<_> = parsed.filter_map(Result::ok).map(Arc::new).collect();
+        protocols.sort_by_key(|protocol| protocol.about.rare);
+        protocols
     });
     &PROTOCOLS
 }

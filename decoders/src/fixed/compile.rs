@@ -90,6 +90,7 @@ impl<'a> Compiler<'a> {
             source: protocol.source.clone(),
             venues: protocol.venues.clone(),
             framings: protocol.framings.clone(),
+            rare: protocol.rare,
         };
         if self.layouts.is_empty() {
             return Err(Fault::new(1, "no message: write at least one [msg.CODE]"));

@@ -61,6 +61,8 @@ pub struct About {
     pub venues: Vec<String>,
     /// Ids of the framings that carry it.
     pub framings: Vec<String>,
+    /// Whether others that know the same messages are guessed before it.
+    pub rare: bool,
 }
 
 /// A learned table.

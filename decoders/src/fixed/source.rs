@@ -61,6 +61,9 @@ pub struct Protocol {
     pub venues: Vec<String>,
     /// Ids of the framings that carry it.
     pub framings: Vec<String>,
+    /// Whether others are guessed before it.
+    #[serde(default)]
+    pub rare: bool,
     /// `big` or `little`, for types that do not say.
     pub endian: Spanned<String>,
     /// Where the message code is.
