@@ -1,5 +1,5 @@
-//! Lists `protocols/*.toml` and `framings/*.toml`, so that a new protocol is
-//! one new file.
+//! Lists `protocols/*.toml`, `framings/*.toml` and `overlays/*.toml`, so that a
+//! new protocol is one new file.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -7,6 +7,7 @@ use std::{env, fs};
 fn main() {
     list("protocols", "protocol_files.rs");
     list("framings", "framing_files.rs");
+    list("overlays", "overlay_files.rs");
 }
 
 /// Writes the names and texts of a folder's files as an array into `out`.

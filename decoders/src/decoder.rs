@@ -3,7 +3,7 @@
 //! ```text
 //! PacketBatch ─► pipeline ─┬─ fixed layouts: row pushed now, columns filled
 //!                          │  a block at a time
-//!                          └─ FIX, FAST, framings: row filled at once
+//!                          └─ FIX, FAST, SBE, framings: row filled at once
 //!                                     │ full, or the packets end
 //!                                     ▼
 //!                               MessageBatch, Names
@@ -22,6 +22,7 @@ use crate::names::{Name, Names};
 use crate::pipeline::Pipeline;
 use crate::pipeline::counters::Counters;
 use crate::pipeline::sink::{Cut, Engine, Outcome, OwnMessage, Sink};
+use crate::sbe::decode::SbeDecoder;
 use crate::tcp::origin::Bytes;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -50,6 +51,8 @@ pub(crate) struct Engines {
     pub fix: FixDecoder,
     /// By flow: each line of a feed has values of its own.
     fast: HashMap<u32, FastDecoder>,
+    sbe: Vec<Option<SbeDecoder>>,
+    show_secrets: bool,
 }
 
 impl Decoder {
@@ -99,6 +102,8 @@ impl Engines {
             fixed: library.fixed.iter().map(|_| None).collect(),
             fix: FixDecoder::new(FixConfig { show_secrets: config.decode.show_secrets }),
             fast: HashMap::new(),
+            sbe: library.sbe.iter().map(|_| None).collect(),
+            show_secrets: config.decode.show_secrets,
             library,
         }
     }
@@ -109,6 +114,14 @@ impl Engines {
         let known = self.library.fixed.get(at)?;
         let slot = self.fixed.get_mut(at)?;
         Some(slot.get_or_insert_with(|| FixedDecoder::new(Arc::clone(known), names)))
+    }
+
+    /// The decoder of the SBE protocol with this number, made where it is new.
+    pub fn sbe(&mut self, protocol: u16, names: &mut Names) -> Option<&mut SbeDecoder> {
+        let known = self.library.sbe_at(protocol)?;
+        let slot = self.sbe.get_mut(usize::from(protocol).checked_sub(self.fixed.len())?)?;
+        let new = || SbeDecoder::new(Arc::clone(known), self.show_secrets, names);
+        Some(slot.get_or_insert_with(new))
     }
 
     /// The FAST decoder of a flow, made where it is new.
@@ -242,6 +255,18 @@ impl<'p, 'o> RowSink<'p, 'o> {
         }
     }
 
+    /// A message of the SBE protocol with this number.
+    fn sbe(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, protocol: u16, scope: u32) {
+        for _ in 0..2 {
+            let row = self.batch.len();
+            let Some(decoder) = self.engines.sbe(protocol, names) else { return };
+            if decoder.decode(cut.bytes.get(), cut.head, scope, self.batch, names).is_ok() {
+                return self.keep_bytes(row, cut);
+            }
+            self.hand_out(names);
+        }
+    }
+
     /// FAST messages one after the other; the rest after an error is a row.
     fn fast(
         &mut self,
@@ -351,7 +376,10 @@ impl<'p> Sink<'p> for RowSink<'p, '_> {
     #[inline]
     fn message(&mut self, names: &mut Names, cut: Cut<'p, '_, '_>) -> Outcome {
         match &cut.engine {
-            Engine::Fixed { protocol, scope } => self.fixed(names, &cut, *protocol, *scope),
+            Engine::Fixed { protocol, scope } if usize::from(*protocol) < self.waiting.len() => {
+                self.fixed(names, &cut, *protocol, *scope);
+            }
+            Engine::Fixed { protocol, scope } => self.sbe(names, &cut, *protocol, *scope),
             Engine::Fix { trigger_tag } => self.fix(names, &cut, *trigger_tag),
             Engine::Fast { feed, first, gap } => {
                 return self.fast(names, &cut, *feed, *first, *gap);

@@ -156,7 +156,10 @@ impl TextSink<'_> {
     ) -> Explained {
         match self.engines.fixed(protocol, names) {
             Some(decoder) => decoder.explain(body, sender),
-            None => opaque(body, None),
+            None => match self.engines.sbe(protocol, names) {
+                Some(decoder) => decoder.explain(body),
+                None => opaque(body, None),
+            },
         }
     }
 

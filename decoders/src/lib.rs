@@ -3,7 +3,8 @@
 //! ```text
 //! frame ─ headers ─► flow ─┬─ UDP ─────────┬─ framing ─ recognise ─┬─ fixed ┐
 //!                          └─ TCP in order ┘                       ├─ fix   ├─► rows, fields
-//!                                                                  └─ fast  ┘
+//!                                                                  ├─ fast  │
+//!                                                                  └─ sbe   ┘
 //! ```
 //!
 //! [`decoder::Decoder`] makes rows, [`explain::Explainer`] takes every byte
@@ -27,6 +28,7 @@ pub mod library;
 pub mod names;
 pub mod pipeline;
 pub mod recognise;
+pub mod sbe;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -4,7 +4,8 @@
 //! shipped protocol files ┐
 //! shipped framing files   │
 //! protocols.d/*.toml     ├─► Library ─► Decoder, Explainer
-//! schemas/*.xml (FAST)   ┘
+//! schemas/*.xml (FAST)   │
+//! overlays, schemas (SBE) ┘
 //! ```
 
 use crate::config::{DecoderConfig, FeedConfig, PreambleConfig};
@@ -17,10 +18,14 @@ use crate::fixed::protocol::FixedProtocol;
 use crate::framing::declared::Framing;
 use crate::framing::{self, moldudp64};
 use crate::kind::Sender;
+use crate::sbe;
+use crate::sbe::overlay::Overlay;
+use crate::sbe::protocol::SbeProtocol;
+use crate::sbe::shape::Schema;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Most protocols of fixed layout at once: the shipped ones and your own.
+/// Most protocols of fixed layout and SBE at once: the shipped ones and your own.
 pub const FIXED_MAX: usize = 128;
 
 /// Something wrong in a configuration or a file that it names.
@@ -47,6 +52,9 @@ pub enum LibraryError {
         /// How many there would be.
         had: usize,
     },
+    /// A schema.
+    #[error("{0}")]
+    Schema(SpecError),
     /// A templates file.
     #[error("{0}")]
     Templates(#[from] TemplateError),
@@ -102,7 +110,7 @@ pub struct FastFeed {
 /// What a protocol id means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolRef {
-    /// The fixed protocol at this index.
+    /// The protocol of fixed layout, or behind those of SBE, at this index.
     Fixed(u16),
     /// FIX of any version.
     Fix,
@@ -122,6 +130,9 @@ pub struct Library {
     pub fixed: Vec<Arc<FixedProtocol>>,
     /// How many of them are no framing's own.
     pub protocols: usize,
+    /// SBE protocols, with the schemas that there are. Their numbers go on
+    /// behind those of `fixed`.
+    pub sbe: Vec<Arc<SbeProtocol>>,
     /// By the index of the feed; `None` where it is no FAST feed.
     pub fast: Vec<Option<FastFeed>>,
     /// Declared framings; your own come first and win likewise.
@@ -142,12 +153,22 @@ impl Library {
         let mut errors = Vec::new();
         let framings = load_framings(config, base, &mut errors);
         let (fixed, own) = load_fixed(config, base, &mut errors);
-        check_framings(fixed.get(..own).unwrap_or_default(), &framings, &mut errors);
+        let (overlays, own_overlays) = load_overlays(config, base, &mut errors);
+        let named = fixed.iter().take(own).map(|protocol| (protocol.id(), protocol.framings()));
+        let overlaid = overlays.iter().take(own_overlays);
+        let named = named.chain(overlaid.map(|o| (o.id.as_str(), o.framings.as_slice())));
+        check_framings(named, &framings, &mut errors);
+        let schemas = load_schemas(config, base, &mut errors);
+        let sbe = overlays.into_iter().map(|o| Arc::new(SbeProtocol::new(o, &schemas))).collect();
         let mut fast = Vec::new();
         for feed in &config.feeds {
             fast.push(load_fast(feed, config, base, &mut errors));
         }
-        let library = Self::assemble(fixed, fast, framings);
+        let library = Self::assemble(fixed, sbe, fast, framings);
+        if library.protocol_count() > FIXED_MAX {
+            let folder = config.decode.protocols.clone().unwrap_or_default();
+            errors.push(LibraryError::TooMany { folder, had: library.protocol_count() });
+        }
         library.check_ids(config, &mut errors);
         if errors.is_empty() { Ok(library) } else { Err(errors) }
     }
@@ -155,12 +176,13 @@ impl Library {
     /// What is shipped and nothing else.
     pub fn shipped() -> Self {
         let loaded = Self::load(&DecoderConfig::default(), Path::new(""));
-        loaded.unwrap_or_else(|_| Self::assemble(Vec::new(), Vec::new(), Vec::new()))
+        loaded.unwrap_or_else(|_| Self::assemble(vec![], vec![], vec![], vec![]))
     }
 
     /// Puts together what was loaded.
     pub(crate) fn assemble(
         mut fixed: Vec<Arc<FixedProtocol>>,
+        sbe: Vec<Arc<SbeProtocol>>,
         fast: Vec<Option<FastFeed>>,
         framings: Vec<Arc<Framing>>,
     ) -> Self {
@@ -168,8 +190,9 @@ impl Library {
             fixed.iter().enumerate().filter(|(_, p)| is(p)).fold(0, |m, (i, _)| m | 1 << i)
         };
         let carried = |framing: &str| those(&|p| p.framings().iter().any(|id| id == framing));
-        let on_framings = framings.iter().map(|framing| carried(&framing.id)).collect();
-        let (on_mold, from_client) = (carried(moldudp64::ID), those(&has_requests));
+        let mut on_framings: Vec<u128> =
+            framings.iter().map(|framing| carried(&framing.id)).collect();
+        let (on_mold, mut from_client) = (carried(moldudp64::ID), those(&has_requests));
         let protocols = fixed.len();
         let session = |framing: &Arc<Framing>| {
             let session = framing.session.clone()?;
@@ -177,7 +200,14 @@ impl Library {
             Some((fixed.len() - 1) as u16)
         };
         let sessions = framings.iter().map(session).collect();
-        Self { on_framings, on_mold, from_client, sessions, protocols, fixed, fast, framings }
+        for (at, protocol) in (fixed.len()..128).zip(&sbe) {
+            for (framing, mask) in framings.iter().zip(&mut on_framings) {
+                let carries = protocol.overlay.framings.contains(&framing.id);
+                *mask |= u128::from(carries) << at;
+            }
+            from_client |= u128::from(protocol.overlay.has_requests()) << at;
+        }
+        Self { on_framings, on_mold, from_client, sessions, protocols, fixed, sbe, fast, framings }
     }
 
     fn check_ids(&self, config: &DecoderConfig, errors: &mut Vec<LibraryError>) {
@@ -196,6 +226,9 @@ impl Library {
         if let Some(at) = protocols.map(|protocol| protocol.id()).position(|known| known == id) {
             return Some(ProtocolRef::Fixed(at as u16));
         }
+        if let Some(at) = self.sbe.iter().position(|protocol| protocol.id() == id) {
+            return Some(ProtocolRef::Fixed((self.fixed.len() + at) as u16));
+        }
         if let Some(at) = self.framings.iter().position(|framing| framing.id == id) {
             return Some(ProtocolRef::Framing(at as u16));
         }
@@ -205,6 +238,71 @@ impl Library {
             _ if is_fix(id) => Some(ProtocolRef::Fix),
             _ => config.feeds.iter().position(is_fast).map(|at| ProtocolRef::Fast(at as u16)),
         }
+    }
+
+    /// How many protocols of fixed layout and SBE there are.
+    pub fn protocol_count(&self) -> usize {
+        self.fixed.len() + self.sbe.len()
+    }
+
+    /// The SBE protocol with this number.
+    #[inline]
+    pub fn sbe_at(&self, protocol: u16) -> Option<&Arc<SbeProtocol>> {
+        self.sbe.get(usize::from(protocol).checked_sub(self.fixed.len())?)
+    }
+
+    /// The id of the protocol with this number.
+    pub fn id_of(&self, protocol: u16) -> Option<&str> {
+        let fixed = self.fixed.get(usize::from(protocol)).map(|protocol| protocol.id());
+        fixed.or_else(|| self.sbe_at(protocol).map(|protocol| protocol.id()))
+    }
+
+    /// The ids of all protocols, by their numbers.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        let fixed = self.fixed.iter().map(|protocol| protocol.id());
+        fixed.chain(self.sbe.iter().map(|protocol| protocol.id()))
+    }
+
+    /// Whether the protocol with this number knows a message by code and size.
+    pub fn knows(&self, protocol: u16, body: &[u8], sender: Option<Sender>) -> bool {
+        match self.fixed.get(usize::from(protocol)) {
+            Some(fixed) => fixed.knows(body, sender),
+            None => self.sbe_at(protocol).is_some_and(|sbe| sbe.knows(body, sender)),
+        }
+    }
+
+    /// Whether the beginning of a message of `len` bytes may go on to be one that
+    /// the protocol with this number knows.
+    pub fn may_know(
+        &self,
+        protocol: u16,
+        start: &[u8],
+        len: usize,
+        sender: Option<Sender>,
+    ) -> bool {
+        match self.fixed.get(usize::from(protocol)) {
+            Some(fixed) => fixed.may_know(start, len, sender),
+            None => self.sbe_at(protocol).is_some_and(|sbe| sbe.may_know(start, len)),
+        }
+    }
+
+    /// The protocols whose schemas are not there, a bit each.
+    pub fn without_schema(&self) -> u128 {
+        let all = (self.fixed.len()..128).zip(&self.sbe);
+        let without = all.filter(|(_, protocol)| protocol.schemas.is_empty());
+        without.fold(0, |mask, (at, _)| mask | 1 << at)
+    }
+
+    /// Whether a message may be of the protocol with this number, whose schema
+    /// is not there.
+    pub fn may_be(&self, protocol: u16, body: &[u8]) -> bool {
+        self.sbe_at(protocol).is_some_and(|sbe| sbe.may_be(body))
+    }
+
+    /// The bytes that a message of the protocol with this number takes, where
+    /// it can tell.
+    pub fn size_of(&self, protocol: u16, rest: &[u8], sender: Option<Sender>) -> Option<usize> {
+        self.fixed.get(usize::from(protocol))?.size_of(rest, sender)
     }
 
     /// The fixed protocols that a declared framing carries, a bit each.
@@ -260,8 +358,8 @@ fn load_framings(
 }
 
 /// Tells the framings that protocols name and nobody knows.
-fn check_framings(
-    protocols: &[Arc<FixedProtocol>],
+fn check_framings<'a>(
+    protocols: impl Iterator<Item = (&'a str, &'a [String])>,
     framings: &[Arc<Framing>],
     errors: &mut Vec<LibraryError>,
 ) {
@@ -269,10 +367,10 @@ fn check_framings(
         let declared = framings.iter().map(|framing| framing.id.as_str());
         std::iter::once(moldudp64::ID).chain(declared)
     };
-    for protocol in protocols {
-        let unknown = protocol.framings().iter().filter(|id| known().all(|known| known != *id));
+    for (id, named) in protocols {
+        let unknown = named.iter().filter(|id| known().all(|known| known != *id));
         errors.extend(unknown.map(|framing| LibraryError::Framing {
-            id: protocol.id().to_owned(),
+            id: id.to_owned(),
             framing: framing.clone(),
             known: known().collect::<Vec<_>>().join(", "),
         }));
@@ -304,6 +402,41 @@ fn load_fixed(
         fixed.truncate(FIXED_MAX);
     }
     (fixed, own)
+}
+
+/// The overlays of your folder, then the shipped ones; and how many are yours.
+fn load_overlays(
+    config: &DecoderConfig,
+    base: &Path,
+    errors: &mut Vec<LibraryError>,
+) -> (Vec<Overlay>, usize) {
+    let mut overlays = Vec::new();
+    if let Some(folder) = &config.decode.protocols {
+        match sbe::catalog::load_overlays(&base.join(folder)) {
+            Ok(own) => overlays = own,
+            Err(faults) => errors.extend(faults.into_iter().map(LibraryError::Protocol)),
+        }
+    }
+    let own = overlays.len();
+    for shipped in sbe::catalog::embedded() {
+        if overlays.iter().all(|own| own.id != shipped.id) {
+            overlays.push(shipped.clone());
+        }
+    }
+    (overlays, own)
+}
+
+/// The SBE schemas of the folder that the configuration names.
+fn load_schemas(
+    config: &DecoderConfig,
+    base: &Path,
+    errors: &mut Vec<LibraryError>,
+) -> Vec<Schema> {
+    let Some(folder) = &config.decode.schemas else { return Vec::new() };
+    sbe::catalog::load_schemas(&base.join(folder)).unwrap_or_else(|faults| {
+        errors.extend(faults.into_iter().map(LibraryError::Schema));
+        Vec::new()
+    })
 }
 
 fn load_fast(
@@ -424,7 +557,9 @@ mod tests {
     fn shipped_protocols_name_known_framings() {
         let library = Library::shipped();
         let mut errors = Vec::new();
-        check_framings(&library.fixed, &library.framings, &mut errors);
+        let fixed = library.fixed.iter().map(|p| (p.id(), p.framings()));
+        let sbe = library.sbe.iter().map(|p| (p.id(), p.overlay.framings.as_slice()));
+        check_framings(fixed.chain(sbe), &library.framings, &mut errors);
         assert!(errors.is_empty(), "{errors:#?}");
     }
 }

@@ -187,7 +187,7 @@ pub fn declared(
     }
     let Some(packet) = framing.packet(payload) else { return Verdict::No };
     if framing.is_alone(&packet, wire_len) {
-        let alone = framing.is_padding(payload, framing.size);
+        let alone = framing.is_padding(payload, framing.size_of(payload));
         return if alone { Verdict::Framing } else { Verdict::No };
     }
     let cut = payload.len() < wire_len;
@@ -196,8 +196,7 @@ pub fn declared(
         return tiled(framing, payload, cut, known, &|_| None, library);
     }
     let fitting = bits(known).filter(|&at| {
-        let Some(protocol) = library.fixed.get(usize::from(at)) else { return false };
-        let size_of = |rest: &[u8]| protocol.size_of(rest, None);
+        let size_of = |rest: &[u8]| library.size_of(at, rest, None);
         let verdict = tiled(framing, payload, cut, 1 << at, &size_of, library);
         matches!(verdict, Verdict::Protocols(_))
     });
@@ -219,25 +218,29 @@ fn tiled(
     let Some(packet) = framing.packet(payload) else { return Verdict::No };
     let mut cutter = framing.cutter(payload, &packet);
     let (mut known, mut messages, mut own, mut whole) = (candidates, 0, 0, true);
+    // Protocols whose schema is not there: nothing of them is known.
+    let mut possible = library.without_schema();
     while let Some(item) = cutter.next(size_of) {
         whole &= item.whole;
         let message = payload.get(item.at..item.end).unwrap_or_default();
         match heard(framing, message, &item, known, library) {
             Heard::Own(true) => own += 1,
             Heard::Own(false) => return Verdict::No,
-            Heard::Carried(by) if item.whole => {
+            Heard::Carried(by, perhaps) if item.whole => {
                 known = by;
+                possible &= perhaps;
                 messages += 1;
             }
-            Heard::Carried(_) => {}
+            Heard::Carried(..) => {}
         }
-        if known == 0 && messages > 0 {
+        if known | possible == 0 && messages > 0 {
             return Verdict::No;
         }
     }
     let filled = whole && cutter.tiles();
     match (messages, own) {
-        (1.., _) if filled || cut => Verdict::Protocols(known),
+        (1.., _) if (filled || cut) && known != 0 => Verdict::Protocols(known),
+        (1.., _) if filled && !cut => Verdict::Framing,
         // A few small numbers of a cut packet tell nothing.
         (0, 1..) if filled && !cut => Verdict::Framing,
         _ => Verdict::No,
@@ -248,12 +251,21 @@ fn tiled(
 enum Heard {
     /// It is the framing's own; whether the framing knows it.
     Own(bool),
-    /// Protocols that it carries, of the candidates.
-    Carried(u128),
+    /// Protocols that it carries, of the candidates: those that know it, and
+    /// those whose schema is not there.
+    Carried(u128, u128),
 }
 
 /// Who knows a message of a declared framing by its code and its size: the
 /// place where every engine that knows messages is asked.
+/// What a carried message is.
+fn carried(candidates: u128, body: &[u8], sender: Option<Sender>, library: &Library) -> Heard {
+    let possible = library.without_schema();
+    let possible = bits(possible).filter(|&at| library.may_be(at, body));
+    let possible = possible.fold(0, |mask, at| mask | 1 << at);
+    Heard::Carried(narrow(candidates, body, sender, library), possible)
+}
+
 fn heard(
     framing: &Framing,
     message: &[u8],
@@ -264,7 +276,7 @@ fn heard(
     if framing.each_rules.is_empty() && framing.session.is_none() {
         let body = item.body.start - item.at..item.body.end - item.at;
         let body = message.get(body).unwrap_or_default();
-        return Heard::Carried(narrow(candidates, body, None, library));
+        return carried(candidates, body, None, library);
     }
     let meaning = framing.meaning(message);
     if meaning.kind.is_some() {
@@ -276,7 +288,7 @@ fn heard(
         _ => {
             let body = framing.header_of(&meaning)..item.body.end - item.at;
             let body = message.get(body).unwrap_or_default();
-            Heard::Carried(narrow(candidates, body, sender, library))
+            carried(candidates, body, sender, library)
         }
     }
 }
@@ -290,9 +302,8 @@ fn narrow_by_header(
     library: &Library,
 ) -> u128 {
     let Some(prefix) = framing.carried_prefix(payload) else { return candidates };
-    let allowed = bits(candidates).filter(|&at| {
-        library.fixed.get(usize::from(at)).is_some_and(|p| p.id().starts_with(prefix))
-    });
+    let allowed =
+        bits(candidates).filter(|&at| library.id_of(at).is_some_and(|id| id.starts_with(prefix)));
     match allowed.fold(0, |mask, at| mask | 1 << at) {
         0 => candidates,
         allowed => allowed,
@@ -303,9 +314,7 @@ fn narrow_by_header(
 /// protocols that have requests: no client sends market data.
 pub fn narrow(candidates: u128, body: &[u8], sender: Option<Sender>, library: &Library) -> u128 {
     let speaks = if sender == Some(Sender::Client) { library.from_client() } else { u128::MAX };
-    let known = bits(candidates & speaks).filter(|&at| {
-        library.fixed.get(usize::from(at)).is_some_and(|protocol| protocol.knows(body, sender))
-    });
+    let known = bits(candidates & speaks).filter(|&at| library.knows(at, body, sender));
     known.fold(0, |mask, at| mask | 1 << at)
 }
 
@@ -455,8 +464,8 @@ pub fn may_begin(
         return total >= header;
     };
     let sender = meaning.sender.or(meaning.usually);
-    let protocols = bits(candidates).filter_map(|at| library.fixed.get(usize::from(at)));
-    candidates == 0 || protocols.into_iter().any(|protocol| protocol.may_know(body, len, sender))
+    let mut protocols = bits(candidates);
+    candidates == 0 || protocols.any(|protocol| library.may_know(protocol, body, len, sender))
 }
 
 #[cfg(test)]

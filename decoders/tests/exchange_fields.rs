@@ -27,13 +27,22 @@ use taptrail_decoders::explain::ExplainedMessage;
 use taptrail_decoders::flow::Recognised;
 
 /// Folders of captures, with the protocol that they are.
-const FOLDERS: [(&str, &str); 42] = [
+const FOLDERS: [(&str, &str); 52] = [
     ("Asx/Ntp.Itch.v1.05", "asx.ntp-itch.1.05"),
+    ("B3/BinaryEntryPoint.v8.1", "b3.entrypoint"),
+    ("B3/BinaryUmdf.v1.5", "b3.umdf"),
+    ("B3/BinaryUmdf.v1.8", "b3.umdf"),
     ("Cboe/Byx.Equities.DepthOfBook.Pitch.v2.41", "cboe.pitch-us.2.41"),
     ("Cboe/Futures.DepthOfBook.Pitch.v1.1.6", "cboe.pitch-futures.1.1"),
     ("Cboe/Options.ComplexDepthOfBook.Pitch.v2.1.18", "cboe.pitch-complex.2.1"),
     ("Cboe/Options.DepthOfBook.Pitch.v2.39.4", "cboe.pitch-us.2.41"),
     ("Cboe/Options.TopOfMarket.Csm.v1.4.4", "cboe.csm.1.4"),
+    ("Cme/Mdp3.Sbe.v1.12", "cme.mdp3"),
+    ("Cme/Mdp3.Sbe.v1.5", "cme.mdp3"),
+    ("Cme/Mdp3.Sbe.v1.9", "cme.mdp3"),
+    ("Cme/iLink3.Sbe.8.5", "cme.ilink3"),
+    ("Coinbase/MarketDataApi.v1.2", "coinbase.derivatives-md"),
+    ("Coinbase/OrderApi.v1.4", "coinbase.derivatives-orders"),
     ("Eurex/Eobi.T7.v6.0", "eurex.eobi.3.0"),
     ("Iex/Deep.IexTp.v1.0", "iex.deep.1.0"),
     ("Iex/DeepPlus.IexTp.1.0.2", "iex.deepplus.1.0"),
@@ -41,6 +50,7 @@ const FOLDERS: [(&str, &str); 42] = [
     ("Imperative/IntelligentCross.Mdf.v1.11", "intelligentcross.aspen.1.11"),
     ("Jnx/JnxEquities.Pts.Itch.v1.6", "jnx.itch.1.6"),
     ("Jnx/JnxEquities.Pts.Ouch.v1.11", "jnx.ouch.1.11"),
+    ("Memx/Equities.MemiorDepth.v1.3", "memx.memoir-depth"),
     ("Miax/OnyxFutures.ToM.v1.0", "miax.onyx-tom.1.0"),
     ("Miax/PearlEquities.Meo.v2.6", "miax.pearl-meo.2.6"),
     ("Nasdaq/Bx.Equities.TotalView.Itch.v5.0", "nasdaq.totalview-itch.5.0"),
@@ -137,7 +147,8 @@ struct Found {
 fn folder(data: &Path, folder: &str, protocol: &str) -> Found {
     let mut found = Found::default();
     for path in captures(&data.join("exchange").join(folder)) {
-        let ours = ours(&common::explain(&path, Some(protocol)));
+        let library = common::library(data);
+        let ours = ours(&common::explain_by(library, &path, Some(protocol)));
         let (mut leaves, mut equal) = (0, 0);
         for (packet, theirs) in answer(&path) {
             let ours = ours.get(&packet).cloned().unwrap_or_default();
@@ -148,7 +159,7 @@ fn folder(data: &Path, folder: &str, protocol: &str) -> Found {
         found.whole += usize::from(equal == leaves);
         found.leaves += leaves;
         found.equal += equal;
-        *found.alone.entry(recognised(&path)).or_default() += 1;
+        *found.alone.entry(recognised(data, &path)).or_default() += 1;
     }
     found
 }
@@ -165,8 +176,8 @@ fn is_ours(leaf: &Leaf, ours: &[Leaf]) -> bool {
 }
 
 /// What a capture is taken for where nobody says what it is.
-fn recognised(path: &Path) -> String {
-    let messages = common::explain(path, None);
+fn recognised(data: &Path, path: &Path) -> String {
+    let messages = common::explain_by(common::library(data), path, None);
     let of = |m: &ExplainedMessage| Some((m.protocol.clone()?, m.recognised?));
     let named: BTreeSet<String> = messages
         .iter()
@@ -237,7 +248,7 @@ fn nothing_is_certain_and_wrong_and_no_byte_is_lost() {
         for folder in folders(&venue) {
             for path in captures(&folder) {
                 files += 1;
-                let messages = common::explain(&path, None);
+                let messages = common::explain_by(common::library(&data), &path, None);
                 check_recognised(&folder, &path, &messages);
                 check_payloads(&path, &messages);
             }

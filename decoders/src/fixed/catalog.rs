@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
-use crate::framing;
+use crate::{framing, sbe};
 
 /// Name and text of every file in `protocols/`, listed by the build.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol_files.rs"));
@@ -44,6 +44,10 @@ pub fn load_dir(folder: &Path) -> Result<Vec<Arc<FixedProtocol>>, Vec<SpecError>
         let parsed = text.and_then(|text| {
             // A file may hold a framing, a protocol or both.
             let Some(text) = framing::source::split(&text).1 else { return Ok(None) };
+            // An overlay is another engine's.
+            if sbe::overlay::is_overlay(&text) {
+                return Ok(None);
+            }
             let parsed = FixedProtocol::parse(&path.display().to_string(), &text);
             parsed.map(Some).map_err(|fault| vec![fault])
         });

@@ -45,6 +45,9 @@ pub struct Framing {
     pub header: Part,
     /// Bytes of that.
     pub size: usize,
+    /// Headers that end earlier than others: where, and which. Nothing follows
+    /// them.
+    pub short: Option<(usize, Condition)>,
     /// What a header of this framing fulfils.
     pub checks: Vec<Condition>,
     /// What every message of this framing fulfils.
@@ -158,6 +161,8 @@ pub struct Rule {
     pub header: Option<usize>,
     /// Further fields of such a message.
     pub part: Part,
+    /// The field of the first message that has the packet's number.
+    pub number: Option<usize>,
 }
 
 /// What the rules say of a packet or message.
@@ -179,6 +184,8 @@ pub struct Meaning<'f> {
     pub header: Option<usize>,
     /// Further fields.
     pub part: Option<&'f Part>,
+    /// The field of the first message that has the packet's number.
+    pub number: Option<usize>,
 }
 
 /// A session and channel, whose numbers go on.
@@ -321,7 +328,8 @@ impl Key {
 impl Framing {
     /// What a packet's header says; `None` where the payload is shorter.
     pub fn packet<'f>(&'f self, payload: &[u8]) -> Option<Packet<'f>> {
-        let header = payload.get(..self.size)?;
+        let size = self.size_of(payload);
+        let header = payload.get(..size)?;
         let part = &self.header;
         let mut key = Key::default();
         part.add_key(&mut key, header);
@@ -331,14 +339,25 @@ impl Framing {
             meaning.kind = Some(Kind::Heartbeat);
             meaning.numbering = Numbering::Next;
         }
-        self.apply(&self.packet_rules, header, payload.get(self.size..)?, &mut meaning);
+        let rest = payload.get(size..)?;
+        self.apply(&self.packet_rules, header, rest, &mut meaning);
+        let number = self.message.raw(meaning.number, rest);
         Some(Packet {
-            seq: part.raw(part.seq, header),
+            seq: number.or_else(|| part.raw(part.seq, header)),
             count,
             key,
             time_ns: part.time_ns(header),
             meaning,
         })
+    }
+
+    /// Bytes of a packet's header.
+    #[inline]
+    pub fn size_of(&self, payload: &[u8]) -> usize {
+        match &self.short {
+            Some((size, condition)) if self.holds(condition, payload, &[]) => *size,
+            _ => self.size,
+        }
     }
 
     /// Bytes that a packet says it has; 0 where it does not.
@@ -359,8 +378,9 @@ impl Framing {
     /// header of this framing. Cheap: nothing behind the header is read that
     /// no check names.
     pub fn is_header(&self, payload: &[u8], wire_len: usize) -> bool {
-        let Some(header) = payload.get(..self.size) else { return false };
-        let rest = payload.get(self.size..).unwrap_or_default();
+        let size = self.size_of(payload);
+        let Some(header) = payload.get(..size) else { return false };
+        let rest = payload.get(size..).unwrap_or_default();
         let part = &self.header;
         let size = part.length.is_none_or(|(field, plus)| {
             part.raw(Some(field), header).and_then(|size| size.checked_add(plus))
@@ -406,6 +426,7 @@ impl Framing {
                 if !rule.part.leaves.is_empty() {
                     meaning.part = Some(&rule.part);
                 }
+                meaning.number = rule.number.or(meaning.number);
             }
         }
     }
@@ -420,7 +441,7 @@ impl Framing {
     /// Whether a packet is nothing but its header.
     pub fn is_alone(&self, packet: &Packet<'_>, payload_len: usize) -> bool {
         packet.count == Some(0)
-            || packet.count.is_none() && self.size > 0 && payload_len == self.size
+            || packet.count.is_none() && self.size > 0 && payload_len <= self.size
     }
 
     /// What a message is.

@@ -47,6 +47,7 @@ struct Table {
     unit: Option<Spanned<String>>,
     midnight: Option<Spanned<String>>,
     pad_to: Option<Spanned<usize>>,
+    short: Option<Spanned<ShortTable>>,
     #[serde(default)]
     check: Vec<Spanned<String>>,
     header: Option<Spanned<String>>,
@@ -72,6 +73,13 @@ struct MessageTable {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ShortTable {
+    size: usize,
+    when: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct CarriesTable {
     field: String,
     ids: BTreeMap<String, String>,
@@ -88,6 +96,7 @@ struct RuleTable {
     kind: Option<String>,
     name: Option<String>,
     seq: Option<String>,
+    number: Option<String>,
     #[serde(default)]
     flags: Vec<String>,
 }
@@ -251,6 +260,7 @@ fn compile(text: &str) -> Result<Framing, Fault> {
         unit: unit.map_or(Ok(None), |unit| self::unit(unit).map_err(|reason| at(unit, reason)))?,
         midnight: zone(table).map_err(|(value, reason)| at(value, reason))?,
         pad_to: pad_to(table, place)?,
+        short: short(table, &parts, place)?,
         carries: carries(table, &parts, place)?,
         header: parts.header,
         message: parts.message,
@@ -311,6 +321,25 @@ fn pad_to(table: &Table, place: Text<'_>) -> Result<usize, Fault> {
     let reason = || format!("pad_to = {value}: from 2 to 64");
     let line = place.line_at(pad.span().start);
     if (2..=64).contains(&value) { Ok(value) } else { Err(Fault::new(line, reason())) }
+}
+
+/// Where some headers end, at the border of a field.
+fn short(
+    table: &Table,
+    parts: &Parts,
+    place: Text<'_>,
+) -> Result<Option<(usize, Condition)>, Fault> {
+    let Some(spanned) = &table.short else { return Ok(None) };
+    let ShortTable { size, when } = spanned.get_ref();
+    let fault = |reason: String| Fault::new(place.line_at(spanned.span().start), reason);
+    if !parts.header.leaves.iter().any(|leaf| leaf.end() == *size) {
+        return Err(fault(format!("short: no field of the header ends at {size}")));
+    }
+    let condition = parts.condition(when).map_err(fault)?;
+    if condition.of_message {
+        return Err(fault("short: the condition is on a field of the header".to_owned()));
+    }
+    Ok(Some((*size, condition)))
 }
 
 fn carries(table: &Table, parts: &Parts, place: Text<'_>) -> Result<Option<Carries>, Fault> {
@@ -384,6 +413,12 @@ impl Parts {
         Some((field, of_message, (leaf.wire == Wire::Text).then_some(leaf.size)))
     }
 
+    /// The index of a field of the first message, by `first.NAME`.
+    fn number(&self, name: &str) -> Result<usize, String> {
+        let found = self.find(name).filter(|(_, of_message, _)| *of_message);
+        found.map(|(at, ..)| at).ok_or_else(|| format!("number = {name:?}: write first.NAME"))
+    }
+
     fn condition(&self, text: &str) -> Result<Condition, String> {
         Condition::parse(text, &|name| self.find(name))
     }
@@ -421,6 +456,7 @@ impl Parts {
             usually: table.usually_from.as_deref().map(sender).transpose()?,
             header: table.header,
             part,
+            number: table.number.as_ref().map(|name| self.number(name)).transpose()?,
         })
     }
 }

@@ -239,8 +239,7 @@ impl Lanes {
             let fields = |bytes: &[u8]| framing.header_fields(bytes);
             passing.header(0..framing.size, &fields, unit, sink);
         }
-        let protocol = known.fixed.and_then(|at| library.fixed.get(usize::from(at)));
-        let size_of = |rest: &[u8]| protocol?.size_of(rest, None);
+        let size_of = |rest: &[u8]| library.size_of(known.fixed?, rest, None);
         let mut cutter = framing.cutter(unit.bytes.get(), &passing.packet);
         let mut short = false;
         while let Some(item) = cutter.next(&size_of) {
@@ -421,6 +420,7 @@ impl Passing<'_> {
     /// A packet that is nothing but its header.
     fn alone<'p>(&mut self, whole: &Unit<'p, '_>, shared: &mut Shared, sink: &mut impl Sink<'p>) {
         let Flow { framing, known, .. } = self.flow;
+        let size = framing.size_of(whole.bytes.get());
         let meaning = self.packet.meaning;
         let kind = meaning.kind.unwrap_or(Kind::Heartbeat);
         let meaning = Meaning { kind: Some(kind), ..meaning };
@@ -433,14 +433,14 @@ impl Passing<'_> {
         let name = meaning.name.unwrap_or(kind.text());
         let explain = |bytes: &[u8]| framing.explain_alone(name, bytes);
         let own = OwnMessage { msg_type: name, name, kind, explain: &explain };
-        let outcome = self.give(&head, 0..framing.size, Engine::Own(own), whole, shared, sink);
+        let outcome = self.give(&head, 0..size, Engine::Own(own), whole, shared, sink);
         self.add(outcome);
         count(outcome, whole.flow_id, shared);
-        if framing.is_padding(whole.bytes.get(), framing.size) {
-            self.padding(framing.size, whole, sink);
+        if framing.is_padding(whole.bytes.get(), size) {
+            self.padding(size, whole, sink);
         } else {
             whole.note_error("bytes after a header that counts no messages", shared);
-            whole.undecoded(framing.size, "bytes after the counted messages", shared, sink);
+            whole.undecoded(size, "bytes after the counted messages", shared, sink);
         }
     }
 
@@ -590,8 +590,8 @@ impl Passing<'_> {
 
 /// Who sends a message, where the protocol knows it from one end only.
 fn told_by_protocol(library: &Library, fixed: Option<u16>, body: &[u8]) -> Option<Sender> {
-    let protocol = library.fixed.get(usize::from(fixed?))?;
-    let knows = |sender| protocol.knows(body, Some(sender));
+    let protocol = fixed?;
+    let knows = |sender| library.knows(protocol, body, Some(sender));
     match (knows(Sender::Client), knows(Sender::Server)) {
         (true, false) => Some(Sender::Client),
         (false, true) => Some(Sender::Server),

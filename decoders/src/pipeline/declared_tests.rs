@@ -133,7 +133,12 @@ fn library() -> Arc<Library> {
         ),
     ];
     let fixed = fixed.into_iter().map(Arc::new).collect();
-    Arc::new(Library::assemble(fixed, Vec::new(), framing::catalog::embedded().to_vec()))
+    Arc::new(Library::assemble(
+        fixed,
+        Vec::new(),
+        Vec::new(),
+        framing::catalog::embedded().to_vec(),
+    ))
 }
 
 fn decode(config: &Arc<DecoderConfig>, frames: &[Vec<u8>]) -> (Vec<Row>, Decoder) {

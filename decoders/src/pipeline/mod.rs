@@ -200,7 +200,7 @@ impl Ids {
             unknown: name("?"),
             mold: name(moldudp64::ID),
             tcp: name(TCP_ID),
-            fixed: library.fixed.iter().map(|protocol| name(protocol.id())).collect(),
+            fixed: library.ids().map(&mut name).collect(),
             framings: library.framings.iter().map(|framing| name(&framing.id)).collect(),
         }
     }

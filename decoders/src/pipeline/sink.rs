@@ -10,7 +10,7 @@ use crate::tcp::origin::Bytes;
 /// Who reads a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Engine<'h> {
-    /// The fixed protocol at this index of the library.
+    /// The protocol of fixed layout or SBE with this number in the library.
     Fixed { protocol: u16, scope: u32 },
     /// FIX, with the user tag that names the trigger.
     Fix { trigger_tag: Option<u32> },

@@ -1,12 +1,12 @@
 //! Real captures, where the machine has them.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use taptrail_capture::file;
 use taptrail_capture::packet::PacketBatch;
 use taptrail_capture::point::TimestampFrom;
 use taptrail_capture::source::{PacketSource, Progress};
-use taptrail_decoders::config::DecoderConfig;
+use taptrail_decoders::config::{DecodeConfig, DecoderConfig};
 use taptrail_decoders::explain::{ExplainedMessage, Explainer};
 use taptrail_decoders::library::Library;
 
@@ -38,11 +38,35 @@ pub fn packets(path: &Path, mut each: impl FnMut(&PacketBatch)) {
     }
 }
 
+/// What is shipped, with the exchanges' SBE schemas.
+pub fn library(data: &Path) -> Arc<Library> {
+    static LIBRARY: OnceLock<Arc<Library>> = OnceLock::new();
+    let load = || {
+        let schemas = Some(data.join("schemas/sbe").display().to_string());
+        let decode = DecodeConfig { schemas, ..DecodeConfig::default() };
+        let config = DecoderConfig { decode, ..DecoderConfig::default() };
+        Arc::new(Library::load(&config, Path::new("")).unwrap_or_else(|faults| {
+            panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        }))
+    };
+    Arc::clone(LIBRARY.get_or_init(load))
+}
+
 /// Everything in a capture file, explained; the protocol named or recognised.
 pub fn explain(path: &Path, protocol: Option<&str>) -> Vec<ExplainedMessage> {
+    explain_by(Arc::new(Library::shipped()), path, protocol)
+}
+
+/// The same by a library; passwords are shown.
+pub fn explain_by(
+    library: Arc<Library>,
+    path: &Path,
+    protocol: Option<&str>,
+) -> Vec<ExplainedMessage> {
     let protocol = protocol.map(str::to_owned);
-    let config = DecoderConfig { protocol, ..DecoderConfig::default() };
-    let mut explainer = Explainer::new(Arc::new(config), Arc::new(Library::shipped()));
+    let decode = DecodeConfig { show_secrets: true, ..DecodeConfig::default() };
+    let config = DecoderConfig { protocol, decode, ..DecoderConfig::default() };
+    let mut explainer = Explainer::new(Arc::new(config), library);
     let mut messages = Vec::new();
     packets(path, |batch| explainer.explain(batch, &mut |message| messages.push(message)));
     explainer.finish(&mut |message| messages.push(message));
