@@ -64,7 +64,7 @@ fn messages_of_every_schema() {
                     any(&protocol, &mut bench, &body);
                     for step in 0..24 {
                         any(&protocol, &mut bench, &body[..step * body.len() / 24]);
-                        let bit = step * 8 * body.len() / 24 + step % 8;
+                        let bit = (step * 8 * body.len() / 24 + step % 8) % (8 * body.len());
                         let mut flipped = body.clone();
                         flipped[bit / 8] ^= 1 << (bit % 8);
                         any(&protocol, &mut bench, &flipped);
