@@ -26,8 +26,11 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use taptrail_decoders::config::{DecodeConfig, DecoderConfig};
 use taptrail_decoders::explain::ExplainedMessage;
 use taptrail_decoders::flow::Recognised;
+use taptrail_decoders::library::Library;
 
 /// Folders of captures, with the protocol that they are.
 const FOLDERS: [(&str, &str); 52] = [
@@ -84,6 +87,20 @@ const FOLDERS: [(&str, &str); 52] = [
     ("Siac/Opra.Recipient.v6.2", "siac.opra.6.2"),
     ("Txse/OrderEntry.Seed.v0.7", "txse.seed.1.0"),
 ];
+
+/// What is shipped, with the exchanges' SBE schemas.
+fn library(data: &Path) -> Arc<Library> {
+    static LIBRARY: OnceLock<Arc<Library>> = OnceLock::new();
+    let load = || {
+        let schemas = Some(data.join("schemas/sbe").display().to_string());
+        let decode = DecodeConfig { schemas, ..DecodeConfig::default() };
+        let config = DecoderConfig { decode, ..DecoderConfig::default() };
+        Arc::new(Library::load(&config, Path::new("")).unwrap_or_else(|faults| {
+            panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+        }))
+    };
+    Arc::clone(LIBRARY.get_or_init(load))
+}
 
 /// A leaf field: offset, size, hex.
 type Leaf = (i64, u64, String);
@@ -150,8 +167,7 @@ struct Found {
 fn folder(data: &Path, folder: &str, protocol: &str) -> Found {
     let mut found = Found::default();
     for path in captures(&data.join("exchange").join(folder)) {
-        let library = common::library(data);
-        let ours = ours(&common::explain_by(library, &path, Some(protocol)));
+        let ours = ours(&common::explain_by(library(data), &path, Some(protocol)));
         let (mut leaves, mut equal) = (0, 0);
         for (packet, theirs) in answer(&path) {
             let ours = ours.get(&packet).cloned().unwrap_or_default();
@@ -180,7 +196,7 @@ fn is_ours(leaf: &Leaf, ours: &[Leaf]) -> bool {
 
 /// What a capture is taken for where nobody says what it is.
 fn recognised(data: &Path, path: &Path) -> String {
-    let messages = common::explain_by(common::library(data), path, None);
+    let messages = common::explain_by(library(data), path, None);
     let of = |m: &ExplainedMessage| Some((m.protocol.clone()?, m.recognised?));
     let named: BTreeSet<String> = messages
         .iter()
@@ -251,7 +267,7 @@ fn nothing_is_certain_and_wrong_and_no_byte_is_lost() {
         for folder in folders(&venue) {
             for path in captures(&folder) {
                 files += 1;
-                let messages = common::explain_by(common::library(&data), &path, None);
+                let messages = common::explain_by(library(&data), &path, None);
                 check_recognised(&folder, &path, &messages);
                 check_payloads(&path, &messages);
             }

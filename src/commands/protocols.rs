@@ -12,6 +12,7 @@ use taptrail_decoders::fixed::protocol::FixedProtocol;
 use taptrail_decoders::framing::declared::Framing;
 use taptrail_decoders::framing::source::split;
 use taptrail_decoders::library::Library;
+use taptrail_decoders::sbe::overlay::{Overlay, is_overlay};
 
 /// A line of the list.
 struct Listed {
@@ -31,6 +32,7 @@ pub fn run(args: ProtocolsArgs) -> anyhow::Result<()> {
     let mut listed = fixed(&library);
     listed.extend(["4.0", "4.1", "4.2", "4.3", "4.4", "5.0", "5.0sp1", "5.0sp2"].map(fix));
     listed.extend(fast(&config, &library));
+    listed.extend(sbe(&library));
     listed.sort_by(|a, b| a.id.cmp(&b.id));
     let mut printer = RowPrinter::stdout(args.format);
     printer.push(&batch(&listed)?)?;
@@ -56,7 +58,7 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a file holds: a framing, a protocol, or both.
+/// What a file holds: a framing, a protocol or an SBE overlay, or both.
 fn checked(name: &str, text: &str) -> Result<String, SpecError> {
     let (framing, protocol) = split(text);
     let mut told = Vec::new();
@@ -65,7 +67,10 @@ fn checked(name: &str, text: &str) -> Result<String, SpecError> {
         told.push(format!("{}: framing, header of {} bytes", framing.id, framing.size));
         told.extend(framing.session.as_deref().map(summary));
     }
-    if let Some(protocol) = protocol {
+    if let Some(overlay) = protocol.as_deref().filter(|text| is_overlay(text)) {
+        let overlay = Overlay::parse(name, overlay)?;
+        told.push(format!("{}: SBE overlay, {} columns", overlay.id, overlay.columns.len()));
+    } else if let Some(protocol) = protocol {
         told.push(summary(&FixedProtocol::parse(name, &protocol)?));
     }
     Ok(told.join("\n"))
@@ -116,6 +121,17 @@ fn fast(config: &Config, library: &Library) -> Vec<Listed> {
         engine: "fast",
         framing: "udp".to_string(),
         messages: None,
+    });
+    listed.collect()
+}
+
+/// SBE protocols; how many messages, where their schemas are there.
+fn sbe(library: &Library) -> Vec<Listed> {
+    let listed = library.sbe.iter().map(|protocol| Listed {
+        id: protocol.id().to_string(),
+        engine: "sbe",
+        framing: protocol.overlay.framings.join(", "),
+        messages: (!protocol.schemas.is_empty()).then(|| protocol.message_count() as u64),
     });
     listed.collect()
 }

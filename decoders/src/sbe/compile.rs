@@ -345,7 +345,11 @@ impl Compiler<'_> {
             _ => return None,
         };
         let null = leaf.null.filter(|_| !matches!(to, To::Flag(..)));
-        Some(Op { end: end_of(&from), from, since: leaf.since, null, to })
+        let end = match to {
+            To::Exponent(_, at, prim) => end_of(&from).max(at + prim.size()),
+            _ => end_of(&from),
+        };
+        Some(Op { end, from, since: leaf.since, null, to })
     }
 
     /// Numbers by the codes of a leaf, from words by names or codes.

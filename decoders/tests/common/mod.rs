@@ -1,7 +1,7 @@
 //! Real captures, where the machine has them.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use taptrail_capture::file;
 use taptrail_capture::packet::PacketBatch;
 use taptrail_capture::point::TimestampFrom;
@@ -36,20 +36,6 @@ pub fn packets(path: &Path, mut each: impl FnMut(&PacketBatch)) {
             return;
         }
     }
-}
-
-/// What is shipped, with the exchanges' SBE schemas.
-pub fn library(data: &Path) -> Arc<Library> {
-    static LIBRARY: OnceLock<Arc<Library>> = OnceLock::new();
-    let load = || {
-        let schemas = Some(data.join("schemas/sbe").display().to_string());
-        let decode = DecodeConfig { schemas, ..DecodeConfig::default() };
-        let config = DecoderConfig { decode, ..DecoderConfig::default() };
-        Arc::new(Library::load(&config, Path::new("")).unwrap_or_else(|faults| {
-            panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-        }))
-    };
-    Arc::clone(LIBRARY.get_or_init(load))
 }
 
 /// Everything in a capture file, explained; the protocol named or recognised.
