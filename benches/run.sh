@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/taptrail-target}
-for bench in fixed protocols pipeline fix fast; do
+for bench in fixed protocols pipeline fix fast sbe; do
     cargo bench --locked --profile dev -p taptrail-decoders --bench "$bench"
 done
 benches/import.sh "${1:-24000000}"

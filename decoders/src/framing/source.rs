@@ -647,6 +647,32 @@ seq  = "none"
     }
 
     #[test]
+    fn headers_may_end_early_and_numbers_stand_in_the_first_message() {
+        let text = SMALL
+            .replacen(
+                "header = \"\"\"",
+                "short = { size = 4, when = \"seq = 9\" }\nheader = \"\"\"",
+                1,
+            )
+            .replacen("seq  = \"none\"", "number = \"first.length\"", 1);
+        let framing = Framing::parse("x", &text).unwrap();
+        let early = [0, 0, 0, 9];
+        let packet = framing.packet(&early).unwrap();
+        assert!(framing.is_header(&early, 4) && framing.is_alone(&packet, 4));
+        assert_eq!((packet.seq, packet.count), (Some(9), None));
+        assert!(framing.packet(&[0, 0, 0, 8]).is_none(), "the whole header");
+        let other = framing.packet(&[0, 0, 0, 8, 0x81, 5, 1, 2]).unwrap();
+        assert_eq!(other.seq, Some(5));
+        let told = |from: &str, to: &str, what: &str| {
+            let fault = Framing::parse("x", &text.replacen(from, to, 1)).unwrap_err();
+            assert!(fault.reason.contains(what), "{fault}");
+        };
+        told("size = 4", "size = 3", "no field of the header ends at 3");
+        told("first.length", "count", "first.NAME");
+        told("when = \"seq = 9\"", "when = \"first.length = 9\"", "field of the header");
+    }
+
+    #[test]
     fn one_file_may_hold_a_framing_and_a_protocol() {
         let protocol = "[protocol]\nid = \"a.b.1\"\n[common]\nlayout = \"\"\"\n[x]\n\"\"\"\n";
         let both = format!("# a remark\n{protocol}{SMALL}");
