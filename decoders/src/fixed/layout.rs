@@ -8,6 +8,7 @@
 //!  21  legs                    struct.leg[number_of_legs]    a group
 //!   +  offer                   struct.quote ? kind in "AC"   there or not
 //!   +  appendage               tlv.option(appendage_length)  elements
+//!   +  optional                fields.order(bitfields)      fields that bits choose
 //! ```
 
 use nom::branch::alt;
@@ -114,6 +115,32 @@ pub fn parse(text: &str, first_line: usize) -> Result<Vec<LayoutLine>, Fault> {
         lines.push(layout_line(content, line)?);
     }
     Ok(lines)
+}
+
+/// The lines of a list of fields that bits choose: `byte.bit name type`, bytes
+/// from 1, bits from 0. The offset of a line is the number of its bit.
+pub fn parse_bits(text: &str, first_line: usize) -> Result<Vec<LayoutLine>, Fault> {
+    let mut lines = Vec::new();
+    for (i, raw) in text.lines().enumerate() {
+        let content = without_remark(raw).trim();
+        if content.is_empty() {
+            continue;
+        }
+        let line = first_line.saturating_add(i);
+        let form = || Fault::new(line, format!("expected `byte.bit name type`, found `{content}`"));
+        let (place, rest) = content.split_once(char::is_whitespace).ok_or_else(form)?;
+        let bit = bit_number(place).ok_or_else(form)?;
+        lines.push(layout_line(&format!("{bit} {}", rest.trim_start()), line)?);
+    }
+    Ok(lines)
+}
+
+/// `2.3` as the number of the fourth bit of the second byte.
+fn bit_number(place: &str) -> Option<u32> {
+    let (byte, bit) = place.split_once('.')?;
+    let (byte, bit): (u32, u32) = (byte.parse().ok()?, bit.parse().ok()?);
+    (bit < 8).then_some(())?;
+    byte.checked_sub(1)?.checked_mul(8)?.checked_add(bit)
 }
 
 /// What stands before the first `#` outside quotes.
