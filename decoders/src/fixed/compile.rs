@@ -471,7 +471,7 @@ fn named_type(table: &TypeTable, little: bool) -> Result<FieldType, String> {
     let raw = table.null.iter().map(|number| number.raw(width));
     let null: Option<Vec<u64>> = raw.collect();
     let null = null.ok_or("a null value does not fit the wire type")?;
-    Ok(FieldType { wire, scale, scale_from, null, trim, secret: table.secret })
+    Ok(FieldType { wire, scale, scale_from, null, trim, secret: false })
 }
 
 type Clocks<'a> = Vec<(&'a str, Clock, Option<&'a PlusTable>)>;

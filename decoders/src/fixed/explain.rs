@@ -8,7 +8,6 @@ use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
 use crate::fixed::tlv::{Element, TlvSpec};
 use crate::fixed::walk::{self, Cut, Event, Step, Visitor, What};
 use crate::fixed::wire::Wire;
-use crate::framing::fields::SECRET;
 use crate::kind::Sender;
 use crate::names::latin1;
 
@@ -176,6 +175,7 @@ impl Walk<'_, '_> {
         let bytes = self.body.get(at..at + len).unwrap_or_default();
         let path = self.path_of(&step.name);
         let value = match step.what {
+            What::Text { secret: true, .. } if !self.show_secrets => secret(),
             What::Text { is_text: true, trim, .. } => match trim.apply(bytes) {
                 [] => Value::Null,
                 text => Value::Text(latin1(text)),
@@ -213,7 +213,6 @@ impl Walk<'_, '_> {
 
     fn push(&mut self, name: &str, path: &str, start: usize, size: usize, value: Value) {
         self.at = start.saturating_add(size);
-        let value = if name.ends_with("password") { Value::Text(SECRET.to_owned()) } else { value };
         self.fields.push(Field {
             name: name.to_owned(),
             path: path.to_owned(),

@@ -22,6 +22,9 @@ use nom::{IResult, Parser};
 use crate::fixed::error::Fault;
 use crate::fixed::source;
 
+/// In the place of a column: no column.
+const SECRET: &str = "secret";
+
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LayoutLine {
@@ -43,6 +46,8 @@ pub struct LayoutLine {
     pub condition: Option<Condition>,
     /// Where the value goes.
     pub targets: Vec<Target>,
+    /// A password or the like: in no column, and shown only to those who ask.
+    pub secret: bool,
 }
 
 /// What stands after a type.
@@ -159,6 +164,8 @@ fn layout_line(content: &str, line: usize) -> Result<LayoutLine, Fault> {
         let form = "expected `offset name type ? condition -> column : transform`";
         return Err(Fault::new(line, format!("{form}, found `{content}`")));
     };
+    let targets = targets.unwrap_or_default();
+    let secret = matches!(targets.as_slice(), [only] if only.column == SECRET);
     Ok(LayoutLine {
         line,
         offset,
@@ -167,7 +174,8 @@ fn layout_line(content: &str, line: usize) -> Result<LayoutLine, Fault> {
         type_name: type_name.to_owned(),
         argument,
         condition,
-        targets: targets.unwrap_or_default(),
+        targets: if secret { Vec::new() } else { targets },
+        secret,
     })
 }
 

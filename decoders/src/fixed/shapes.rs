@@ -260,7 +260,7 @@ impl<'a> Compiler<'a> {
         building: &mut Building,
         scope: &mut Scope,
     ) -> Result<(), Fault> {
-        let ty = self.field_type(line)?;
+        let ty = FieldType { secret: line.secret, ..self.field_type(line)? };
         if line.argument.is_some() {
             return Err(Fault::new(
                 line.line,
@@ -587,8 +587,8 @@ fn text_step(line: &LayoutLine, scope: &Scope) -> Result<What, Fault> {
         Some(Column::Text(col)) => Ok(TextTo::Text(col)),
         _ => Err(Fault::new(line.line, format!("`{}` takes no text", target.column))),
     });
-    let is_text = line.type_name == "text";
-    Ok(What::Text { length, is_text, trim: Trim::Right, to: to.collect::<Result<_, _>>()? })
+    let (is_text, secret) = (line.type_name == "text", line.secret);
+    Ok(What::Text { length, is_text, secret, trim: Trim::Right, to: to.collect::<Result<_, _>>()? })
 }
 
 fn condition(when: &layout::Condition, line: usize, scope: &Scope) -> Result<Condition, Fault> {

@@ -177,9 +177,6 @@ pub struct TypeTable {
     pub null: Vec<Number>,
     /// `right` (default), `left`, `both` or `none`.
     pub trim: Option<String>,
-    /// A password or the like: never shown unasked, in no column.
-    #[serde(default)]
-    pub secret: bool,
 }
 
 /// A number that may be too large for TOML's integers, then in quotes.

@@ -105,9 +105,6 @@ impl<'a> Targets<'a> {
         scope: &Scope,
         tables: &mut Tables,
     ) -> Result<Vec<Op>, Fault> {
-        if field.ty.secret && !line.targets.is_empty() {
-            return Err(Fault::new(line.line, format!("`{}` is secret: no column", field.name)));
-        }
         let mut ops = Vec::new();
         for target in &line.targets {
             ops.push(self.op(field, target, line.line, scope, tables)?);

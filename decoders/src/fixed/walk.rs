@@ -89,6 +89,8 @@ pub enum What {
         length: Count,
         /// Whether it is text.
         is_text: bool,
+        /// Whether it is shown only to those who ask for secrets.
+        secret: bool,
         /// Its padding.
         trim: Trim,
         /// Where it goes.
