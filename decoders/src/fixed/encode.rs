@@ -123,7 +123,7 @@ impl Wanted {
 
 fn field_of(count: &Count) -> Option<Ref> {
     match count {
-        Count::Field(at) => Some(*at),
+        Count::Field(at, _) => Some(*at),
         _ => None,
     }
 }
@@ -253,9 +253,10 @@ impl<D: Dice> Encoder<'_, '_, D> {
         match count {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => self.dice.below(free + 1),
-            Count::Field(at) => {
+            Count::Field(at, none) => {
                 let parts = Parts { body: &self.bytes, bases: &self.bases };
-                u64::try_from(parts.number(at).unwrap_or(0)).unwrap_or(0)
+                let number = u64::try_from(parts.number(at).unwrap_or(0)).ok();
+                number.filter(|number| Some(*number) != *none).unwrap_or(0)
             }
         }
     }

@@ -572,7 +572,10 @@ fn bits_step(line: &LayoutLine, scope: &mut Scope) -> Result<What, Fault> {
 
 fn count(argument: &Argument, line: &LayoutLine, scope: &Scope) -> Result<Count, Fault> {
     match argument {
-        Argument::Field(name) => Ok(Count::Field(scope.number(name, line.line)?)),
+        Argument::Field(name) => {
+            let none = scope.find(name).and_then(|(_, def)| def.ty.null.first().copied());
+            Ok(Count::Field(scope.number(name, line.line)?, none))
+        }
         Argument::Number(count) => Ok(Count::Fixed(*count)),
         Argument::Rest => Ok(Count::Rest),
         Argument::Bits(..) => Err(Fault::new(line.line, "a count is a number, a field or `*`")),

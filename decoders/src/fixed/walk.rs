@@ -112,8 +112,8 @@ pub enum TextTo {
 pub enum Count {
     /// Always so many.
     Fixed(u32),
-    /// As a field says.
-    Field(Ref),
+    /// As a field says, where it does not have the value that means none.
+    Field(Ref, Option<u64>),
     /// To the end of the message, or of the entry that says its length.
     Rest,
 }
@@ -289,9 +289,10 @@ impl Walk<'_> {
         match count {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => rest,
-            Count::Field(at) => {
+            Count::Field(at, none) => {
                 let number = self.parts().number(at).unwrap_or(0);
-                u64::try_from(number).unwrap_or(0)
+                let number = u64::try_from(number).ok().filter(|number| Some(*number) != *none);
+                number.unwrap_or(0)
             }
         }
     }
