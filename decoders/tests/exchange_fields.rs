@@ -27,14 +27,16 @@ use taptrail_decoders::explain::ExplainedMessage;
 use taptrail_decoders::flow::Recognised;
 
 /// Folders of captures, with the protocol that they are.
-const FOLDERS: [(&str, &str); 38] = [
+const FOLDERS: [(&str, &str); 40] = [
     ("Asx/Ntp.Itch.v1.05", "asx.ntp-itch.1.05"),
     ("Cboe/Byx.Equities.DepthOfBook.Pitch.v2.41", "cboe.pitch-us.2.41"),
     ("Cboe/Futures.DepthOfBook.Pitch.v1.1.6", "cboe.pitch-futures.1.1"),
     ("Cboe/Options.ComplexDepthOfBook.Pitch.v2.1.18", "cboe.pitch-complex.2.1"),
     ("Cboe/Options.DepthOfBook.Pitch.v2.39.4", "cboe.pitch-us.2.41"),
+    ("Cboe/Options.OrderEntry.Boe.v2.10.5", "cboe.boe-options.2.10"),
     ("Cboe/Options.TopOfMarket.Csm.v1.4.4", "cboe.csm.1.4"),
     ("Eurex/Eobi.T7.v6.0", "eurex.eobi.3.0"),
+    ("Eurex/Eti.T7.v6.1", "eurex.eti.6.1"),
     ("Iex/Deep.IexTp.v1.0", "iex.deep.1.0"),
     ("Iex/DeepPlus.IexTp.1.0.2", "iex.deepplus.1.0"),
     ("Iex/Tops.IexTp.v1.5", "iex.tops.1.6"),
