@@ -7,6 +7,9 @@
 //! recognised as where nobody names the protocol. `UPDATE_GOLDEN=1` writes it
 //! anew. What is not whole has a reason:
 //!
+//! - `Cboe/Options.OrderEntry.Boe.v2.10.5`: the other dissector reads the
+//!   bitfields from the highest bit, so it takes the optional fields for others;
+//!   and a password has no bytes here. The traffic is that of US equities.
 //! - `Eurex/Eobi.T7.v6.0`: 2014 traffic of release 3.0, whose packet header the
 //!   other dissector reads by a later layout.
 //! - `Nasdaq/…NlsPlus.Itch.4.0`: release 3.0 on the wire; the other dissector
