@@ -47,6 +47,7 @@ pub struct Decoder {
 /// Decodes nothing itself: the engines with their states.
 pub(crate) struct Engines {
     library: Arc<Library>,
+    show_secrets: bool,
     fixed: Vec<Option<FixedDecoder>>,
     pub fix: FixDecoder,
     /// By flow: each line of a feed has values of its own.
@@ -99,6 +100,7 @@ impl Decoder {
 impl Engines {
     pub fn new(config: &DecoderConfig, library: Arc<Library>) -> Self {
         Self {
+            show_secrets: config.decode.show_secrets,
             fixed: library.fixed.iter().map(|_| None).collect(),
             fix: FixDecoder::new(FixConfig { show_secrets: config.decode.show_secrets }),
             fast: HashMap::new(),
@@ -113,7 +115,9 @@ impl Engines {
         let at = usize::from(protocol);
         let known = self.library.fixed.get(at)?;
         let slot = self.fixed.get_mut(at)?;
-        Some(slot.get_or_insert_with(|| FixedDecoder::new(Arc::clone(known), names)))
+        let show_secrets = self.show_secrets;
+        let new = || FixedDecoder::new(Arc::clone(known), names).showing_secrets(show_secrets);
+        Some(slot.get_or_insert_with(new))
     }
 
     /// The decoder of the SBE protocol with this number, made where it is new.

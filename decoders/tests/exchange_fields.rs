@@ -10,6 +10,9 @@
 //! - `B3/BinaryEntryPoint.v8.1`: the other dissector overlooks that the schema
 //!   puts the investor's document at byte 4 of its composite, and what follows.
 //! - `Memx/…MemiorDepth.v1.3`: one capture is ITCH over MoldUDP64.
+//! - `Cboe/Options.OrderEntry.Boe.v2.10.5`: the other dissector reads the
+//!   bitfields from the highest bit, so it takes the optional fields for others;
+//!   and a password has no bytes here. The traffic is that of US equities.
 //! - `Eurex/Eobi.T7.v6.0`: 2014 traffic of release 3.0, whose packet header the
 //!   other dissector reads by a later layout.
 //! - `Nasdaq/…NlsPlus.Itch.4.0`: release 3.0 on the wire; the other dissector
@@ -33,7 +36,7 @@ use taptrail_decoders::flow::Recognised;
 use taptrail_decoders::library::Library;
 
 /// Folders of captures, with the protocol that they are.
-const FOLDERS: [(&str, &str); 52] = [
+const FOLDERS: [(&str, &str); 54] = [
     ("Asx/Ntp.Itch.v1.05", "asx.ntp-itch.1.05"),
     ("B3/BinaryEntryPoint.v8.1", "b3.entrypoint"),
     ("B3/BinaryUmdf.v1.5", "b3.umdf"),
@@ -42,6 +45,7 @@ const FOLDERS: [(&str, &str); 52] = [
     ("Cboe/Futures.DepthOfBook.Pitch.v1.1.6", "cboe.pitch-futures.1.1"),
     ("Cboe/Options.ComplexDepthOfBook.Pitch.v2.1.18", "cboe.pitch-complex.2.1"),
     ("Cboe/Options.DepthOfBook.Pitch.v2.39.4", "cboe.pitch-us.2.41"),
+    ("Cboe/Options.OrderEntry.Boe.v2.10.5", "cboe.boe-options.2.10"),
     ("Cboe/Options.TopOfMarket.Csm.v1.4.4", "cboe.csm.1.4"),
     ("Cme/Mdp3.Sbe.v1.12", "cme.mdp3"),
     ("Cme/Mdp3.Sbe.v1.5", "cme.mdp3"),
@@ -50,6 +54,7 @@ const FOLDERS: [(&str, &str); 52] = [
     ("Coinbase/MarketDataApi.v1.2", "coinbase.derivatives-md"),
     ("Coinbase/OrderApi.v1.4", "coinbase.derivatives-orders"),
     ("Eurex/Eobi.T7.v6.0", "eurex.eobi.3.0"),
+    ("Eurex/Eti.T7.v6.1", "eurex.eti.6.1"),
     ("Iex/Deep.IexTp.v1.0", "iex.deep.1.0"),
     ("Iex/DeepPlus.IexTp.1.0.2", "iex.deepplus.1.0"),
     ("Iex/Tops.IexTp.v1.5", "iex.tops.1.6"),

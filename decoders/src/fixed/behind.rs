@@ -157,7 +157,7 @@ impl<'l> Visitor<'l> for Behind<'_, '_, '_, '_, 'l> {
             Event::Fields(shape, base) => self.fields(shape, base, parts),
             Event::Text(step, at, len) => self.text(step, at, len),
             Event::Elements(step, at, len) => self.elements(step, at, len, parts),
-            Event::Unknown(..) => {}
+            Event::Bits(..) | Event::Unknown(..) => {}
         }
     }
 }

@@ -1,9 +1,12 @@
 //! From a protocol file to a compiled protocol; every fault with its line.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use toml::Spanned;
 
+use crate::fixed::base;
+use crate::fixed::bitfields::{self, Bitfields};
 use crate::fixed::bytes::Window;
 use crate::fixed::clock::Clock;
 use crate::fixed::error::Fault;
@@ -31,9 +34,16 @@ pub const SIZE_MAX: u32 = 60_000;
 
 /// A whole file, compiled.
 pub fn compile(toml: &str) -> Result<FixedProtocol, Fault> {
-    let file = source::parse(toml)?;
-    let mut compiler = Compiler::new(&file, Text(toml))?;
+    let own_lines = toml.lines().count();
+    let (file, text) = base::whole(toml)?;
+    let compiled = compile_file(&file, Text(&text));
+    compiled.map_err(|fault| base::place(&file, Text(&text), own_lines, fault))
+}
+
+fn compile_file(file: &File, text: Text<'_>) -> Result<FixedProtocol, Fault> {
+    let mut compiler = Compiler::new(file, text)?;
     compiler.tlvs()?;
+    compiler.bitfields()?;
     compiler.messages()?;
     compiler.finish()
 }
@@ -49,6 +59,7 @@ pub struct Compiler<'a> {
     pub(super) targets: Targets<'a>,
     pub(super) tables: Tables,
     pub(super) tlvs: Vec<TlvSpec>,
+    pub(super) bitfields: Vec<Arc<Bitfields>>,
     layouts: Vec<Layout>,
 }
 
@@ -78,6 +89,7 @@ impl<'a> Compiler<'a> {
             targets: Targets::new(clocks(file, text)?, &file.enums),
             tables: Tables::default(),
             tlvs: Vec::new(),
+            bitfields: Vec::new(),
             layouts: Vec::new(),
         })
     }
@@ -123,6 +135,14 @@ impl<'a> Compiler<'a> {
         })
     }
 
+    fn bitfields(&mut self) -> Result<(), Fault> {
+        for (name, table) in &self.file.bitfields {
+            let list = bitfields::compile(self, name, table)?;
+            self.bitfields.push(Arc::new(list));
+        }
+        Ok(())
+    }
+
     fn tlvs(&mut self) -> Result<(), Fault> {
         for (name, table) in &self.file.tlv {
             let spec = self.tlv(name, table)?;
@@ -160,8 +180,9 @@ impl<'a> Compiler<'a> {
         Ok(TlvSpec { name, length_width, tag_width, little, uncounted, elements })
     }
 
-    fn element(&mut self, line: LayoutLine) -> Result<ElementSpec, Fault> {
+    pub(super) fn element(&mut self, line: LayoutLine) -> Result<ElementSpec, Fault> {
         let mut scope = Scope::default();
+        let at = line.line;
         let shape = match reference(&line.type_name, "struct") {
             None => {
                 let first = LayoutLine { offset: Some(0), ..line };
@@ -175,7 +196,7 @@ impl<'a> Compiler<'a> {
             }
         };
         if !shape.steps.is_empty() || !shape.learn.is_empty() {
-            return Err(Fault::new(1, "an element has fields of fixed size and nothing else"));
+            return Err(Fault::new(at, "an element has fields of fixed size and nothing else"));
         }
         Ok(ElementSpec { fields: shape.fields, ops: shape.ops, size: shape.size })
     }
@@ -451,7 +472,7 @@ fn named_type(table: &TypeTable, little: bool) -> Result<FieldType, String> {
     let raw = table.null.iter().map(|number| number.raw(width));
     let null: Option<Vec<u64>> = raw.collect();
     let null = null.ok_or("a null value does not fit the wire type")?;
-    Ok(FieldType { wire, scale, scale_from, null, trim })
+    Ok(FieldType { wire, scale, scale_from, null, trim, secret: false })
 }
 
 type Clocks<'a> = Vec<(&'a str, Clock, Option<&'a PlusTable>)>;

@@ -52,6 +52,7 @@ pub struct FixedDecoder {
     machine: Machine,
     buckets: Buckets,
     run_teaches: bool,
+    show_secrets: bool,
 }
 
 /// What every row of a layout has.
@@ -83,9 +84,16 @@ impl FixedDecoder {
             machine: Machine::new(&protocol),
             buckets: Buckets::new(heads.len()),
             run_teaches: false,
+            show_secrets: false,
             heads,
             protocol,
         }
+    }
+
+    /// The same decoder; passwords are shown where `show_secrets` is true.
+    pub fn showing_secrets(mut self, show_secrets: bool) -> Self {
+        self.show_secrets = show_secrets;
+        self
     }
 
     /// The protocol.
@@ -100,7 +108,7 @@ impl FixedDecoder {
 
     /// Every field of a message.
     pub fn explain(&self, body: &[u8], sender: Option<Sender>) -> Explained {
-        explain::explain(&self.protocol, body, sender)
+        explain::explain_with(&self.protocol, body, sender, self.show_secrets)
     }
 
     /// Fills the columns of rows that are in the batch already, sets their

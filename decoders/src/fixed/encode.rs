@@ -4,6 +4,7 @@
 //! in the fields that are free. They can't show that a file is right, only
 //! that it is read as it is written.
 
+use crate::fixed::bitfields::{Bit, set_bits};
 use crate::fixed::clock::Since;
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Layout, Op};
@@ -68,6 +69,10 @@ struct Wanted {
     texts: Vec<Ref>,
     /// Bytes of lists of elements.
     elements: Vec<Ref>,
+    /// Bytes whose bits choose fields, and how many there are at most.
+    bits: Vec<(Ref, u64)>,
+    /// The bits that may be set in them, by slot.
+    known: Vec<(u8, Vec<u8>)>,
     /// Values that conditions ask for.
     values: Vec<(Ref, i128)>,
 }
@@ -92,6 +97,25 @@ impl Wanted {
                 }
                 What::Elements { length, .. } => self.elements.extend(field_of(length)),
                 What::Text { length, .. } => self.texts.extend(field_of(length)),
+                What::Bits { .. } => {}
+                What::Chosen { slot, count, fields } => {
+                    let most = fields.known().len() as u64;
+                    self.bits.extend(field_of(count).map(|count| (count, most)));
+                    self.choose(*slot, fields.known());
+                }
+            }
+        }
+    }
+}
+
+impl Wanted {
+    /// Only bits that every list for these bytes knows may be set.
+    fn choose(&mut self, slot: u8, known: Vec<u8>) {
+        match self.known.iter_mut().find(|(at, _)| *at == slot) {
+            None => self.known.push((slot, known)),
+            Some((_, both)) => {
+                both.truncate(known.len());
+                both.iter_mut().zip(known).for_each(|(bits, known)| *bits &= known);
             }
         }
     }
@@ -99,7 +123,7 @@ impl Wanted {
 
 fn field_of(count: &Count) -> Option<Ref> {
     match count {
-        Count::Field(at) => Some(*at),
+        Count::Field(at, _) => Some(*at),
         _ => None,
     }
 }
@@ -156,6 +180,10 @@ impl<D: Dice> Encoder<'_, '_, D> {
         }
         if self.wanted.texts.contains(&of) {
             return Some(self.dice.below(TEXT_MAX + 1).into());
+        }
+        let mut most = self.wanted.bits.iter().filter(|(at, _)| *at == of).map(|(_, most)| *most);
+        if let Some(most) = most.next() {
+            return Some(self.dice.below(most + 1).into());
         }
         if self.wanted.elements.contains(&of) {
             let some = ELEMENT_MIN + self.dice.below(TEXT_MAX);
@@ -225,9 +253,10 @@ impl<D: Dice> Encoder<'_, '_, D> {
         match count {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => self.dice.below(free + 1),
-            Count::Field(at) => {
+            Count::Field(at, none) => {
                 let parts = Parts { body: &self.bytes, bases: &self.bases };
-                u64::try_from(parts.number(at).unwrap_or(0)).unwrap_or(0)
+                let number = u64::try_from(parts.number(at).unwrap_or(0)).ok();
+                number.filter(|number| Some(*number) != *none).unwrap_or(0)
             }
         }
     }
@@ -247,6 +276,21 @@ impl<D: Dice> Encoder<'_, '_, D> {
                 let filler = if *is_text { b'x' } else { 7 };
                 self.bytes.resize(self.bytes.len() + len, filler);
             }
+            What::Bits { count, slot } => {
+                let bytes = self.count(count, 0) as usize;
+                self.bits(*slot, bytes);
+            }
+            What::Chosen { slot, count, fields } => {
+                let base = self.bases.get(usize::from(*slot)).copied().unwrap_or(0) as usize;
+                let end = base + self.count(count, 0) as usize;
+                let bits = self.bytes.get(base..end).unwrap_or_default().to_vec();
+                for (byte, bit) in set_bits(&bits) {
+                    if let Bit::Here(shape) = fields.bit(byte, bit) {
+                        let slot = SLOTS_MAX as u8;
+                        self.fields(slot, &shape.fields, shape.size);
+                    }
+                }
+            }
             What::Elements { length, tlv } => {
                 let len = self.count(length, 0) as usize;
                 self.elements(*tlv, len);
@@ -263,6 +307,19 @@ impl<D: Dice> Encoder<'_, '_, D> {
         let width = tlv.length_width as usize;
         if let Some(place) = self.bytes.get_mut(base..base + width.min(len)) {
             put(place, counted, tlv.little);
+        }
+    }
+
+    /// Appends bytes of which only known bits are set.
+    fn bits(&mut self, slot: u8, bytes: usize) {
+        if let Some(place) = self.bases.get_mut(usize::from(slot)) {
+            *place = self.bytes.len() as u32;
+        }
+        let known = self.wanted.known.iter().find(|(at, _)| *at == slot);
+        let known = known.map(|(_, known)| known.clone()).unwrap_or_default();
+        for i in 0..bytes {
+            let some = self.dice.below(256) as u8;
+            self.bytes.push(some & known.get(i).copied().unwrap_or(0));
         }
     }
 

@@ -35,13 +35,24 @@ impl<'l> Visitor<'l> for Tiling<'_, '_> {
 /// A message's fields, in order. Bytes that nothing explains are fields named
 /// `unknown`.
 pub fn explain(protocol: &FixedProtocol, body: &[u8], sender: Option<Sender>) -> Explained {
+    explain_with(protocol, body, sender, false)
+}
+
+/// The same; passwords are shown where `show_secrets` is true.
+pub fn explain_with(
+    protocol: &FixedProtocol,
+    body: &[u8],
+    sender: Option<Sender>,
+    show_secrets: bool,
+) -> Explained {
     let found = protocol.choose(body, sender);
     let layout = found.and_then(|choice| protocol.layouts.get(choice.layout));
     let (Some(choice), Some(layout)) = (found, layout) else {
         return unknown(protocol, body);
     };
     let fields = Vec::with_capacity(layout.fields.len());
-    let mut walk = Walk { protocol, body, fields, at: 0, path: Vec::new(), error: None };
+    let (path, error) = (Vec::new(), None);
+    let mut walk = Walk { protocol, body, show_secrets, fields, at: 0, path, error };
     walk.fields(&layout.fields, 0);
     let mut error = misfit(layout, choice, body);
     if !layout.steps.is_empty() && body.len() >= layout.size as usize {
@@ -59,17 +70,21 @@ fn misfit_behind(layout: &Layout, end: Result<usize, Cut>, body: &[u8]) -> Optio
     match end {
         Ok(end) if end == len => None,
         Ok(end) => Some(format!("{name} ends at byte {end}, here are {len}")),
-        Err(Cut { at, needed }) => {
+        Err(Cut::Short { at, needed }) => {
             let had = len.saturating_sub(at);
             Some(format!("{name}: {needed} bytes from byte {at} on, here are {had}"))
         }
+        Err(Cut::Bit { at, byte, bit }) => Some(format!(
+            "{name}: bit {bit} of bitfield {byte} chooses an unknown field at byte {at}"
+        )),
     }
 }
 
 fn unknown(protocol: &FixedProtocol, body: &[u8]) -> Explained {
     let code = protocol.code_of(body).map(|code| protocol.code_text(code));
     let (fields, path) = (Vec::new(), Vec::new());
-    let mut walk = Walk { protocol, body, fields, at: 0, path, error: None };
+    let (show_secrets, error) = (false, None);
+    let mut walk = Walk { protocol, body, show_secrets, fields, at: 0, path, error };
     walk.rest();
     let error = match &code {
         Some(code) => format!("message type `{code}` is not in {}", protocol.id()),
@@ -94,6 +109,7 @@ fn misfit(layout: &Layout, choice: Choice, body: &[u8]) -> Option<String> {
 struct Walk<'p, 'b> {
     protocol: &'p FixedProtocol,
     body: &'b [u8],
+    show_secrets: bool,
     fields: Vec<Field>,
     at: usize,
     /// The named parts that the next field stands in.
@@ -110,6 +126,7 @@ impl<'l> Visitor<'l> for Walk<'_, '_> {
             Event::Row | Event::RowEnd => {}
             Event::Fields(shape, base) => self.fields(&shape.fields, base),
             Event::Text(step, at, len) => self.text(step, at, len),
+            Event::Bits(step, at, len) => self.bits(step, at, len),
             Event::Elements(step, at, len) => self.list(step, at, len),
             Event::Unknown(_, to) => self.unknown_to(to),
         }
@@ -141,6 +158,9 @@ impl Walk<'_, '_> {
         let end = start.saturating_add(def.ty.wire.width() as usize);
         let Some(bytes) = self.body.get(start..end) else { return false };
         match def.bits {
+            _ if def.ty.secret && !self.show_secrets => {
+                self.push(&def.name, path, start, def.size() as usize, secret());
+            }
             None => self.push(&def.name, path, start, bytes.len(), value(def, bytes)),
             Some(bits) => {
                 let before = self.at;
@@ -155,6 +175,7 @@ impl Walk<'_, '_> {
         let bytes = self.body.get(at..at + len).unwrap_or_default();
         let path = self.path_of(&step.name);
         let value = match step.what {
+            What::Text { secret: true, .. } if !self.show_secrets => secret(),
             What::Text { is_text: true, trim, .. } => match trim.apply(bytes) {
                 [] => Value::Null,
                 text => Value::Text(latin1(text)),
@@ -162,6 +183,15 @@ impl Walk<'_, '_> {
             _ => Value::Bytes(bytes.to_vec()),
         };
         self.push(&step.name, &path, at, len, value);
+    }
+
+    /// Adds bytes whose bits choose fields.
+    fn bits(&mut self, step: &Step, base: usize, len: usize) {
+        let path = self.path_of(&step.name);
+        let bytes = self.body.get(base..base + len).unwrap_or_default();
+        for (i, &byte) in bytes.iter().enumerate() {
+            self.push(&step.name, &format!("{path}[{i}]"), base + i, 1, Value::Int(byte.into()));
+        }
     }
 
     /// Adds a list of elements.
@@ -183,7 +213,6 @@ impl Walk<'_, '_> {
 
     fn push(&mut self, name: &str, path: &str, start: usize, size: usize, value: Value) {
         self.at = start.saturating_add(size);
-        let value = if name.ends_with("password") { Value::Text(SECRET.to_owned()) } else { value };
         self.fields.push(Field {
             name: name.to_owned(),
             path: path.to_owned(),
@@ -226,6 +255,10 @@ impl Walk<'_, '_> {
             None => self.unknown_to(value_at + element.value.len()),
         }
     }
+}
+
+fn secret() -> Value {
+    Value::Text(SECRET.to_owned())
 }
 
 /// What the bytes of a field mean.

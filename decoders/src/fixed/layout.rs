@@ -8,6 +8,7 @@
 //!  21  legs                    struct.leg[number_of_legs]    a group
 //!   +  offer                   struct.quote ? kind in "AC"   there or not
 //!   +  appendage               tlv.option(appendage_length)  elements
+//!   +  optional                fields.order(bitfields)      fields that bits choose
 //! ```
 
 use nom::branch::alt;
@@ -20,6 +21,9 @@ use nom::{IResult, Parser};
 
 use crate::fixed::error::Fault;
 use crate::fixed::source;
+
+/// In the place of a column: no column.
+const SECRET: &str = "secret";
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub struct LayoutLine {
     pub condition: Option<Condition>,
     /// Where the value goes.
     pub targets: Vec<Target>,
+    /// A password or the like: in no column, and shown only to those who ask.
+    pub secret: bool,
 }
 
 /// What stands after a type.
@@ -116,6 +122,32 @@ pub fn parse(text: &str, first_line: usize) -> Result<Vec<LayoutLine>, Fault> {
     Ok(lines)
 }
 
+/// The lines of a list of fields that bits choose: `byte.bit name type`, bytes
+/// from 1, bits from 0. The offset of a line is the number of its bit.
+pub fn parse_bits(text: &str, first_line: usize) -> Result<Vec<LayoutLine>, Fault> {
+    let mut lines = Vec::new();
+    for (i, raw) in text.lines().enumerate() {
+        let content = without_remark(raw).trim();
+        if content.is_empty() {
+            continue;
+        }
+        let line = first_line.saturating_add(i);
+        let form = || Fault::new(line, format!("expected `byte.bit name type`, found `{content}`"));
+        let (place, rest) = content.split_once(char::is_whitespace).ok_or_else(form)?;
+        let bit = bit_number(place).ok_or_else(form)?;
+        lines.push(layout_line(&format!("{bit} {}", rest.trim_start()), line)?);
+    }
+    Ok(lines)
+}
+
+/// `2.3` as the number of the fourth bit of the second byte.
+fn bit_number(place: &str) -> Option<u32> {
+    let (byte, bit) = place.split_once('.')?;
+    let (byte, bit): (u32, u32) = (byte.parse().ok()?, bit.parse().ok()?);
+    (bit < 8).then_some(())?;
+    byte.checked_sub(1)?.checked_mul(8)?.checked_add(bit)
+}
+
 /// What stands before the first `#` outside quotes.
 fn without_remark(raw: &str) -> &str {
     let mut quoted = false;
@@ -132,6 +164,8 @@ fn layout_line(content: &str, line: usize) -> Result<LayoutLine, Fault> {
         let form = "expected `offset name type ? condition -> column : transform`";
         return Err(Fault::new(line, format!("{form}, found `{content}`")));
     };
+    let targets = targets.unwrap_or_default();
+    let secret = matches!(targets.as_slice(), [only] if only.column == SECRET);
     Ok(LayoutLine {
         line,
         offset,
@@ -140,7 +174,8 @@ fn layout_line(content: &str, line: usize) -> Result<LayoutLine, Fault> {
         type_name: type_name.to_owned(),
         argument,
         condition,
-        targets: targets.unwrap_or_default(),
+        targets: if secret { Vec::new() } else { targets },
+        secret,
     })
 }
 

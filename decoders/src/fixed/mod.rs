@@ -13,7 +13,9 @@
 //! is paid once a bucket and not once a field. `PROTOCOLS.md` says how a
 //! protocol file is written. The engine reads its own format and no other.
 
+pub mod base;
 pub mod behind;
+pub mod bitfields;
 pub mod buckets;
 pub mod bytes;
 pub mod catalog;

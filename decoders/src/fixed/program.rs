@@ -146,12 +146,14 @@ pub enum Op {
         /// Where it goes.
         col: TextCol,
     },
-    /// A number as decimal text into a column of texts.
+    /// A number as text into a column of texts.
     Digits {
         /// Where it is.
         at: Window,
         /// Where it goes.
         col: TextCol,
+        /// How it is written.
+        radix: Radix,
         /// Raw values without a meaning.
         null: Box<[u64]>,
     },
@@ -166,6 +168,15 @@ pub enum Op {
         /// Where it goes.
         col: LearnedCol,
     },
+}
+
+/// How a number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Radix {
+    /// In decimal digits.
+    Ten,
+    /// In `0` to `9` and `A` to `Z`, nine of them at least.
+    ThirtySix,
 }
 
 /// What is added to a count of a clock.

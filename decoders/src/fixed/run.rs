@@ -14,7 +14,7 @@ use crate::fixed::clock::RunningClock;
 use crate::fixed::learned::{ABSENT, LearnedTable};
 use crate::fixed::place::{NumberAt, Parts};
 use crate::fixed::program::{
-    CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, ScaleAt, TextAt,
+    CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
 };
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::text::{NO_NAME, NameCache};
@@ -157,7 +157,9 @@ impl Machine {
             Op::Text { offset, width, trim, col } => {
                 texts((*offset, *width, *trim), *col, bucket, out.batch);
             }
-            Op::Digits { at, col, null } => digits(*at, *col, null, bucket, out.batch),
+            Op::Digits { at, col, radix, null } => {
+                digits((*at, *radix), *col, null, bucket, out.batch);
+            }
             Op::Lookup { key, table, slot, col } => {
                 if let Some(table) = self.tables.get_mut(*table) {
                     lookups(*key, table, *slot, *col, bucket, out.batch);
@@ -514,7 +516,7 @@ fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut Me
 }
 
 fn digits<B: Body>(
-    at: Window,
+    (at, radix): (Window, Radix),
     col: TextCol,
     null: &[u64],
     bucket: &[Item<B>],
@@ -522,10 +524,29 @@ fn digits<B: Body>(
 ) {
     each(at, bucket, |row, raw| {
         if !null.contains(&raw) {
-            let mut digits = [0; 20];
-            batch.set_text(row, col, decimal_text(raw, &mut digits));
+            let mut digits = [b'0'; 20];
+            let text = match radix {
+                Radix::Ten => decimal_text(raw, &mut digits),
+                Radix::ThirtySix => base36_text(raw, &mut digits),
+            };
+            batch.set_text(row, col, text);
         }
     });
+}
+
+/// A number in base 36, with zeros before it up to nine characters.
+fn base36_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        let value = (number % 36) as u8;
+        *digit = if value < 10 { b'0' + value } else { b'A' + value - 10 };
+        number /= 36;
+        start -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    digits.get(start.min(11)..).unwrap_or_default()
 }
 
 /// A number in decimal digits.
@@ -592,6 +613,15 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn base_36_is_as_the_exchange_writes_it(number: u64) {
+            let mut digits = [b'0'; 20];
+            let text = base36_text(number, &mut digits);
+            prop_assert!(text.len() >= 9);
+            let read = u64::from_str_radix(std::str::from_utf8(text).unwrap(), 36);
+            prop_assert_eq!(read, Ok(number));
+        }
+
         #[test]
         fn digits_are_those_of_display(number: u64) {
             let mut digits = [0; 20];

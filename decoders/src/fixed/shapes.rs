@@ -21,6 +21,7 @@ use crate::fixed::tables::Tables;
 use crate::fixed::targets::{Column, any_number_at, literal_code, number_at};
 use crate::fixed::walk::{Condition, Count, Shape, Step, Test, TextTo, What};
 use crate::fixed::wire::{FieldType, Trim, Wire};
+use std::sync::Arc;
 
 /// How deep structs stand in each other.
 const DEPTH_MAX: usize = 4;
@@ -36,6 +37,8 @@ pub struct Visible {
 #[derive(Debug, Default)]
 pub struct Scope {
     visible: Vec<Visible>,
+    /// Bytes whose bits choose fields: name, slot and how many.
+    bits: Vec<(String, u8, Count)>,
     slots: usize,
     depth: usize,
     /// Whether a group makes rows.
@@ -145,7 +148,7 @@ impl<'a> Compiler<'a> {
             return Err(Fault::new(extras.line, reason));
         }
         let slot = scope.new_slot(extras.line)?;
-        let seen = scope.visible.len();
+        let (seen, bits) = (scope.visible.len(), scope.bits.len());
         let (shape, waiting) = (empty(slot), Vec::new());
         let mut building = Building { shape, at: Some(0), running: true, waiting };
         for line in lines {
@@ -167,6 +170,7 @@ impl<'a> Compiler<'a> {
             shape.learn.push(learned);
         }
         scope.visible.truncate(seen);
+        scope.bits.truncate(bits);
         Ok(shape)
     }
 
@@ -200,9 +204,13 @@ impl<'a> Compiler<'a> {
         let what = match (line.type_name.as_str(), reference(&line.type_name, "struct")) {
             (_, Some(name)) => Some(self.struct_step(name, line, scope)?),
             ("text" | "bytes", None) => Some(text_step(line, scope)?),
+            ("bitfields", None) => Some(bits_step(line, scope)?),
             _ => match reference(&line.type_name, "tlv") {
                 Some(list) => Some(self.tlv_step(list, line, scope)?),
-                None => None,
+                None => match reference(&line.type_name, "fields") {
+                    Some(list) => Some(self.chosen_step(list, line, scope)?),
+                    None => None,
+                },
             },
         };
         let when = line.condition.as_ref().map(|when| condition(when, line.line, scope));
@@ -252,7 +260,7 @@ impl<'a> Compiler<'a> {
         building: &mut Building,
         scope: &mut Scope,
     ) -> Result<(), Fault> {
-        let ty = self.field_type(line)?;
+        let ty = FieldType { secret: line.secret, ..self.field_type(line)? };
         if line.argument.is_some() {
             return Err(Fault::new(
                 line.line,
@@ -371,6 +379,21 @@ impl<'a> Compiler<'a> {
         };
         let length = count(line.argument.as_ref().ok_or_else(form)?, line, scope)?;
         Ok(What::Elements { length, tlv })
+    }
+
+    /// The fields that bits choose.
+    fn chosen_step(&self, list: &str, line: &LayoutLine, scope: &Scope) -> Result<What, Fault> {
+        no_targets(line)?;
+        let fault = |reason: String| Fault::new(line.line, reason);
+        let fields = self.bitfields.iter().find(|fields| fields.name == list);
+        let fields = fields.ok_or_else(|| fault(format!("no [bitfields.{list}] in this file")))?;
+        let Some(Argument::Field(name)) = &line.argument else {
+            return Err(fault(format!("write `fields.{list}(bitfields_before)`")));
+        };
+        let bits = scope.bits.iter().rev().find(|(bits, ..)| bits == name);
+        let missing = || fault(format!("no `{name}` of type bitfields before this line"));
+        let (_, slot, count) = bits.ok_or_else(missing)?;
+        Ok(What::Chosen { slot: *slot, count: *count, fields: Arc::clone(fields) })
     }
 
     fn lookup(
@@ -499,7 +522,8 @@ fn fixed_size(what: &What) -> Option<u32> {
         What::Each { count: Count::Fixed(count), length: None, shape, .. } => {
             shape_size(shape)?.checked_mul(*count)
         }
-        What::Text { length: Count::Fixed(size), .. } => Some(*size),
+        What::Text { length: Count::Fixed(size), .. }
+        | What::Bits { count: Count::Fixed(size), .. } => Some(*size),
         _ => None,
     }
 }
@@ -534,9 +558,24 @@ fn no_targets(line: &LayoutLine) -> Result<(), Fault> {
     Err(Fault::new(line.line, "the fields inside have columns, not the whole"))
 }
 
+fn bits_step(line: &LayoutLine, scope: &mut Scope) -> Result<What, Fault> {
+    no_targets(line)?;
+    let form = || Fault::new(line.line, "write `bitfields(count_field)` or `bitfields(2)`");
+    let count = match count(line.argument.as_ref().ok_or_else(form)?, line, scope)? {
+        Count::Rest => return Err(form()),
+        count => count,
+    };
+    let slot = scope.new_slot(line.line)?;
+    scope.bits.push((line.name.clone(), slot, count));
+    Ok(What::Bits { count, slot })
+}
+
 fn count(argument: &Argument, line: &LayoutLine, scope: &Scope) -> Result<Count, Fault> {
     match argument {
-        Argument::Field(name) => Ok(Count::Field(scope.number(name, line.line)?)),
+        Argument::Field(name) => {
+            let none = scope.find(name).and_then(|(_, def)| def.ty.null.first().copied());
+            Ok(Count::Field(scope.number(name, line.line)?, none))
+        }
         Argument::Number(count) => Ok(Count::Fixed(*count)),
         Argument::Rest => Ok(Count::Rest),
         Argument::Bits(..) => Err(Fault::new(line.line, "a count is a number, a field or `*`")),
@@ -551,8 +590,8 @@ fn text_step(line: &LayoutLine, scope: &Scope) -> Result<What, Fault> {
         Some(Column::Text(col)) => Ok(TextTo::Text(col)),
         _ => Err(Fault::new(line.line, format!("`{}` takes no text", target.column))),
     });
-    let is_text = line.type_name == "text";
-    Ok(What::Text { length, is_text, trim: Trim::Right, to: to.collect::<Result<_, _>>()? })
+    let (is_text, secret) = (line.type_name == "text", line.secret);
+    Ok(What::Text { length, is_text, secret, trim: Trim::Right, to: to.collect::<Result<_, _>>()? })
 }
 
 fn condition(when: &layout::Condition, line: usize, scope: &Scope) -> Result<Condition, Fault> {

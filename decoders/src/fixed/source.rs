@@ -28,6 +28,9 @@ pub struct File {
     /// `[tlv.NAME]`: element lists at the end of a message.
     #[serde(default)]
     pub tlv: BTreeMap<String, Spanned<TlvTable>>,
+    /// `[bitfields.NAME]`: fields that bits of the message choose.
+    #[serde(default)]
+    pub bitfields: BTreeMap<String, Spanned<BitfieldsTable>>,
     /// `[struct.NAME]`: fields that stand together, once or many times.
     #[serde(default, rename = "struct")]
     pub structs: BTreeMap<String, Spanned<StructTable>>,
@@ -68,6 +71,12 @@ pub struct Protocol {
     pub endian: Spanned<String>,
     /// Where the message code is.
     pub code: Spanned<Code>,
+    /// Id of a shipped file whose tables this one has too, but for those it
+    /// writes itself.
+    pub base: Option<Spanned<String>>,
+    /// Codes of the base's messages that this version does not have.
+    #[serde(default)]
+    pub drop: Vec<String>,
 }
 
 /// `code = { at = 0, type = "c1" }`.
@@ -196,6 +205,14 @@ pub struct TlvTable {
     pub tag: String,
     /// Layout lines with the tag's number in the place of an offset.
     pub elements: Spanned<String>,
+}
+
+/// `[bitfields.NAME]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BitfieldsTable {
+    /// Layout lines with `byte.bit` in the place of an offset.
+    pub fields: Spanned<String>,
 }
 
 /// `[struct.NAME]`.

@@ -13,7 +13,7 @@ use crate::fixed::error::Fault;
 use crate::fixed::layout::{LayoutLine, Target, reference};
 use crate::fixed::place::NumberAt;
 use crate::fixed::program::{
-    CodeTable, ElsewhereAt, FactorTable, FieldDef, NumberTo, Op, Plus, ScaleAt, TextAt,
+    CodeTable, ElsewhereAt, FactorTable, FieldDef, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
 };
 use crate::fixed::shapes::Scope;
 use crate::fixed::source::{self, ClockTable, Key, LearnedKey, PlusTable, Scale};
@@ -162,7 +162,10 @@ impl<'a> Targets<'a> {
                 Op::Name { from: self.text_at(field, transform, line)?, col }
             }
             (Column::Text(col), Some(at), Some("text")) if whole(field) => {
-                Op::Digits { at, col, null }
+                Op::Digits { at, col, radix: Radix::Ten, null }
+            }
+            (Column::Text(col), Some(at), Some("base36")) if whole(field) => {
+                Op::Digits { at, col, radix: Radix::ThirtySix, null }
             }
             (Column::Text(col), None, None) => text(field, col, line)?,
             _ => return Err(mismatch(field, target, line)),

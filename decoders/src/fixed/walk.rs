@@ -10,9 +10,11 @@
 //! no more steps than the message has bytes, whatever a count says.
 
 use crate::batch::{NameCol, TextCol};
+use crate::fixed::bitfields::{self, Bit, Bitfields};
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Layout, Learn, Op};
 use crate::fixed::wire::Trim;
+use std::sync::Arc;
 
 /// Fields that stand one after the other, and what follows them.
 #[derive(Clone, Debug)]
@@ -65,12 +67,30 @@ pub enum What {
         /// Which element list of the protocol.
         tlv: usize,
     },
+    /// Bytes whose bits choose fields.
+    Bits {
+        /// How many bytes.
+        count: Count,
+        /// Where their place is remembered.
+        slot: u8,
+    },
+    /// The fields that the bits of such bytes choose.
+    Chosen {
+        /// Where the bytes are.
+        slot: u8,
+        /// How many they are.
+        count: Count,
+        /// What each bit chooses.
+        fields: Arc<Bitfields>,
+    },
     /// Text, or bytes without a meaning.
     Text {
         /// How many bytes.
         length: Count,
         /// Whether it is text.
         is_text: bool,
+        /// Whether it is shown only to those who ask for secrets.
+        secret: bool,
         /// Its padding.
         trim: Trim,
         /// Where it goes.
@@ -92,8 +112,8 @@ pub enum TextTo {
 pub enum Count {
     /// Always so many.
     Fixed(u32),
-    /// As a field says.
-    Field(Ref),
+    /// As a field says, where it does not have the value that means none.
+    Field(Ref, Option<u64>),
     /// To the end of the message, or of the entry that says its length.
     Rest,
 }
@@ -137,19 +157,33 @@ pub enum Event<'l> {
     Fields(&'l Shape, usize),
     /// A text, with its first byte and its bytes.
     Text(&'l Step, usize, usize),
+    /// Bytes whose bits choose fields: the first one and how many.
+    Bits(&'l Step, usize, usize),
     /// Elements, with their first byte and their bytes.
     Elements(&'l Step, usize, usize),
     /// Bytes of an entry that it counts and nobody explains.
     Unknown(usize, usize),
 }
 
-/// The message ends inside a part.
+/// Why a walk can't go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cut {
-    /// First byte of what is not whole.
-    pub at: usize,
-    /// Bytes it should have.
-    pub needed: usize,
+pub enum Cut {
+    /// The message ends inside a part.
+    Short {
+        /// First byte of what is not whole.
+        at: usize,
+        /// Bytes it should have.
+        needed: usize,
+    },
+    /// A bit chooses a field that nobody explains.
+    Bit {
+        /// Where the field would stand.
+        at: usize,
+        /// The byte of the bit, from 1.
+        byte: usize,
+        /// The bit, from 0.
+        bit: u32,
+    },
 }
 
 /// Walks one message.
@@ -174,7 +208,7 @@ pub fn walk<'l>(
 ) -> Result<usize, Cut> {
     let start = layout.size as usize;
     if body.len() < start {
-        return Err(Cut { at: 0, needed: start });
+        return Err(Cut::Short { at: 0, needed: start });
     }
     let mut walk = Walk { body, limit: body.len(), bases: [0; SLOTS_MAX] };
     walk.steps(&layout.steps, start, visitor)
@@ -223,6 +257,16 @@ impl Walk<'_> {
                 visitor.event(Event::Elements(step, at, here), self.parts());
                 Ok(at + len?)
             }
+            What::Bits { count, slot } => {
+                let len = self.bytes(count, at)?;
+                self.remember(*slot, at);
+                visitor.event(Event::Bits(step, at, len), self.parts());
+                Ok(at + len)
+            }
+            What::Chosen { slot, count, fields } => {
+                let bytes = self.count(count, 0);
+                self.chosen((*slot, bytes), fields, at, visitor)
+            }
             What::Text { length, .. } => {
                 let len = self.bytes(length, at)?;
                 visitor.event(Event::Text(step, at, len), self.parts());
@@ -237,7 +281,7 @@ impl Walk<'_> {
         let needed = self.count(length, left as u64);
         match usize::try_from(needed) {
             Ok(len) if len <= left => Ok(len),
-            _ => Err(Cut { at, needed: usize::try_from(needed).unwrap_or(usize::MAX) }),
+            _ => Err(Cut::Short { at, needed: usize::try_from(needed).unwrap_or(usize::MAX) }),
         }
     }
 
@@ -245,11 +289,48 @@ impl Walk<'_> {
         match count {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => rest,
-            Count::Field(at) => {
+            Count::Field(at, none) => {
                 let number = self.parts().number(at).unwrap_or(0);
-                u64::try_from(number).unwrap_or(0)
+                let number = u64::try_from(number).ok().filter(|number| Some(*number) != *none);
+                number.unwrap_or(0)
             }
         }
+    }
+
+    fn remember(&mut self, slot: u8, at: usize) {
+        if let Some(base) = self.bases.get_mut(usize::from(slot)) {
+            *base = at as u32;
+        }
+    }
+
+    /// The fields that bits choose, in the order of the bits.
+    fn chosen<'l>(
+        &mut self,
+        (slot, bytes): (u8, u64),
+        fields: &'l Bitfields,
+        mut at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        let body = self.body;
+        let base = self.bases.get(usize::from(slot)).copied().unwrap_or(0) as usize;
+        let from_here = body.get(base..).unwrap_or_default();
+        let bits = usize::try_from(bytes).ok().and_then(|bytes| from_here.get(..bytes));
+        for (byte, bit) in bitfields::set_bits(bits.unwrap_or_default()) {
+            match fields.bit(byte, bit) {
+                Bit::Elsewhere => {}
+                Bit::Unknown => return Err(Cut::Bit { at, byte: byte + 1, bit }),
+                Bit::Here(shape) => {
+                    let needed = shape.size as usize;
+                    let end = at.saturating_add(needed);
+                    if end > self.limit {
+                        return Err(Cut::Short { at, needed });
+                    }
+                    visitor.event(Event::Fields(shape, at), self.parts());
+                    at = end;
+                }
+            }
+        }
+        Ok(at)
     }
 
     fn entries<'l>(
@@ -291,11 +372,11 @@ impl Walk<'_> {
         let Some(length) = length else { return self.shape(shape, at, visitor) };
         let entry = self.body.get(at..self.limit).unwrap_or_default();
         if entry.len() < shape.size as usize {
-            return Err(Cut { at, needed: shape.size as usize });
+            return Err(Cut::Short { at, needed: shape.size as usize });
         }
         let told = length.read(&entry).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
         if told > entry.len() {
-            return Err(Cut { at, needed: told });
+            return Err(Cut::Short { at, needed: told });
         }
         let told_end = at + told.max(shape.size as usize);
         let limit = std::mem::replace(&mut self.limit, told_end);
@@ -316,11 +397,9 @@ impl Walk<'_> {
     ) -> Result<usize, Cut> {
         let end = at.saturating_add(shape.size as usize);
         if end > self.limit {
-            return Err(Cut { at, needed: shape.size as usize });
+            return Err(Cut::Short { at, needed: shape.size as usize });
         }
-        if let Some(base) = self.bases.get_mut(usize::from(shape.slot)) {
-            *base = at as u32;
-        }
+        self.remember(shape.slot, at);
         visitor.event(Event::Fields(shape, at), self.parts());
         self.steps(&shape.steps, end, visitor)
     }

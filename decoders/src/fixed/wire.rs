@@ -70,6 +70,8 @@ pub struct FieldType {
     pub null: Vec<u64>,
     /// Padding of a text.
     pub trim: Trim,
+    /// Whether it is shown only to those who ask for secrets.
+    pub secret: bool,
 }
 
 impl Wire {
@@ -145,7 +147,8 @@ impl Trim {
 impl FieldType {
     /// A bare wire type.
     pub fn plain(wire: Wire) -> Self {
-        Self { wire, scale: None, scale_from: None, null: Vec::new(), trim: Trim::Right }
+        let null = Vec::new();
+        Self { wire, scale: None, scale_from: None, null, trim: Trim::Right, secret: false }
     }
 }
 

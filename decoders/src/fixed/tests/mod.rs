@@ -2,6 +2,7 @@
 
 mod any_bytes;
 mod behind;
+mod boe;
 mod encoded;
 mod exchange;
 mod itch;

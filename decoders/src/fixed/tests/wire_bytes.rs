@@ -17,6 +17,13 @@ impl WireBytes {
         self
     }
 
+    /// The low `width` bytes of a number, least significant first.
+    pub fn le(mut self, width: usize, number: u64) -> Self {
+        let eight = number.to_le_bytes();
+        self.0.extend(&eight[..width]);
+        self
+    }
+
     /// A text padded with spaces.
     pub fn text(mut self, width: usize, text: &str) -> Self {
         assert!(text.len() <= width);
