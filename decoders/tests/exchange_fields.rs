@@ -27,19 +27,23 @@ use taptrail_decoders::explain::ExplainedMessage;
 use taptrail_decoders::flow::Recognised;
 
 /// Folders of captures, with the protocol that they are.
-const FOLDERS: [(&str, &str); 38] = [
+const FOLDERS: &[(&str, &str)] = &[
     ("Asx/Ntp.Itch.v1.05", "asx.ntp-itch.1.05"),
+    ("Box", "box.hsvf.1.9"),
     ("Cboe/Byx.Equities.DepthOfBook.Pitch.v2.41", "cboe.pitch-us.2.41"),
     ("Cboe/Futures.DepthOfBook.Pitch.v1.1.6", "cboe.pitch-futures.1.1"),
     ("Cboe/Options.ComplexDepthOfBook.Pitch.v2.1.18", "cboe.pitch-complex.2.1"),
     ("Cboe/Options.DepthOfBook.Pitch.v2.39.4", "cboe.pitch-us.2.41"),
     ("Cboe/Options.TopOfMarket.Csm.v1.4.4", "cboe.csm.1.4"),
     ("Eurex/Eobi.T7.v6.0", "eurex.eobi.3.0"),
+    ("Ice/Mdf.iMpact.v1.1.24", "ice.impact-mdf.1.1"),
+    ("Ice/Mdf.iMpact.v1.1.33", "ice.impact-mdf.1.1"),
     ("Iex/Deep.IexTp.v1.0", "iex.deep.1.0"),
     ("Iex/DeepPlus.IexTp.1.0.2", "iex.deepplus.1.0"),
     ("Iex/Tops.IexTp.v1.5", "iex.tops.1.6"),
     ("Imperative/IntelligentCross.Mdf.v1.11", "intelligentcross.aspen.1.11"),
     ("Jnx/JnxEquities.Pts.Itch.v1.6", "jnx.itch.1.6"),
+    ("Miax/MiaxOptions.cToM.v1.1", "miax.options-ctom.1.3"),
     ("Miax/OnyxFutures.ToM.v1.0", "miax.onyx-tom.1.0"),
     ("Nasdaq/Bx.Equities.TotalView.Itch.v5.0", "nasdaq.totalview-itch.5.0"),
     ("Nasdaq/Bx.Equities.TotalView.Itch.v5.0.20230822", "nasdaq.totalview-itch.5.0"),
@@ -66,6 +70,7 @@ const FOLDERS: [(&str, &str); 38] = [
     ("Siac/Cts.Cta.v2.11.b", "siac.cts.2.11"),
     ("Siac/Cts.Cta.v2.9", "siac.cts.2.11"),
     ("Siac/Opra.Recipient.v6.2", "siac.opra.6.2"),
+    ("Tmx/Mx.Sola.1.14", "mx.hsvf.1.14"),
 ];
 
 /// A leaf field: offset, size, hex.

@@ -4,6 +4,7 @@ mod any_bytes;
 mod behind;
 mod encoded;
 mod exchange;
+mod hsvf;
 mod itch;
 mod learning;
 mod ouch;
