@@ -36,11 +36,12 @@ use taptrail_decoders::flow::Recognised;
 use taptrail_decoders::library::Library;
 
 /// Folders of captures, with the protocol that they are.
-const FOLDERS: [(&str, &str); 54] = [
+const FOLDERS: &[(&str, &str)] = &[
     ("Asx/Ntp.Itch.v1.05", "asx.ntp-itch.1.05"),
     ("B3/BinaryEntryPoint.v8.1", "b3.entrypoint"),
     ("B3/BinaryUmdf.v1.5", "b3.umdf"),
     ("B3/BinaryUmdf.v1.8", "b3.umdf"),
+    ("Box", "box.hsvf.1.9"),
     ("Cboe/Byx.Equities.DepthOfBook.Pitch.v2.41", "cboe.pitch-us.2.41"),
     ("Cboe/Futures.DepthOfBook.Pitch.v1.1.6", "cboe.pitch-futures.1.1"),
     ("Cboe/Options.ComplexDepthOfBook.Pitch.v2.1.18", "cboe.pitch-complex.2.1"),
@@ -55,6 +56,8 @@ const FOLDERS: [(&str, &str); 54] = [
     ("Coinbase/OrderApi.v1.4", "coinbase.derivatives-orders"),
     ("Eurex/Eobi.T7.v6.0", "eurex.eobi.3.0"),
     ("Eurex/Eti.T7.v6.1", "eurex.eti.6.1"),
+    ("Ice/Mdf.iMpact.v1.1.24", "ice.impact-mdf.1.1"),
+    ("Ice/Mdf.iMpact.v1.1.33", "ice.impact-mdf.1.1"),
     ("Iex/Deep.IexTp.v1.0", "iex.deep.1.0"),
     ("Iex/DeepPlus.IexTp.1.0.2", "iex.deepplus.1.0"),
     ("Iex/Tops.IexTp.v1.5", "iex.tops.1.6"),
@@ -62,6 +65,7 @@ const FOLDERS: [(&str, &str); 54] = [
     ("Jnx/JnxEquities.Pts.Itch.v1.6", "jnx.itch.1.6"),
     ("Jnx/JnxEquities.Pts.Ouch.v1.11", "jnx.ouch.1.11"),
     ("Memx/Equities.MemiorDepth.v1.3", "memx.memoir-depth"),
+    ("Miax/MiaxOptions.cToM.v1.1", "miax.options-ctom.1.3"),
     ("Miax/OnyxFutures.ToM.v1.0", "miax.onyx-tom.1.0"),
     ("Miax/PearlEquities.Meo.v2.6", "miax.pearl-meo.2.6"),
     ("Nasdaq/Bx.Equities.TotalView.Itch.v5.0", "nasdaq.totalview-itch.5.0"),
@@ -90,6 +94,7 @@ const FOLDERS: [(&str, &str); 54] = [
     ("Siac/Cts.Cta.v2.11.b", "siac.cts.2.11"),
     ("Siac/Cts.Cta.v2.9", "siac.cts.2.11"),
     ("Siac/Opra.Recipient.v6.2", "siac.opra.6.2"),
+    ("Tmx/Mx.Sola.1.14", "mx.hsvf.1.14"),
     ("Txse/OrderEntry.Seed.v0.7", "txse.seed.1.0"),
 ];
 

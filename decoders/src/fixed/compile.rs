@@ -13,7 +13,7 @@ use crate::fixed::error::Fault;
 use crate::fixed::layout::{self, LayoutLine, reference};
 use crate::fixed::program::{Layout, Op};
 use crate::fixed::protocol::{About, Codes, FixedProtocol};
-use crate::fixed::shapes::{Extras, Scope, shape_size};
+use crate::fixed::shapes::{Extras, Scope, size_before_varying};
 use crate::fixed::source::{self, File, Message, Part, PlusTable, Scale, Text, TypeTable};
 use crate::fixed::tables::Tables;
 use crate::fixed::targets::{self, Targets, literal_code};
@@ -299,7 +299,7 @@ impl<'a> Compiler<'a> {
         let mut scope = Scope::default();
         let shape = self.shape(&whole.lines, &whole.extras, &mut scope)?;
         let size = whole.message.size;
-        if shape.size != size && shape_size(&shape) != Some(size) {
+        if shape.size != size && size_before_varying(&shape) != size {
             let reason = format!("the fields end at {}, the size is said to be {size}", shape.size);
             return Err(Fault::new(whole.line, reason));
         }
@@ -456,6 +456,10 @@ fn named_type(table: &TypeTable, little: bool) -> Result<FieldType, String> {
     if !is_number && (table.scale.is_some() || !table.null.is_empty()) {
         return Err("only a number has a scale or null values".into());
     }
+    let tells = |scale: &Option<Scale>| !matches!(scale, None | Some(Scale::Places(_)));
+    if table.sign.is_some() && !tells(&table.scale) {
+        return Err("a sign needs a scale that another field or table tells".into());
+    }
     if is_number && table.trim.is_some() {
         return Err("only a text is trimmed".into());
     }
@@ -472,7 +476,8 @@ fn named_type(table: &TypeTable, little: bool) -> Result<FieldType, String> {
     let raw = table.null.iter().map(|number| number.raw(width));
     let null: Option<Vec<u64>> = raw.collect();
     let null = null.ok_or("a null value does not fit the wire type")?;
-    Ok(FieldType { wire, scale, scale_from, null, trim, secret: false })
+    let sign = table.sign.clone();
+    Ok(FieldType { wire, scale, scale_from, sign, null, trim, secret: false })
 }
 
 type Clocks<'a> = Vec<(&'a str, Clock, Option<&'a PlusTable>)>;

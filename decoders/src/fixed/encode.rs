@@ -10,7 +10,7 @@ use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Layout, Op};
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::targets::{any_number_at, number_at};
-use crate::fixed::walk::{Condition, Count, Shape, Step, Test, What};
+use crate::fixed::walk::{Condition, Count, Decides, Shape, Step, Test, What};
 use crate::fixed::wire::Wire;
 
 /// When messages made up say that they were sent: half past nine in New York
@@ -80,7 +80,7 @@ struct Wanted {
 impl Wanted {
     fn steps(&mut self, steps: &[Step]) {
         for step in steps {
-            if let Some(Condition { of: Some(of), test }) = &step.when {
+            if let Some(Condition { of: Decides::Field(of), test }) = &step.when {
                 let values: Vec<i128> = match test {
                     Test::In(values) | Test::NotIn(values) => values.clone(),
                     Test::Less(value) => vec![value - 1],
@@ -242,9 +242,15 @@ impl<D: Dice> Encoder<'_, '_, D> {
 
     fn steps(&mut self, steps: &[Step]) {
         for step in steps {
+            let of_rest = step.when.as_ref().is_some_and(|when| when.of == Decides::Rest);
+            // Whether bytes are left is for us to say.
+            let is_end = of_rest && self.dice.below(2) == 0;
+            let rest = if is_end { 0 } else { usize::from(u16::MAX) };
             let parts = Parts { body: &self.bytes, bases: &self.bases };
-            if step.when.as_ref().is_none_or(|when| when.holds(parts)) {
+            if step.when.as_ref().is_none_or(|when| when.holds(parts, rest)) {
                 self.step(step);
+            } else if is_end {
+                return;
             }
         }
     }

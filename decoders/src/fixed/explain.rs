@@ -270,7 +270,10 @@ fn value(def: &FieldDef, bytes: &[u8]) -> Value {
             text => Value::Text(latin1(text)),
         },
         Wire::Digits { .. } => match (digits(bytes), def.ty.scale) {
-            (None, _) => Value::Null,
+            (None, _) => match def.ty.trim.apply(bytes) {
+                [] => Value::Null,
+                text => Value::Text(latin1(text)),
+            },
             (Some(number), _) if is_null(def, number) => Value::Null,
             (Some(mantissa), Some(scale)) => Value::Decimal { mantissa, scale },
             (Some(number), None) => Value::Int(number),

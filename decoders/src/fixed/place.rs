@@ -112,6 +112,18 @@ impl NumberAt {
         }
     }
 
+    /// The number without its last character, and what it is multiplied with,
+    /// where that is a code.
+    pub fn but_last<B: Body>(self, body: &B, factors: &[(u64, i64)]) -> (Self, Option<i64>) {
+        let Self::Digits { offset, width } = self else { return (self, None) };
+        let last = (offset as usize + width as usize).checked_sub(1);
+        let code = last.and_then(|last| body.bytes().get(last)).copied();
+        match code.and_then(|code| factor(factors, code.into())) {
+            None => (self, None),
+            times => (Self::Digits { offset, width: width.saturating_sub(1) }, times),
+        }
+    }
+
     /// The bits of the number, as keys are compared.
     #[inline(always)]
     pub fn key<B: Body>(&self, body: &B) -> Option<u64> {
@@ -120,6 +132,12 @@ impl NumberAt {
             other => other.read(body).map(|number| number as u64),
         }
     }
+}
+
+/// What a number with this code is multiplied with.
+pub fn factor(factors: &[(u64, i64)], code: u64) -> Option<i64> {
+    let at = factors.binary_search_by_key(&code, |(code, _)| *code).ok()?;
+    factors.get(at).map(|(_, factor)| *factor)
 }
 
 /// The number that digits write; `None` where there are none, or anything else

@@ -80,6 +80,8 @@ pub enum Op {
         col: DecimalCol,
         /// Its places.
         scale: ScaleAt,
+        /// Where a `-` may make it negative.
+        sign: Option<Ref>,
         /// Raw values without a meaning.
         null: Box<[u64]>,
     },
@@ -204,6 +206,9 @@ pub enum ScaleAt {
     Places(ElsewhereAt),
     /// As a code; which factor table of the protocol.
     Code(Ref, usize),
+    /// As a code in the place of the last digit; which factor table of the
+    /// protocol.
+    Last(usize),
 }
 
 /// Codes to what a number times 10^9 is multiplied with, sorted.
@@ -334,10 +339,14 @@ impl Op {
             Self::Moment { at, plus, .. } => {
                 at.end().max(plus.as_ref().map_or(0, |plus| plus.at.end()))
             }
-            Self::Scaled { at, scale, .. } => at.end().max(match scale {
-                ScaleAt::Places(at) => at.end(),
-                ScaleAt::Code(at, _) => at.end(),
-            }),
+            Self::Scaled { at, scale, sign, .. } => at
+                .end()
+                .max(match scale {
+                    ScaleAt::Places(at) => at.end(),
+                    ScaleAt::Code(at, _) => at.end(),
+                    ScaleAt::Last(_) => 0,
+                })
+                .max(sign.map_or(0, |sign| sign.end())),
             Self::Number { at, .. } => at.end(),
             Self::LookupBy { value, .. } => value.key.end(),
             Self::Name { from, .. } => from.end(),

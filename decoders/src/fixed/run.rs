@@ -12,7 +12,7 @@ use crate::batch::{
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
 use crate::fixed::learned::{ABSENT, LearnedTable};
-use crate::fixed::place::{NumberAt, Parts};
+use crate::fixed::place::{NumberAt, Parts, Ref, factor};
 use crate::fixed::program::{
     CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
 };
@@ -113,8 +113,9 @@ impl Machine {
             Op::Moment { at, col, clock, plus, null } => {
                 self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, parts, out.batch);
             }
-            Op::Scaled { at, col, scale, null } => {
-                self.scaled((*at, scale, null), *col, bucket, parts, tables, out.batch);
+            Op::Scaled { at, col, scale, sign, null } => {
+                let from = (*at, scale, *sign, &null[..]);
+                self.scaled(from, *col, bucket, parts, tables, out.batch);
             }
             Op::Number { at, to, null } => {
                 for item in bucket {
@@ -211,7 +212,7 @@ impl Machine {
     /// Numbers whose places after the point are told elsewhere.
     fn scaled<B: Body>(
         &mut self,
-        (at, scale, null): (NumberAt, &ScaleAt, &[u64]),
+        (at, scale, sign, null): (NumberAt, &ScaleAt, Option<Ref>, &[u64]),
         col: DecimalCol,
         bucket: &[Item<B>],
         parts: Option<Parts<'_>>,
@@ -220,18 +221,22 @@ impl Machine {
     ) {
         for item in bucket {
             let row = item.slot();
+            let (at, last) = match scale {
+                ScaleAt::Last(table) => at.but_last(&item.body, factors_of(tables, *table)),
+                _ => (at, None),
+            };
             let number = at.read(&item.body);
             let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
+            let minus = sign.and_then(|sign| sign.read(&item.body, parts));
+            let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
             let factor = match scale {
                 ScaleAt::Places(from) => elsewhere(from, item, parts, &mut self.tables)
                     .and_then(|places| u32::try_from(places).ok())
                     .and_then(|places| FACTORS.get(places as usize).copied()),
-                ScaleAt::Code(from, table) => from.read(&item.body, parts).and_then(|code| {
-                    let table = tables.factors.get(*table)?;
-                    let code = u64::try_from(code).ok()?;
-                    let at = table.binary_search_by_key(&code, |(code, _)| *code).ok()?;
-                    table.get(at).map(|(_, factor)| *factor)
-                }),
+                ScaleAt::Code(from, table) => from
+                    .read(&item.body, parts)
+                    .and_then(|code| factor(factors_of(tables, *table), u64::try_from(code).ok()?)),
+                ScaleAt::Last(_) => Some(last.unwrap_or(ONE)),
             };
             let (column, present) = batch.decimals_mut(col);
             match (number, factor) {
@@ -300,6 +305,13 @@ impl Machine {
             }
         }
     }
+}
+
+/// Of a number without places.
+const ONE: i64 = 1_000_000_000;
+
+fn factors_of(tables: Tables<'_>, table: usize) -> &[(u64, i64)] {
+    tables.factors.get(table).map_or(&[], Vec::as_slice)
 }
 
 /// 10^(9 - places).

@@ -19,7 +19,7 @@ use crate::fixed::program::{FieldDef, Learn, LearnFrom, LearnedCol, Op};
 use crate::fixed::source::{self, Key, LearnedKey};
 use crate::fixed::tables::Tables;
 use crate::fixed::targets::{Column, any_number_at, literal_code, number_at};
-use crate::fixed::walk::{Condition, Count, Shape, Step, Test, TextTo, What};
+use crate::fixed::walk::{Condition, Count, Decides, Shape, Step, Test, TextTo, What};
 use crate::fixed::wire::{FieldType, Trim, Wire};
 use std::sync::Arc;
 
@@ -529,11 +529,18 @@ fn fixed_size(what: &What) -> Option<u32> {
 }
 
 /// Bytes of a shape, if they are always the same.
-pub fn shape_size(shape: &Shape) -> Option<u32> {
+fn shape_size(shape: &Shape) -> Option<u32> {
     shape.steps.iter().try_fold(shape.size, |size, step| match step.when {
         None => size.checked_add(fixed_size(&step.what)?),
         Some(_) => None,
     })
+}
+
+/// Bytes of a shape up to the first item whose size varies.
+pub fn size_before_varying(shape: &Shape) -> u32 {
+    let fixed = |step: &Step| step.when.is_none().then(|| fixed_size(&step.what)).flatten();
+    let sizes = shape.steps.iter().map_while(fixed);
+    sizes.fold(shape.size, |size, step| size.saturating_add(step))
 }
 
 fn check_offset(line: &LayoutLine, building: &Building) -> Result<(), Fault> {
@@ -596,8 +603,9 @@ fn text_step(line: &LayoutLine, scope: &Scope) -> Result<What, Fault> {
 
 fn condition(when: &layout::Condition, line: usize, scope: &Scope) -> Result<Condition, Fault> {
     let of = match when.field.as_str() {
-        "length" if scope.find("length").is_none() => None,
-        name => Some(scope.key(name, line)?),
+        "length" if scope.find("length").is_none() => Decides::Length,
+        "rest" if scope.find("rest").is_none() => Decides::Rest,
+        name => Decides::Field(scope.key(name, line)?),
     };
     let wire = scope.find(&when.field).map(|(_, def)| def.ty.wire);
     let value = |literal: &Literal| {

@@ -152,6 +152,8 @@ pub enum Scale {
     Places(i32),
     /// By a field of the message.
     Field(ScaleField),
+    /// By the last character of the digits.
+    Last(ScaleLast),
     /// Learned.
     Learned(LearnedKey),
 }
@@ -167,6 +169,14 @@ pub struct ScaleField {
     pub codes: Option<String>,
 }
 
+/// `scale = { last, }`: the last character of digits may be a code.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScaleLast {
+    /// `[enum.NAME]` of the characters that are no digit.
+    pub last: String,
+}
+
 /// A line of `[types]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +185,8 @@ pub struct TypeTable {
     pub wire: String,
     /// Places after the point.
     pub scale: Option<Scale>,
+    /// The field whose `-` makes the number negative.
+    pub sign: Option<String>,
     /// Raw values that mean "no value".
     #[serde(default)]
     pub null: Vec<Number>,

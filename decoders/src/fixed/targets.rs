@@ -260,27 +260,26 @@ impl<'a> Targets<'a> {
             }
             Some(Scale::Field(from)) => match &from.codes {
                 None => ScaleAt::Places(ElsewhereAt::Field(scope.number(&from.field, line)?)),
-                Some(codes) => ScaleAt::Code(
-                    scope.key(&from.field, line)?,
-                    self.factors(from, codes, scope, line)?,
-                ),
+                Some(codes) => {
+                    let wire = scope.find(&from.field).map(|(_, def)| def.ty.wire);
+                    let code = scope.key(&from.field, line)?;
+                    ScaleAt::Code(code, self.factors(wire, codes, line)?)
+                }
             },
+            Some(Scale::Last(from)) if matches!(at, NumberAt::Digits { .. }) => {
+                let wire = Some(Wire::Text { width: 1 });
+                ScaleAt::Last(self.factors(wire, &from.last, line)?)
+            }
             _ => return Err(no_number()),
         };
-        Ok(Op::Scaled { at, col, scale, null: field.ty.null.clone().into() })
+        let sign = field.ty.sign.as_ref().map(|sign| scope.key(sign, line)).transpose()?;
+        Ok(Op::Scaled { at, col, scale, sign, null: field.ty.null.clone().into() })
     }
 
     /// The factors of `[enum.NAME]`, which the codes of a scale lead to.
-    fn factors(
-        &mut self,
-        from: &source::ScaleField,
-        codes: &str,
-        scope: &Scope,
-        line: usize,
-    ) -> Result<usize, Fault> {
+    fn factors(&mut self, wire: Option<Wire>, codes: &str, line: usize) -> Result<usize, Fault> {
         let missing = || Fault::new(line, format!("no [enum.{codes}] in this file"));
         let table = self.enums.get(codes).ok_or_else(missing)?;
-        let wire = scope.find(&from.field).map(|(_, def)| def.ty.wire);
         let mut factors = Vec::new();
         for (code, factor) in table.get_ref() {
             let wrong = |what: &str| Fault::new(line, format!("[enum.{codes}]: {what}"));

@@ -121,10 +121,22 @@ pub enum Count {
 /// When a part is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Condition {
-    /// The number that decides; `None` is the length of the message.
-    pub of: Option<Ref>,
+    /// The number that decides.
+    pub of: Decides,
     /// How.
     pub test: Test,
+}
+
+/// A number that decides whether a part is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decides {
+    /// A field.
+    Field(Ref),
+    /// Bytes of the message.
+    Length,
+    /// Bytes from here to the end of the message, or of the entry that says
+    /// its length.
+    Rest,
 }
 
 /// A comparison.
@@ -226,7 +238,8 @@ impl Walk<'_> {
         visitor: &mut impl Visitor<'l>,
     ) -> Result<usize, Cut> {
         for step in steps {
-            if step.when.as_ref().is_none_or(|when| when.holds(self.parts())) {
+            let rest = self.limit.saturating_sub(at);
+            if step.when.as_ref().is_none_or(|when| when.holds(self.parts(), rest)) {
                 at = self.step(step, at, visitor)?;
             }
         }
@@ -406,11 +419,12 @@ impl Walk<'_> {
 }
 
 impl Condition {
-    /// Whether it holds where the message has got to.
-    pub fn holds(&self, parts: Parts<'_>) -> bool {
+    /// Whether it holds where the message has got to, with `rest` bytes left.
+    pub fn holds(&self, parts: Parts<'_>, rest: usize) -> bool {
         let number = match &self.of {
-            Some(at) => parts.number(at),
-            None => Some(parts.body.len() as i128),
+            Decides::Field(at) => parts.number(at),
+            Decides::Length => Some(parts.body.len() as i128),
+            Decides::Rest => Some(rest as i128),
         };
         number.is_some_and(|number| match &self.test {
             Test::In(values) => values.contains(&number),

@@ -66,6 +66,8 @@ pub struct FieldType {
     pub scale: Option<i32>,
     /// Where the places are told, if they are not always the same.
     pub scale_from: Option<Scale>,
+    /// The field whose `-` makes the number negative.
+    pub sign: Option<String>,
     /// Raw values that mean "no value".
     pub null: Vec<u64>,
     /// Padding of a text.
@@ -147,8 +149,15 @@ impl Trim {
 impl FieldType {
     /// A bare wire type.
     pub fn plain(wire: Wire) -> Self {
-        let null = Vec::new();
-        Self { wire, scale: None, scale_from: None, null, trim: Trim::Right, secret: false }
+        Self {
+            wire,
+            scale: None,
+            scale_from: None,
+            sign: None,
+            null: Vec::new(),
+            trim: Trim::Right,
+            secret: false,
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod behind;
 mod boe;
 mod encoded;
 mod exchange;
+mod hsvf;
 mod itch;
 mod learning;
 mod ouch;
