@@ -60,7 +60,8 @@ struct Common {
     server: Option<usize>,
     session: Option<Name>,
     scope: u32,
-    trigger_tag: Option<u32>,
+    /// The FIX tags of the library.
+    tags: u16,
     flows: [Option<u32>; 2],
 }
 
@@ -101,9 +102,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection first seen by `segment`, which side 0 sent.
     pub fn open(flow_id: u32, segment: &Segment, shared: &mut Shared) -> Self {
-        let session = shared.session_of(segment).map(|(session, from_server)| {
-            (session.protocol.clone(), session.trigger_tag, from_server)
-        });
+        let session = shared.session_of(segment);
+        let session = session.map(|(at, session, from)| (session.protocol.clone(), at, from));
         let id = session.as_ref().map(|session| session.0.as_str());
         let reference = shared.protocol_ref(id);
         let (mode, protocol) = configured_mode(reference, id, shared);
@@ -121,7 +121,7 @@ impl Connection {
                 server,
                 session: None,
                 scope: shared.new_scope(),
-                trigger_tag: session.and_then(|session| session.1),
+                tags: session.map_or(0, |session| session.1.saturating_add(1)),
                 flows: [Some(flow_id), None],
             },
             halves: Default::default(),
@@ -591,10 +591,11 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         let mut at = 0;
         while at < len {
             match fix::scan(run.bytes.slice(at..len).get()) {
-                Scan::Message { len, .. } => {
+                Scan::Message { len, checksum_ok } => {
                     if let Some(piece) = piece(run, at..at + len) {
                         self.half.remember(&piece, None);
-                        self.fix_message(protocol, piece, 0);
+                        let flag = if checksum_ok { 0 } else { flags::BAD_CHECKSUM };
+                        self.fix_message(protocol, piece, flag);
                     }
                     at += len.max(1);
                 }
@@ -620,8 +621,8 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         }
         let Some(mut head) = self.head(&piece, protocol, 0) else { return };
         head.flags |= extra_flags;
-        let trigger_tag = self.common.trigger_tag;
-        self.give(&head, piece, 0, Engine::Fix { trigger_tag });
+        let tags = self.common.tags;
+        self.give(&head, piece, 0, Engine::Fix { tags });
     }
 
     /// A message that TCP repeated.
@@ -632,7 +633,11 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
                     self.soup_packet(kind, piece, seq, flag);
                 }
             }
-            Mode::Fix { protocol } => self.fix_message(protocol, piece, flag),
+            Mode::Fix { protocol } => {
+                let good = fix::checksum_ok(piece.bytes.get());
+                let flag = flag | if good { 0 } else { flags::BAD_CHECKSUM };
+                self.fix_message(protocol, piece, flag);
+            }
             _ => {}
         }
     }
