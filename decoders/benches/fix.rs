@@ -10,6 +10,7 @@ use divan::counter::{BytesCount, ItemsCount};
 use taptrail_decoders::batch::{Head, MessageBatch};
 use taptrail_decoders::fix::decode::{FixConfig, FixDecoder};
 use taptrail_decoders::fix::framing::{self, Scan};
+use taptrail_decoders::fix::user::UserTags;
 use taptrail_decoders::names::{Name, Names};
 
 const MESSAGES: usize = 4096;
@@ -89,14 +90,15 @@ fn scan_and_decode(bencher: Bencher) {
     let stream = orders();
     let (mut names, mut batch) = (Names::new(), MessageBatch::new());
     let mut decoder = FixDecoder::new(FixConfig::default());
-    let head = head(&mut names);
+    let (head, user) = (head(&mut names), UserTags::trigger(9717));
     let counters = (ItemsCount::new(MESSAGES), BytesCount::new(stream.len()));
     bencher.counter(counters.0).counter(counters.1).bench_local(|| {
         batch.clear();
         let mut at = 0;
-        while let Scan::Message { len, .. } = framing::scan(&stream[at..]) {
+        while let Scan::Message { len, checksum_ok } = framing::scan(&stream[at..]) {
+            assert!(checksum_ok);
             let msg = &stream[at..at + len];
-            decoder.decode(msg, &head, Some(9717), &mut batch, &mut names).unwrap();
+            decoder.decode(msg, &head, &user, &mut batch, &mut names).unwrap();
             at += len;
         }
         assert_eq!(black_box(&batch).len(), MESSAGES);

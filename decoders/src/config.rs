@@ -74,12 +74,44 @@ pub struct SessionConfig {
     pub server: IpAddr,
     /// The server's port.
     pub port: u16,
-    /// FIX: the user tag with the feed sequence that triggered an order.
+    /// FIX: the user tag with the feed sequence that triggered an order; short
+    /// for a [`tags`](Self::tags) entry with the column `trigger_seq`.
     #[serde(default)]
     pub trigger_tag: Option<u32>,
     /// Name for people.
     #[serde(default)]
     pub name: Option<String>,
+    /// FIX: `[[session.tag]]`, tags of the venue's own.
+    #[serde(default, rename = "tag", skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<FixTagConfig>,
+}
+
+/// A `[[session.tag]]` or `[[decode.fix_tag]]`: what a FIX tag means at a
+/// venue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FixTagConfig {
+    /// Its number.
+    pub tag: u32,
+    /// Name for people.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// How its value is read: see [`TYPES`](crate::fix::user::TYPES).
+    #[serde(default, rename = "type")]
+    pub tag_type: Option<String>,
+    /// Column of `messages` that it fills.
+    #[serde(default)]
+    pub column: Option<String>,
+    /// Whether it is shown only where secrets are.
+    #[serde(default)]
+    pub secret: bool,
+}
+
+impl FixTagConfig {
+    /// The tag with the feed sequence that triggered an order.
+    pub fn trigger(tag: u32) -> Self {
+        Self { tag, column: Some("trigger_seq".to_owned()), ..Self::default() }
+    }
 }
 
 /// `[decode]`.
@@ -92,9 +124,12 @@ pub struct DecodeConfig {
     /// Folder with protocol files of your own.
     #[serde(default)]
     pub protocols: Option<String>,
-    /// Show passwords in explanations.
+    /// Show passwords in explanations, and keep them in rows.
     #[serde(default)]
     pub show_secrets: bool,
+    /// FIX: `[[decode.fix_tag]]`, tags of every session.
+    #[serde(default, rename = "fix_tag", skip_serializing_if = "Vec::is_empty")]
+    pub fix_tags: Vec<FixTagConfig>,
 }
 
 /// Everything a decoder is told.

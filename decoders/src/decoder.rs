@@ -46,7 +46,7 @@ pub struct Decoder {
 
 /// Decodes nothing itself: the engines with their states.
 pub(crate) struct Engines {
-    library: Arc<Library>,
+    pub library: Arc<Library>,
     show_secrets: bool,
     fixed: Vec<Option<FixedDecoder>>,
     pub fix: FixDecoder,
@@ -244,14 +244,17 @@ impl<'p, 'o> RowSink<'p, 'o> {
         protocol.map_or(1, |protocol| protocol.rows_of(cut.bytes.get(), cut.head.sender))
     }
 
-    fn fix(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, trigger_tag: Option<u32>) {
+    fn fix(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, tags: u16) {
         for _ in 0..2 {
             let row = self.batch.len();
             let bytes = cut.bytes.get();
-            let fix = &mut self.engines.fix;
-            if fix.decode(bytes, cut.head, trigger_tag, self.batch, names).is_ok() {
-                if self.batch.len() > row {
-                    self.keep_bytes(row, cut);
+            let engines = &mut *self.engines;
+            let user = engines.library.fix_tags(tags);
+            if engines.fix.decode(bytes, cut.head, user, self.batch, names).is_ok() {
+                if self.batch.len() > row && cut.head.raw_off.is_none() {
+                    let masked = engines.fix.masked(bytes, user);
+                    let bytes = masked.as_deref().unwrap_or(bytes);
+                    self.batch.set_text(row, TextCol::Raw, bytes);
                 }
                 return;
             }
@@ -384,7 +387,7 @@ impl<'p> Sink<'p> for RowSink<'p, '_> {
                 self.fixed(names, &cut, *protocol, *scope);
             }
             Engine::Fixed { protocol, scope } => self.sbe(names, &cut, *protocol, *scope),
-            Engine::Fix { trigger_tag } => self.fix(names, &cut, *trigger_tag),
+            Engine::Fix { tags } => self.fix(names, &cut, *tags),
             Engine::Fast { feed, first, gap } => {
                 return self.fast(names, &cut, *feed, *first, *gap);
             }

@@ -13,6 +13,7 @@ use crate::batch::MessageBatch;
 use crate::config::DecoderConfig;
 use crate::decoder::Engines;
 use crate::field::{Explained, Field, SECRET, Value};
+use crate::fix::secrets;
 use crate::flow::{FlowInfo, Recognised};
 use crate::kind::Sender;
 use crate::library::Library;
@@ -163,17 +164,13 @@ impl TextSink<'_> {
         }
     }
 
-    fn fix(
-        &mut self,
-        names: &mut Names,
-        cut: &Cut<'_, '_, '_>,
-        trigger_tag: Option<u32>,
-    ) -> Explained {
+    fn fix(&mut self, names: &mut Names, cut: &Cut<'_, '_, '_>, tags: u16) -> Explained {
         self.scratch.clear();
         let bytes = cut.bytes.get();
+        let user = self.engines.library.fix_tags(tags);
         // An empty batch has room for any message.
-        let _ = self.engines.fix.decode(bytes, cut.head, trigger_tag, self.scratch, names);
-        self.engines.fix.explain(bytes)
+        let _ = self.engines.fix.decode(bytes, cut.head, user, self.scratch, names);
+        self.engines.fix.explain(bytes, user)
     }
 
     fn fast(&mut self, names: &Names, cut: &Cut<'_, '_, '_>, feed: u16, first: bool) -> Outcome {
@@ -212,7 +209,7 @@ impl<'p> Sink<'p> for TextSink<'_> {
         let bytes = cut.bytes.get();
         let explained = match cut.engine {
             Engine::Fixed { protocol, .. } => self.fixed(names, protocol, bytes, cut.head.sender),
-            Engine::Fix { trigger_tag } => self.fix(names, &cut, trigger_tag),
+            Engine::Fix { tags } => self.fix(names, &cut, tags),
             Engine::Fast { feed, first, .. } => return self.fast(names, &cut, feed, first),
             Engine::Opaque => opaque(bytes, None),
             Engine::Own(own) => (own.explain)(bytes),
@@ -237,6 +234,10 @@ impl<'p> Sink<'p> for TextSink<'_> {
     }
 
     fn undecoded(&mut self, place: Place, bytes: &[u8], reason: &'static str) {
+        // A logon that is cut or garbled still has its password.
+        let mut masked = bytes.to_vec();
+        let hide = !self.engines.fix.shows_secrets() && secrets::mask_loose(&mut masked);
+        let bytes = if hide { masked.as_slice() } else { bytes };
         let explained = Explained {
             msg_type: String::new(),
             name: UNKNOWN.to_owned(),

@@ -8,10 +8,11 @@
 //! overlays, schemas (SBE) ┘
 //! ```
 
-use crate::config::{DecoderConfig, FeedConfig, PreambleConfig};
+use crate::config::{DecoderConfig, FeedConfig, FixTagConfig, PreambleConfig};
 use crate::fast::decode::ResetPolicy;
 use crate::fast::preamble::{Preamble, PreambleError};
 use crate::fast::templates::{TemplateError, Templates};
+use crate::fix::user::{UserTagError, UserTags};
 use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
@@ -84,6 +85,14 @@ pub enum LibraryError {
         /// What it says.
         reset: String,
     },
+    /// A tag of a FIX session.
+    #[error("{section}: {error}")]
+    FixTag {
+        /// The section.
+        section: String,
+        /// What is wrong.
+        error: UserTagError,
+    },
     /// A protocol id that nothing here knows.
     #[error("protocol {id:?} is not known; `taptrail protocols` lists those that are{hint}")]
     Unknown {
@@ -137,6 +146,9 @@ pub struct Library {
     pub fast: Vec<Option<FastFeed>>,
     /// Declared framings; your own come first and win likewise.
     pub framings: Vec<Arc<Framing>>,
+    /// Tags of FIX sessions: those of every session, then one for each session
+    /// of the configuration.
+    fix_tags: Vec<UserTags>,
     on_framings: Vec<u128>,
     /// By framing, where in `fixed` its own messages are.
     sessions: Vec<Option<u16>>,
@@ -164,11 +176,12 @@ impl Library {
         for feed in &config.feeds {
             fast.push(load_fast(feed, config, base, &mut errors));
         }
-        let library = Self::assemble(fixed, sbe, fast, framings);
+        let mut library = Self::assemble(fixed, sbe, fast, framings);
         if library.protocol_count() > FIXED_MAX {
             let folder = config.decode.protocols.clone().unwrap_or_default();
             errors.push(LibraryError::TooMany { folder, had: library.protocol_count() });
         }
+        library.fix_tags = load_fix_tags(config, &mut errors);
         library.check_ids(config, &mut errors);
         if errors.is_empty() { Ok(library) } else { Err(errors) }
     }
@@ -207,7 +220,25 @@ impl Library {
             }
             from_client |= u128::from(protocol.overlay.has_requests()) << at;
         }
-        Self { on_framings, on_mold, from_client, sessions, protocols, fixed, sbe, fast, framings }
+        Self {
+            on_framings,
+            on_mold,
+            from_client,
+            sessions,
+            protocols,
+            fixed,
+            sbe,
+            fast,
+            framings,
+            fix_tags: Vec::new(),
+        }
+    }
+
+    /// The user tags at an index: 0 are those of sessions that the
+    /// configuration does not name, n + 1 those of its session n.
+    pub fn fix_tags(&self, at: u16) -> &UserTags {
+        static NONE: UserTags = UserTags::none();
+        self.fix_tags.get(usize::from(at)).or(self.fix_tags.first()).unwrap_or(&NONE)
     }
 
     fn check_ids(&self, config: &DecoderConfig, errors: &mut Vec<LibraryError>) {
@@ -334,6 +365,25 @@ fn has_requests(protocol: &FixedProtocol) -> bool {
 /// `fix`, `fix.4.4`, `fixt.1.1` and the like.
 fn is_fix(id: &str) -> bool {
     id == "fix" || id.starts_with("fix.") || id.starts_with("fixt.")
+}
+
+/// What the configuration says of FIX tags, for no session in particular and
+/// for each one.
+fn load_fix_tags(config: &DecoderConfig, errors: &mut Vec<LibraryError>) -> Vec<UserTags> {
+    let general = &config.decode.fix_tags;
+    let mut read = |section: String, own: &[FixTagConfig]| {
+        UserTags::new(own, general).unwrap_or_else(|error| {
+            errors.push(LibraryError::FixTag { section, error });
+            UserTags::default()
+        })
+    };
+    let mut all = vec![read("[decode]".to_owned(), &[])];
+    for session in &config.sessions {
+        let trigger = session.trigger_tag.map(FixTagConfig::trigger);
+        let own: Vec<_> = session.tags.iter().cloned().chain(trigger).collect();
+        all.push(read(format!("session {}:{}", session.server, session.port), &own));
+    }
+    all
 }
 
 /// The framings of your folder, then the shipped ones.

@@ -8,6 +8,7 @@ use taptrail_decoders::batch::{Head, MessageBatch};
 use taptrail_decoders::field::Value;
 use taptrail_decoders::fix::decode::{FixConfig, FixDecoder};
 use taptrail_decoders::fix::framing::{self, Scan};
+use taptrail_decoders::fix::user::UserTags;
 use taptrail_decoders::kind::flags;
 use taptrail_decoders::names::Names;
 
@@ -102,7 +103,7 @@ fn today(name: String) -> String {
 
 /// Name and value of each field of a message, after checking that they tile it.
 fn ours(decoder: &FixDecoder, msg: &[u8]) -> Vec<(String, String)> {
-    let explained = decoder.explain(msg);
+    let explained = decoder.explain(msg, &UserTags::default());
     // Some of these messages were made by a machine and count entries that
     // they do not have.
     let error = explained.error.unwrap_or_default();
@@ -149,7 +150,7 @@ fn every_message_has_the_fields_that_the_dissector_found() {
             assert!(checksum_ok && len == payload.len(), "{name}: packet {}", packet + 1);
             assert_eq!(ours(&decoder, payload), answer, "{name}: packet {}", packet + 1);
             let row = batch.len();
-            decoder.decode(payload, &head, None, &mut batch, &mut names).unwrap();
+            decoder.decode(payload, &head, &UserTags::default(), &mut batch, &mut names).unwrap();
             assert!(batch.len() > row);
             let wrong = flags::BAD_CHECKSUM | flags::UNKNOWN_TYPE | flags::DECODE_ERROR;
             assert_eq!(batch.flags()[row] & wrong, 0, "{name}: packet {}", packet + 1);

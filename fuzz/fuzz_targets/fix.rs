@@ -5,6 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use taptrail_decoders::fix::decode::{FixConfig, FixDecoder};
 use taptrail_decoders::fix::framing::{Scan, scan};
+use taptrail_decoders::fix::user::UserTags;
 
 fuzz_target!(|data: &[u8]| {
     let mut rest = data;
@@ -13,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
         match scan(rest) {
             Scan::Message { len, .. } => {
                 let (message, after) = rest.split_at(len.clamp(1, rest.len()));
-                let explained = decoder.explain(message);
+                let explained = decoder.explain(message, &UserTags::default());
                 assert!(explained.fields.iter().all(|f| (f.offset + f.size) as usize <= message.len()));
                 rest = after;
             }

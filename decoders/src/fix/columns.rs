@@ -9,7 +9,7 @@
 //! A message has one set of slots; each entry of a group that makes rows has
 //! its own, laid over those of the message.
 
-use super::dictionary::{Dictionary, Version};
+use super::dictionary::{Dictionary, TAG_MAX, Version};
 use super::fields::RawField;
 use super::kinds;
 use super::values::{self, Parsed};
@@ -71,10 +71,7 @@ slots! {
     ExecTransType = 20,
     TransactTime = 60,
     Text = 58,
-    OrdRejReason = 103,
-    CxlRejReason = 102,
-    SessionRejectReason = 373,
-    BusinessRejectReason = 380,
+    RejectReason = 103,
     QuoteId = 117,
     BidPx = 132,
     OfferPx = 133,
@@ -92,19 +89,37 @@ slots! {
     MdPriceLevel = 1023,
     RptSeq = 83,
     SecurityTradingStatus = 326,
-    TradSesStatus = 340,
     TradeReportTransType = 487,
     TrdType = 828,
-    MassCancelResponse = 531,
-    MassActionResponse = 1375,
+    MassResponse = 531,
+    AvgPx = 6,
 }
+
+/// Tags that say the same as another: the reasons and statuses of other
+/// message types, the quantity where there is no order, and what one fill or
+/// one allocation has in place of the message's own.
+const ALIASES: [(u32, Slot); 13] = [
+    (102, Slot::RejectReason),
+    (373, Slot::RejectReason),
+    (380, Slot::RejectReason),
+    (340, Slot::SecurityTradingStatus),
+    (1375, Slot::MassResponse),
+    (53, Slot::OrderQty),
+    (79, Slot::Account),
+    (80, Slot::OrderQty),
+    (153, Slot::Price),
+    (366, Slot::Price),
+    (1363, Slot::ExecId),
+    (1364, Slot::LastPx),
+    (1365, Slot::LastQty),
+];
 
 /// Number of slots.
 pub const SLOTS: usize = SLOT_TAGS.len();
 
-/// Tags below this have a place in a [`TagTable`], which holds all of
-/// [`SLOT_TAGS`].
-const TAG_END: usize = 2048;
+/// Tags below this have a place in a [`TagTable`]: all that a dictionary may
+/// define.
+const TAG_END: usize = TAG_MAX as usize + 1;
 
 /// Places for slots: one for tags that have none, and as many as six bits
 /// number.
@@ -113,33 +128,40 @@ const PLACES: usize = 64;
 const _: () = assert!(SLOTS < PLACES);
 
 /// What one pass over a message must know of a tag, a byte each: the slot plus
-/// 1 in the low six bits, and whether it counts the entries of a group with
-/// tags that have slots.
+/// 1 in the low six bits, whether it counts the entries of a group with tags
+/// that have slots, and whether it is the length of a data field.
 pub struct TagTable(Box<[u8; TAG_END]>);
 
 /// The bit of a [`TagTable`]'s byte that says a tag counts such entries.
 pub const COUNTS: u8 = 1 << 6;
 
+/// The bit that says a tag is a data field's length.
+pub const LENGTH: u8 = 1 << 7;
+
 impl TagTable {
     /// The table of a version.
     pub fn of(version: Version) -> Self {
-        let mut table = Box::new([0; TAG_END]);
-        for (slot, &tag) in (1u8..).zip(SLOT_TAGS) {
-            table[tag as usize] = slot;
-        }
-        for group in Dictionary::of(version).groups() {
-            let fills = SLOT_TAGS.iter().any(|&tag| group.members.position(tag).is_some());
-            let around = group.members.groups().iter().any(|&(tag, _)| tag == 295);
-            if let Some(byte) = table.get_mut(group.count_tag as usize).filter(|_| fills || around)
-            {
+        let dictionary = Dictionary::of(version);
+        let mut near = Box::new(SLOT_OF_TAG);
+        for group in dictionary.groups() {
+            let tags = group.members.tags().iter();
+            let fills = tags
+                .map(|&tag| near.get(tag as usize))
+                .any(|byte| byte.is_some_and(|byte| byte % PLACES as u8 != 0));
+            if let Some(byte) = near.get_mut(group.count_tag as usize).filter(|_| fills) {
                 *byte |= COUNTS;
             }
         }
-        Self(table)
+        for (tag, byte) in (0..).zip(near.iter_mut()) {
+            if dictionary.data_after(tag).is_some() {
+                *byte |= LENGTH;
+            }
+        }
+        Self(near)
     }
 
     /// The byte of a tag.
-    #[inline]
+    #[inline(always)]
     pub fn byte(&self, tag: u32) -> u8 {
         self.0.get(tag as usize).copied().unwrap_or(0)
     }
@@ -153,12 +175,17 @@ static SLOT_OF_TAG: [u8; TAG_END] = {
         table[SLOT_TAGS[at] as usize] = at as u8 + 1;
         at += 1;
     }
+    let mut at = 0;
+    while at < ALIASES.len() {
+        table[ALIASES[at].0 as usize] = ALIASES[at].1 as u8 + 1;
+        at += 1;
+    }
     table
 };
 
 /// For each slot the index of its field plus 1, 0 where there is none. The
 /// first place is that of all tags without a slot.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slots([u32; PLACES]);
 
 impl Default for Slots {
@@ -171,16 +198,15 @@ impl Slots {
     /// Notes a field; of several with one tag the first counts.
     #[inline]
     pub fn note(&mut self, tag: u32, index: usize) {
-        self.note_byte(SLOT_OF_TAG.get(tag as usize).copied().unwrap_or(0), index);
+        let byte = SLOT_OF_TAG.get(tag as usize).copied().unwrap_or(0);
+        self.note_byte(byte, index as u32);
     }
 
     /// As [`note`](Self::note), by the tag's byte of a [`TagTable`].
-    #[inline]
-    pub fn note_byte(&mut self, byte: u8, index: usize) {
+    #[inline(always)]
+    pub fn note_byte(&mut self, byte: u8, index: u32) {
         let place = &mut self.0[usize::from(byte) % PLACES];
-        if *place == 0 {
-            *place = index as u32 + 1;
-        }
+        *place = if *place == 0 { index.wrapping_add(1) } else { *place };
     }
 
     /// Lays the slots that `other` has over these.
@@ -232,48 +258,85 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Interned texts met lately, checked against the table itself. FIX names the
-/// same few sessions, types and symbols over and over.
-pub struct NameCache {
-    names: Box<[u32; Self::SIZE]>,
+/// What rows repeat: interned texts of up to sixteen bytes, and the date.
+/// It holds for one [`Names`]. FIX names the same few accounts and symbols over
+/// and over.
+pub struct Memory {
+    names: Box<[(Short, Name)]>,
+    /// A date as text and its days since the epoch.
+    date: ([u8; 8], Option<i64>),
 }
 
-impl Default for NameCache {
+impl Default for Memory {
     fn default() -> Self {
-        Self { names: Box::new([u32::MAX; Self::SIZE]) }
+        let none = (Short::default(), Name(0));
+        Self { names: vec![none; Self::SIZE].into(), date: ([0; 8], None) }
     }
 }
 
-impl NameCache {
-    const SIZE: usize = 4096;
+impl Memory {
+    const SIZE: usize = 2048;
 
     /// The name of `bytes`, as [`Names::intern`] gives it.
     #[inline]
     pub fn intern(&mut self, bytes: &[u8], names: &mut Names) -> Option<Name> {
-        let place = &mut self.names[hash(bytes) % Self::SIZE];
-        if names.texts().get(*place as usize).is_some_and(|text| text.as_bytes() == bytes) {
-            return Some(Name(*place));
+        let Some(short) = Short::of(bytes) else { return names.intern(bytes) };
+        let place = self.names.get_mut(short.hash() % Self::SIZE)?;
+        if place.0 != short {
+            *place = (short, names.intern(bytes)?);
         }
-        let name = names.intern(bytes)?;
-        // Other texts are kept as other bytes than they came in.
-        if bytes.is_ascii() {
-            *place = name.0;
+        Some(place.1)
+    }
+
+    /// Days from the epoch to a date.
+    #[inline]
+    fn days(&mut self, date: &[u8; 8]) -> Option<i64> {
+        if self.date.0 != *date {
+            self.date = (*date, values::utc_date(date));
         }
-        Some(name)
+        self.date.1
     }
 }
 
-/// Mixes bytes well enough for a cache; being wrong costs time only.
-#[inline]
-pub fn hash(bytes: &[u8]) -> usize {
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let hash = words.iter().fold(bytes.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word)));
-    let rest = match bytes.last_chunk::<8>() {
-        Some(last) => u64::from_le_bytes(*last),
-        None => rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    };
-    (mix(hash, rest) >> 48) as usize
+/// A text of one to sixteen bytes as plain numbers; no two texts are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Short {
+    first: u64,
+    last: u64,
+    len: u64,
+}
+
+impl Short {
+    /// The text as numbers; `None` where it is empty or longer.
+    #[inline]
+    pub fn of(bytes: &[u8]) -> Option<Self> {
+        let len = bytes.len() as u64;
+        if let (Some(first), Some(last), 8..=16) =
+            (bytes.first_chunk(), bytes.last_chunk(), bytes.len())
+        {
+            let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+            return Some(Self { first, last, len });
+        }
+        let (first, last) = match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) if bytes.len() < 8 => {
+                (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into())
+            }
+            _ => match *bytes {
+                [a] => (a.into(), 0),
+                [a, b] => (a.into(), b.into()),
+                [a, b, c] => (u64::from(a) | u64::from(b) << 8, c.into()),
+                _ => return None,
+            },
+        };
+        Some(Self { first, last, len })
+    }
+
+    /// Mixes the numbers well enough for a cache.
+    #[inline]
+    pub fn hash(self) -> usize {
+        let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mix(mix(self.len, self.first).rotate_left(29), self.last) >> 40) as usize
+    }
 }
 
 /// Fills the columns of one row.
@@ -282,8 +345,8 @@ pub struct Filler<'a> {
     pub batch: &'a mut MessageBatch,
     /// The decoder's texts.
     pub names: &'a mut Names,
-    /// Texts met lately.
-    pub cache: &'a mut NameCache,
+    /// What rows repeat.
+    pub memory: &'a mut Memory,
     /// Its index.
     pub row: usize,
 }
@@ -323,8 +386,7 @@ impl Filler<'_> {
         self.name(NameCol::Symbol, from.get(Slot::Symbol));
         self.name(NameCol::Account, from.get(Slot::Account));
         self.name(NameCol::TradeType, from.get(Slot::TrdType));
-        let status = from.get(Slot::SecurityTradingStatus);
-        self.name(NameCol::Status, status.or_else(|| from.get(Slot::TradSesStatus)));
+        self.name(NameCol::Status, from.get(Slot::SecurityTradingStatus));
         self.name(NameCol::ReasonCode, reason(kind, from));
     }
 
@@ -353,7 +415,8 @@ impl Filler<'_> {
             matches!(kind, Kind::RptFill | Kind::Trade | Kind::TradeBust | Kind::TradeCorrect);
         let (price, qty) =
             if trade { (Slot::LastPx, Slot::LastQty) } else { (Slot::Price, Slot::OrderQty) };
-        self.decimal(DecimalCol::Price, from.get(price));
+        let average = || from.get(Slot::AvgPx).filter(|_| kind == Kind::Admin);
+        self.decimal(DecimalCol::Price, from.get(price).or_else(average));
         self.decimal(DecimalCol::Qty, from.get(qty));
         self.decimal(DecimalCol::QtyLeaves, from.get(Slot::LeavesQty));
         self.decimal(DecimalCol::QtyCum, from.get(Slot::CumQty));
@@ -399,7 +462,7 @@ impl Filler<'_> {
 
     #[inline]
     fn name(&mut self, col: NameCol, value: Option<&[u8]>) {
-        if let Some(name) = value.and_then(|value| self.cache.intern(value, self.names)) {
+        if let Some(name) = value.and_then(|value| self.memory.intern(value, self.names)) {
             self.batch.set_name(self.row, col, name);
         }
     }
@@ -421,7 +484,28 @@ impl Filler<'_> {
     #[inline]
     fn time(&mut self, col: TimeCol, value: Option<&[u8]>) {
         if let Some(value) = value {
-            self.parsed_time(col, timestamp(value));
+            let time = self.timestamp(value);
+            self.parsed_time(col, time);
+        }
+    }
+
+    /// A UTCTimestamp, or the TZTimestamp that some send in its place.
+    #[inline]
+    fn timestamp(&mut self, text: &[u8]) -> Parsed<i64> {
+        let utc = match text {
+            [_, _, _, _, _, _, _, _, b'-', ..] => {
+                let clock = text.get(9..).unwrap_or_default();
+                let days = text.first_chunk().and_then(|date| self.memory.days(date));
+                values::on_day(days, values::utc_time(clock))
+            }
+            _ => Parsed::Bad,
+        };
+        match utc {
+            Parsed::Bad => match values::tz_timestamp(text) {
+                Parsed::Regular(ns) => Parsed::Irregular(ns),
+                other => other,
+            },
+            good => good,
         }
     }
 
@@ -447,27 +531,9 @@ impl Filler<'_> {
     }
 }
 
-/// A UTCTimestamp, or the TZTimestamp that some send in its place.
-#[inline]
-fn timestamp(text: &[u8]) -> Parsed<i64> {
-    match values::utc_timestamp(text) {
-        Parsed::Bad => match values::tz_timestamp(text) {
-            Parsed::Regular(ns) => Parsed::Irregular(ns),
-            other => other,
-        },
-        good => good,
-    }
-}
-
 /// Why something was refused: the code, or the text where there is none.
 fn reason<'a>(kind: Kind, from: &Row<'a>) -> Option<&'a [u8]> {
-    let codes = [
-        Slot::OrdRejReason,
-        Slot::CxlRejReason,
-        Slot::SessionRejectReason,
-        Slot::BusinessRejectReason,
-    ];
     let refused = matches!(kind, Kind::RptReject | Kind::RptCancelReject | Kind::Reject);
     let text = || from.get(Slot::Text).filter(|_| refused);
-    codes.iter().find_map(|&slot| from.get(slot)).or_else(text)
+    from.get(Slot::RejectReason).or_else(text)
 }

@@ -11,13 +11,15 @@
 //! tags, the groups are worked out, so that what stands in an entry is not
 //! taken for the message's own.
 
-use super::columns::{COUNTS, Filler, NameCache, Row, Slot, Slots, TagTable, hash};
+use super::columns::{Filler, Memory, Row, Short, Slot, Slots, TagTable};
 use super::dictionary::{Dictionary, MessageDef, Version};
-use super::fields::{Fields, RawField};
+use super::fields::RawField;
 use super::groups::{Entry, Structure, TOP};
+use super::pass::Pass;
 use super::sequence::{Sequence, Sessions};
-use super::{framing, kinds, values};
-use crate::batch::{BATCH_ROWS, Full, Head, IntCol, MessageBatch, NameCol};
+use super::user::{Met, UserRow, UserTags};
+use super::{framing, kinds, secrets, values};
+use crate::batch::{BATCH_ROWS, Full, Head, MessageBatch, NameCol};
 use crate::kind::{SeqUnit, flags};
 use crate::names::{Name, Names};
 
@@ -28,14 +30,10 @@ pub const MESSAGE_ROWS_MAX: usize = BATCH_ROWS;
 /// Entries of one message looked at, of row-making and other groups together.
 const ENTRIES_MAX: usize = 4 * MESSAGE_ROWS_MAX;
 
-/// Tags below this are told apart exactly where one comes twice; above, a
-/// doubt leads to the slow way, which is exact.
-const SEEN_TAGS: usize = 2048;
-
 /// How FIX messages are read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FixConfig {
-    /// Show the values of passwords and user names in explanations.
+    /// Show the values of passwords and user names.
     pub show_secrets: bool,
 }
 
@@ -45,23 +43,21 @@ pub struct FixConfig {
 pub struct FixDecoder {
     pub(super) config: FixConfig,
     pub(super) sessions: Sessions,
-    cache: NameCache,
+    memory: Memory,
     tags: [TagTable; Version::ALL.len()],
     types: [TypeNames; Version::ALL.len()],
-    fields: Vec<RawField>,
-    structure: Structure,
+    scratch: Option<Box<Scratch>>,
     session_text: Vec<u8>,
-    met: Vec<(Vec<u8>, Met)>,
+    met: Vec<MetSession>,
     entries_dropped: u64,
 }
 
-/// What one pass over a message found.
-struct Pass {
-    slots: Slots,
-    trigger: Option<u32>,
-    flags: u32,
-    /// Whether groups must be worked out.
-    structured: bool,
+/// Memory that every message uses again.
+#[derive(Default)]
+struct Scratch {
+    pass: Pass,
+    plan: Plan,
+    structure: Structure,
 }
 
 impl FixDecoder {
@@ -70,15 +66,19 @@ impl FixDecoder {
         Self {
             config,
             sessions: Sessions::default(),
-            cache: NameCache::default(),
+            memory: Memory::default(),
             tags: Version::ALL.map(TagTable::of),
             types: Default::default(),
-            fields: Vec::new(),
-            structure: Structure::default(),
+            scratch: None,
             session_text: Vec::new(),
             met: vec![Default::default(); MET],
             entries_dropped: 0,
         }
+    }
+
+    /// Whether passwords are shown.
+    pub fn shows_secrets(&self) -> bool {
+        self.config.show_secrets
     }
 
     /// Entries that were no rows because of [`MESSAGE_ROWS_MAX`].
@@ -92,103 +92,79 @@ impl FixDecoder {
         self.sessions.refused()
     }
 
-    /// Pushes the rows of one message, as [`framing::scan`] cut it. Session,
-    /// sequence, gap and flags come from the message, the rest from `head`.
-    /// `trigger_tag` is the user tag with the feed sequence that triggered it.
-    /// Nothing is pushed, and nothing remembered, where the batch is too full.
+    /// Pushes the rows of one message, as [`framing::scan`] cut it, which says
+    /// in `head.flags` where its sum is wrong. Session, sequence, gap and the
+    /// other flags come from the message, the rest from `head`; `user` are the
+    /// tags that the configuration explains. Nothing is pushed, and nothing
+    /// remembered, where the batch is too full.
     pub fn decode(
         &mut self,
         msg: &[u8],
         head: &Head,
-        trigger_tag: Option<u32>,
+        user: &UserTags,
         batch: &mut MessageBatch,
         names: &mut Names,
     ) -> Result<(), Full> {
+        let mut scratch = self.scratch.take().unwrap_or_default();
+        let Scratch { pass, plan, structure } = &mut *scratch;
         let begin = framing::begin_string(msg).unwrap_or_default();
         let mut version = Version::of_begin_string(begin);
-        let mut fields = std::mem::take(&mut self.fields);
-        let pass = self.pass(msg, version, trigger_tag, &mut fields);
-        let row = Row { msg, fields: &fields, slots: &pass.slots };
+        if let Some(tags) = self.tags.get(version as usize) {
+            pass.read(msg, version, tags, user);
+        }
+        let row = Row { msg, fields: &pass.fields, slots: &pass.slots };
         let msg_type = row.get(Slot::MsgType).unwrap_or_default();
         if begin == b"FIXT.1.1" {
             version = self.sessions.version(msg_type, &row);
         }
         let number = Dictionary::of(version).message_number(msg_type);
-        let reading = Reading { msg, fields: &fields, msg_type, version, number };
-        let result = self.rows(&reading, &pass, head, batch, names);
+        let reading = Reading { msg, fields: &pass.fields, msg_type, version, number };
+        plan.make(&reading, pass, structure);
+        place_user_tags(&mut pass.user, plan, structure);
+        let rows = Rows { reading: &reading, plan, structure, user, met: &pass.user };
+        let result = self.rows(&rows, head, batch, names);
         if result.is_ok() && msg_type == b"A" {
             self.note_versions(&row);
         }
-        self.fields = fields;
+        self.scratch = Some(scratch);
         result
     }
 
-    /// Reads the fields once.
-    fn pass(
-        &self,
-        msg: &[u8],
-        version: Version,
-        trigger_tag: Option<u32>,
-        fields: &mut Vec<RawField>,
-    ) -> Pass {
-        fields.clear();
-        let tags = &self.tags[version as usize];
-        let trigger_tag = trigger_tag.unwrap_or(u32::MAX);
-        let mut seen = [0u64; SEEN_TAGS / 64];
-        let mut doubt = false;
-        let mut trigger = None;
-        let mut slots = Slots::default();
-        let mut reader = Fields::new(msg, Dictionary::of(version));
-        for field in reader.by_ref() {
-            let byte = tags.byte(field.tag);
-            slots.note_byte(byte, fields.len());
-            let word = &mut seen[field.tag as usize / 64 % (SEEN_TAGS / 64)];
-            let bit = 1 << (field.tag % 64);
-            doubt |= (*word & bit != 0) | (byte & COUNTS != 0);
-            *word |= bit;
-            if field.tag == trigger_tag && trigger.is_none() {
-                trigger = Some(fields.len() as u32);
-            }
-            fields.push(field);
-        }
-        let mut pass = Pass { slots, trigger, flags: 0, structured: doubt };
-        let first: [u32; 3] = std::array::from_fn(|at| fields.get(at).map_or(0, |f| f.tag));
-        if reader.irregular() || first != [8, 9, 35] {
-            pass.flags |= flags::IRREGULAR;
-        }
-        if !framing::checksum_ok(msg) {
-            pass.flags |= flags::BAD_CHECKSUM;
-        }
-        pass
+    /// The message's bytes with its secrets overwritten, for rows that keep
+    /// them; `None` where it has none or they may be shown.
+    pub fn masked(&self, msg: &[u8], user: &UserTags) -> Option<Vec<u8>> {
+        let version = Version::of_begin_string(framing::begin_string(msg).unwrap_or_default());
+        let mut bytes = msg.to_vec();
+        let hide = !self.config.show_secrets;
+        (hide && secrets::mask(&mut bytes, Dictionary::of(version), user)).then_some(bytes)
     }
 
     fn rows(
         &mut self,
-        reading: &Reading,
-        pass: &Pass,
+        rows: &Rows<'_>,
         head: &Head,
         batch: &mut MessageBatch,
         names: &mut Names,
     ) -> Result<(), Full> {
-        let plan = self.plan(reading, pass);
+        let Rows { reading, plan, .. } = *rows;
         if batch.room() < plan.entries.len().max(1) {
             return Err(Full);
         }
-        let head = self.head(reading, &plan, head, names);
+        let head = self.head(reading, plan, head, names);
         let (code, name) = self.type_names(reading, names);
         let code = code.unwrap_or(head.protocol);
-        let trigger = pass.trigger.and_then(|at| reading.fields.get(at as usize));
-        let trigger = trigger.and_then(|f| values::trailing_unsigned(f.value(reading.msg)));
-        for (entry, slots) in (0u16..).zip(plan.rows()) {
-            let Some(row) = batch.push(&head, entry, code) else { break };
+        for number in 0..plan.entries.len().max(1) {
+            let entry = plan.entries.get(number);
+            let (entry, slots) = entry.map_or((TOP, &plan.slots), |(entry, slots)| (*entry, slots));
+            let Some(row) = batch.push(&head, number as u16, code) else { break };
             if let Some(name) = name {
                 batch.set_name(row, NameCol::MsgName, name);
             }
-            if let Some(trigger) = trigger {
-                batch.set_int(row, IntCol::TriggerSeq, trigger);
-            }
-            Filler { batch, names, cache: &mut self.cache, row }
+            Filler { batch, names, memory: &mut self.memory, row }
                 .fill(reading.msg_type, &reading.row(slots));
+            if !rows.met.is_empty() {
+                rows.fill_user_tags(batch, names, row, entry);
+            }
         }
         if plan.dropped > 0 {
             batch.add_flags(batch.len() - 1, flags::TRUNCATED);
@@ -213,37 +189,19 @@ impl FixDecoder {
         (code, name)
     }
 
-    /// Works out the groups where they matter.
-    fn plan(&mut self, reading: &Reading, pass: &Pass) -> Plan {
-        let mut plan =
-            Plan { slots: pass.slots, entries: Vec::new(), dropped: 0, flags: pass.flags };
-        if reading.number.is_none() {
-            plan.flags |= flags::UNKNOWN_TYPE;
-        } else if pass.structured {
-            let dictionary = Dictionary::of(reading.version);
-            self.structure.build(dictionary, reading.message(), reading.msg, reading.fields);
-            if self.structure.repeated || !self.structure.mismatches.is_empty() {
-                plan.flags |= flags::IRREGULAR;
-            }
-            plan.slots = top_slots(&self.structure, reading.fields);
-            plan.lay_entries(&self.structure, reading);
-        }
-        plan
-    }
-
     /// What the framing knows, with what the message says of its session.
     fn head(&mut self, reading: &Reading, plan: &Plan, head: &Head, names: &mut Names) -> Head {
         let row = reading.row(&plan.slots);
         let seen_before = head.flags & (flags::RETRANSMIT | flags::DUPLICATE) != 0;
         let met = self.session(&row, names).unwrap_or_default();
+        let number = row.get(Slot::SeqNum).and_then(values::unsigned);
         let sequence = match seen_before {
             true => Sequence::default(),
-            false => self.sessions.note(met.number, reading.msg_type, &row),
+            false => self.sessions.note(met.number, reading.msg_type, number, &row),
         };
         let mut head = *head;
         head.flags |= plan.flags | sequence.flags;
         head.gap_before = sequence.gap_before;
-        let number = row.get(Slot::SeqNum).and_then(values::unsigned);
         head.seq = number.map(|number| (number, SeqUnit::Message));
         if row.yes(Slot::PossDup) || row.yes(Slot::PossResend) {
             head.flags |= flags::POSS_DUP;
@@ -254,21 +212,32 @@ impl FixDecoder {
 
     /// `49/50>56/57`, without the sub-ids that are not there, as a name, and
     /// the number of the session.
-    fn session(&mut self, row: &Row, names: &mut Names) -> Option<Met> {
+    fn session(&mut self, row: &Row, names: &mut Names) -> Option<Session> {
         let (sender, target) = (row.get(Slot::Sender)?, row.get(Slot::Target)?);
+        let subs = (row.get(Slot::SenderSub), row.get(Slot::TargetSub));
+        // Most have short ids and no sub-ids: two numbers find them again.
+        let short = match subs {
+            (None, None) => Short::of(sender).zip(Short::of(target)),
+            _ => None,
+        };
+        let place = short.map(|(from, to)| (from.hash() ^ to.hash().rotate_left(7)) % MET);
+        let met = place.and_then(|place| self.met.get(place));
+        if let Some(met) = met.filter(|met| Some(met.ids) == short) {
+            return Some(met.session);
+        }
         let text = &mut self.session_text;
         text.clear();
         text.extend_from_slice(sender);
-        append(text, b'/', row.get(Slot::SenderSub));
+        append(text, b'/', subs.0);
         append(text, b'>', Some(target));
-        append(text, b'/', row.get(Slot::TargetSub));
-        let (known, met) = &mut self.met[hash(text) % MET];
-        if known == text && met.number.is_some() {
-            return Some(*met);
+        append(text, b'/', subs.1);
+        let number = self.sessions.number(sender, target);
+        let session = Session { name: names.intern(text), number };
+        let place = place.filter(|_| number.is_some());
+        if let (Some(met), Some(ids)) = (place.and_then(|at| self.met.get_mut(at)), short) {
+            *met = MetSession { ids, session };
         }
-        *met = Met { name: names.intern(text), number: self.sessions.number(sender, target) };
-        known.clone_from(text);
-        Some(*met)
+        Some(session)
     }
 
     /// Remembers the versions a FIXT logon gives single message types.
@@ -293,11 +262,18 @@ impl FixDecoder {
     }
 }
 
-/// A session met before: its name and its number among the sessions.
+/// A session's name, and its number among the sessions.
 #[derive(Clone, Copy, Debug, Default)]
-struct Met {
+struct Session {
     name: Option<Name>,
     number: Option<usize>,
+}
+
+/// A session met before, by its two CompIDs.
+#[derive(Clone, Copy, Debug, Default)]
+struct MetSession {
+    ids: (Short, Short),
+    session: Session,
 }
 
 /// Sessions met lately that are found again without a search.
@@ -334,38 +310,95 @@ impl<'a> Reading<'a> {
 }
 
 /// The rows a message makes.
+#[derive(Default)]
 struct Plan {
     /// The tags outside every group.
     slots: Slots,
-    /// One each for entries that are rows; none where the message is one row.
-    entries: Vec<Slots>,
+    /// For entries that are rows their number and tags; none where the message
+    /// is one row.
+    entries: Vec<(u32, Slots)>,
     /// Entries that are no rows because there are too many.
     dropped: usize,
     flags: u32,
+    /// Whether the groups were worked out.
+    structured: bool,
 }
 
 impl Plan {
-    fn rows(&self) -> &[Slots] {
-        if self.entries.is_empty() { std::slice::from_ref(&self.slots) } else { &self.entries }
+    /// Works out the groups where they matter.
+    fn make(&mut self, reading: &Reading, pass: &Pass, structure: &mut Structure) {
+        self.slots = pass.slots;
+        self.entries.clear();
+        self.dropped = 0;
+        self.structured = pass.structured && reading.number.is_some();
+        self.flags = if pass.irregular { flags::IRREGULAR } else { 0 };
+        if reading.number.is_none() {
+            self.flags |= flags::UNKNOWN_TYPE;
+        }
+        if self.structured {
+            let dictionary = Dictionary::of(reading.version);
+            structure.build(dictionary, reading.message(), reading.msg, reading.fields);
+            if structure.repeated || !structure.mismatches.is_empty() {
+                self.flags |= flags::IRREGULAR;
+            }
+            self.slots = top_slots(structure, reading.fields);
+            self.lay_entries(structure, reading);
+        }
     }
 
     /// Gives each entry that is a row its tags, laid over those of the entries
     /// around it and of the message.
     fn lay_entries(&mut self, structure: &Structure, reading: &Reading) {
         let Some(count_tag) = kinds::row_group(reading.msg_type) else { return };
-        let is_row = |entry: &&Entry| entry.count_tag == count_tag;
+        let is_row = |entry: &Entry| entry.count_tag == count_tag;
         let laid = laid_slots(structure, reading.fields, &self.slots);
-        for (_, slots) in structure.entries.iter().zip(laid).filter(|(entry, _)| is_row(entry)) {
-            let mut slots = slots;
+        for (number, (entry, mut slots)) in (0u32..).zip(structure.entries.iter().zip(laid)) {
+            if !is_row(entry) {
+                continue;
+            }
             if reading.msg_type == b"X" {
-                inherit_instrument(&mut slots, self.entries.last());
+                inherit_instrument(&mut slots, self.entries.last().map(|(_, slots)| slots));
             }
             if self.entries.len() < MESSAGE_ROWS_MAX {
-                self.entries.push(slots);
+                self.entries.push((number, slots));
             }
         }
-        self.dropped = structure.entries.iter().filter(is_row).count() - self.entries.len();
+        let rows = structure.entries.iter().filter(|entry| is_row(entry)).count();
+        self.dropped = rows - self.entries.len();
     }
+}
+
+/// What the rows of one message are made of.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    reading: &'a Reading<'a>,
+    plan: &'a Plan,
+    structure: &'a Structure,
+    user: &'a UserTags,
+    /// User tags met, by entry and tag.
+    met: &'a [Met],
+}
+
+impl Rows<'_> {
+    #[cold]
+    fn fill_user_tags(&self, batch: &mut MessageBatch, names: &mut Names, row: usize, entry: u32) {
+        let (msg, fields) = (self.reading.msg, self.reading.fields);
+        let mut row = UserRow { batch, names, row, msg, fields };
+        let structure = self.plan.structured.then_some((self.structure, entry));
+        self.user.fill(&mut row, self.met, structure);
+    }
+}
+
+/// Gives the user tags met the entries they stand in, once each.
+fn place_user_tags(met: &mut Vec<Met>, plan: &Plan, structure: &Structure) {
+    if !plan.structured || met.is_empty() {
+        return;
+    }
+    for (place, _, field) in met.iter_mut() {
+        *place = structure.place.get(*field as usize).copied().unwrap_or(TOP);
+    }
+    met.sort_unstable();
+    met.dedup_by_key(|&mut (place, number, _)| (place, number));
 }
 
 /// An entry of an incremental refresh that names no instrument is about that

@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// Highest tag a table may define.
-const TAG_MAX: u32 = 9999;
+pub const TAG_MAX: u32 = 9999;
 
 /// Deepest nesting of components and groups followed while loading.
 const DEPTH_MAX: usize = 16;

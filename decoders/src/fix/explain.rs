@@ -15,17 +15,27 @@ use super::dictionary::{Dictionary, FieldType, Version};
 use super::fields::{Fields, RawField};
 use super::framing;
 use super::groups::{Structure, TOP};
+use super::secrets::is_secret;
+use super::user::{self, UserTags, UserType};
 use super::values::{self, Parsed};
 use crate::field::{Explained, Field, Value};
+use crate::framing::fields::SECRET;
 use crate::names::latin1;
 
-/// Tags whose values are not shown: Username, Password, NewPassword.
-const SECRET_TAGS: [u32; 3] = [553, 554, 925];
+/// What names and values of one message's fields depend on.
+struct Known<'a> {
+    dictionary: &'static Dictionary,
+    user: &'a UserTags,
+    msg: &'a [u8],
+    msg_type: &'a [u8],
+    show_secrets: bool,
+}
 
 impl FixDecoder {
-    /// Names, paths and values of all fields of one message. Sessions seen by
+    /// Names, paths and values of all fields of one message; `user` are the
+    /// tags that the configuration explains. Sessions seen by
     /// [`decode`](Self::decode) lend their application version.
-    pub fn explain(&self, msg: &[u8]) -> Explained {
+    pub fn explain(&self, msg: &[u8], user: &UserTags) -> Explained {
         let begin = framing::begin_string(msg).unwrap_or_default();
         let mut version = Version::of_begin_string(begin);
         let mut reader = Fields::new(msg, Dictionary::of(version));
@@ -41,45 +51,61 @@ impl FixDecoder {
         let message = dictionary.message(msg_type);
         let mut structure = Structure::default();
         structure.build(dictionary, message, msg, &fields);
-        let paths = Paths::of(dictionary, &structure);
+        let show_secrets = self.config.show_secrets;
+        let known = Known { dictionary, user, msg, msg_type, show_secrets };
+        let paths = Paths::of(&known, &structure);
         let placed = fields.iter().zip(&structure.place);
         Explained {
             msg_type: latin1(msg_type),
             name: message.map_or_else(String::new, |m| m.name.to_owned()),
-            fields: placed.map(|(f, &at)| self.field(dictionary, &paths, msg, f, at)).collect(),
+            fields: placed.map(|(f, &at)| known.field(&paths, f, at)).collect(),
             error: error(msg, &fields, &structure, reader.irregular()),
         }
     }
+}
 
-    fn field(
-        &self,
-        dictionary: &Dictionary,
-        paths: &Paths,
-        msg: &[u8],
-        field: &RawField,
-        place: u32,
-    ) -> Field {
-        let name = name(dictionary, field.tag);
-        let end = (field.end as usize + 1).min(msg.len());
+impl Known<'_> {
+    fn field(&self, paths: &Paths, field: &RawField, place: u32) -> Field {
+        let name = self.name(field.tag);
+        let end = (field.end as usize + 1).min(self.msg.len());
         Field {
             path: format!("{}{name}", paths.prefix(place)),
             name,
             offset: field.start,
             size: (end - field.start as usize) as u32,
-            value: self.value(dictionary, msg, field),
+            value: self.value(field),
         }
     }
 
-    fn value(&self, dictionary: &Dictionary, msg: &[u8], field: &RawField) -> Value {
-        if SECRET_TAGS.contains(&field.tag) && !self.config.show_secrets {
-            return Value::Text("***".to_owned());
+    fn value(&self, field: &RawField) -> Value {
+        let text = field.value(self.msg);
+        if !self.show_secrets && is_secret(field.tag, self.msg_type, self.user) {
+            return Value::Text(SECRET.to_owned());
         }
-        let text = field.value(msg);
-        let field_type = match field.tag {
-            0 => FieldType::Data,
-            tag => dictionary.field(tag).map_or(FieldType::Text, |def| def.field_type),
-        };
-        typed(field_type, text)
+        let own = self.user.get(field.tag).and_then(|tag| tag.user_type);
+        let standard = || self.dictionary.field(field.tag).map(|def| def.field_type);
+        match (field.tag, own) {
+            (0, _) => typed(FieldType::Data, text),
+            (_, Some(UserType::Standard(own))) => typed(own, text),
+            (_, Some(UserType::Epoch(unit_ns))) => {
+                user::epoch(text, unit_ns).map_or_else(|| Value::Text(latin1(text)), Value::Time)
+            }
+            (_, None) => typed(standard().unwrap_or(FieldType::Text), text),
+        }
+    }
+
+    /// A tag's name: the configuration's, its version's, the newest's, since
+    /// numbers are never given twice; else the number.
+    fn name(&self, tag: u32) -> String {
+        if let Some(name) = self.user.get(tag).and_then(|tag| tag.name.clone()) {
+            return name;
+        }
+        let newest = || Dictionary::of(Version::Fix50Sp2).field(tag);
+        match self.dictionary.field(tag).or_else(newest) {
+            Some(def) => def.name.to_owned(),
+            None if tag == 0 => "unknown".to_owned(),
+            None => tag.to_string(),
+        }
     }
 }
 
@@ -120,25 +146,14 @@ fn exact_time(time: Parsed<i64>, text: &[u8]) -> Option<Value> {
     time.value().filter(|_| !beyond).map(Value::Time)
 }
 
-/// A tag's name: of its version, else of the newest, since numbers are never
-/// given twice; else the number.
-fn name(dictionary: &Dictionary, tag: u32) -> String {
-    let newest = || Dictionary::of(Version::Fix50Sp2).field(tag);
-    match dictionary.field(tag).or_else(newest) {
-        Some(def) => def.name.to_owned(),
-        None if tag == 0 => "unknown".to_owned(),
-        None => tag.to_string(),
-    }
-}
-
 /// `NoMDEntries[1].` for each entry.
 struct Paths(Vec<String>);
 
 impl Paths {
-    fn of(dictionary: &Dictionary, structure: &Structure) -> Self {
+    fn of(known: &Known<'_>, structure: &Structure) -> Self {
         let mut paths = Self(Vec::with_capacity(structure.entries.len()));
         for entry in &structure.entries {
-            let group = name(dictionary, entry.count_tag);
+            let group = known.name(entry.count_tag);
             let path = format!("{}{group}[{}].", paths.prefix(entry.parent), entry.number);
             paths.0.push(path);
         }

@@ -54,14 +54,14 @@ const TAG_DIGITS_MAX: usize = 9;
 impl<'a> Fields<'a> {
     /// The fields of `msg`; the dictionary knows which fields are data.
     pub fn new(msg: &'a [u8], dictionary: &'a Dictionary) -> Self {
-        Self {
-            msg,
-            at: 0,
-            dictionary,
-            announced: (NO_TAG, 0),
-            ends: SohFinder::default(),
-            irregular: false,
-        }
+        Self::starting_at(msg, 0, dictionary)
+    }
+
+    /// The fields of `msg` from the one that begins at `at` on.
+    pub fn starting_at(msg: &'a [u8], at: usize, dictionary: &'a Dictionary) -> Self {
+        let mut ends = SohFinder::default();
+        ends.seek(msg, at);
+        Self { msg, at, dictionary, announced: (NO_TAG, 0), ends, irregular: false }
     }
 
     /// Whether some field so far was malformed: no tag, a tag with leading
@@ -122,7 +122,7 @@ impl Iterator for Fields<'_> {
 /// read: long tags, the message's last bytes, and what is no field. Tag 0 is
 /// none.
 #[cold]
-fn tag(rest: &[u8]) -> Option<(u32, usize)> {
+pub(super) fn tag(rest: &[u8]) -> Option<(u32, usize)> {
     let digits = rest.iter().take(TAG_DIGITS_MAX).take_while(|b| b.is_ascii_digit()).count();
     let number = values::unsigned(rest.get(..digits)?).and_then(|n| u32::try_from(n).ok())?;
     (number != 0 && rest.get(digits) == Some(&b'=')).then_some((number, digits))

@@ -13,6 +13,8 @@ pub fn row_group(msg_type: &[u8]) -> Option<u32> {
         b"AE" | b"s" | b"t" | b"u" => Some(552),
         b"E" | b"N" => Some(73),
         b"R" | b"y" => Some(146),
+        b"8" => Some(1362),
+        b"J" | b"P" | b"AS" => Some(78),
         _ => None,
     }
 }
@@ -95,7 +97,7 @@ fn trade_kind(row: &Row) -> Kind {
 
 /// The answer to a mass request: tag 531, or 1375, is 0 where it was rejected.
 fn mass_report_kind(row: &Row) -> Kind {
-    match row.get(Slot::MassCancelResponse).or_else(|| row.get(Slot::MassActionResponse)) {
+    match row.get(Slot::MassResponse) {
         Some(b"0") => Kind::RptReject,
         _ => Kind::RptAck,
     }

@@ -17,7 +17,10 @@ pub mod fields;
 pub mod framing;
 pub mod groups;
 pub mod kinds;
+pub mod pass;
+pub mod secrets;
 pub mod sequence;
+pub mod user;
 pub mod values;
 pub mod words;
 

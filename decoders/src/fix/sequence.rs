@@ -59,10 +59,15 @@ impl Sessions {
         self.refused
     }
 
-    /// Takes note of a message of the session with this number and says what is
-    /// missing before it.
-    pub fn note(&mut self, number: Option<usize>, msg_type: &[u8], row: &Row) -> Sequence {
-        let seq = row.get(Slot::SeqNum).and_then(values::unsigned);
+    /// Takes note of a message numbered `seq` of the session with this number
+    /// and says what is missing before it.
+    pub fn note(
+        &mut self,
+        number: Option<usize>,
+        msg_type: &[u8],
+        seq: Option<u64>,
+        row: &Row,
+    ) -> Sequence {
         let named = row.get(Slot::Sender).is_some() && row.get(Slot::Target).is_some();
         let (Some(seq), true) = (seq, named) else {
             return Sequence { gap_before: None, flags: flags::IRREGULAR };
@@ -192,7 +197,8 @@ mod tests {
         let row = Row { msg: &msg, fields: &fields, slots: &slots };
         let (sender, target) = (row.get(Slot::Sender), row.get(Slot::Target));
         let number = sender.zip(target).and_then(|(from, to)| sessions.number(from, to));
-        sessions.note(number, row.get(Slot::MsgType).unwrap_or_default(), &row)
+        let seq = row.get(Slot::SeqNum).and_then(values::unsigned);
+        sessions.note(number, row.get(Slot::MsgType).unwrap_or_default(), seq, &row)
     }
 
     #[test]

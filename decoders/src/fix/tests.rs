@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::decode::{FixConfig, FixDecoder};
 use super::framing::{self, Scan};
+use super::user::UserTags;
 use crate::batch::*;
 use crate::field::Value;
 use crate::kind::{Action, ExecType, Kind, OrdStatus, OrdType, Side, Tif, flags};
@@ -43,6 +44,7 @@ pub fn head() -> Head {
 /// A decoder with its texts and a batch.
 struct Bench {
     decoder: FixDecoder,
+    user: UserTags,
     names: Names,
     batch: MessageBatch,
 }
@@ -51,12 +53,15 @@ impl Bench {
     fn new() -> Self {
         let mut names = Names::new();
         names.intern(b"fix.4.4");
-        Self { decoder: FixDecoder::new(FixConfig::default()), names, batch: MessageBatch::new() }
+        let (user, batch) = (UserTags::trigger(9717), MessageBatch::new());
+        Self { decoder: FixDecoder::new(FixConfig::default()), user, names, batch }
     }
 
     fn decode(&mut self, msg: &[u8]) -> std::ops::Range<usize> {
         let first = self.batch.len();
-        let full = self.decoder.decode(msg, &head(), Some(9717), &mut self.batch, &mut self.names);
+        let sum = if framing::checksum_ok(msg) { 0 } else { flags::BAD_CHECKSUM };
+        let head = Head { flags: sum, ..head() };
+        let full = self.decoder.decode(msg, &head, &self.user, &mut self.batch, &mut self.names);
         assert_eq!(full, Ok(()));
         first..self.batch.len()
     }
@@ -351,7 +356,7 @@ fn copies_of_a_message_leave_the_numbers_alone() {
     b.one("FIX.4.4", "35=D|49=A|56=B|34=2|");
     let again = Head { flags: flags::RETRANSMIT, ..head() };
     let msg = message("FIX.4.4", "35=D|49=A|56=B|34=1|");
-    b.decoder.decode(&msg, &again, None, &mut b.batch, &mut b.names).unwrap();
+    b.decoder.decode(&msg, &again, &UserTags::default(), &mut b.batch, &mut b.names).unwrap();
     assert_eq!(b.flags(2), flags::RETRANSMIT);
     let row = b.one("FIX.4.4", "35=D|49=A|56=B|34=3|");
     assert_eq!((b.batch.smalls(SmallCol::GapBefore)[row], b.flags(row)), (0, 0));
@@ -382,7 +387,7 @@ fn a_full_batch_takes_nothing_and_remembers_nothing() {
     }
     let two = message("FIX.4.4", "35=X|49=A|56=B|34=7|268=2|279=0|270=1|279=0|270=2|");
     let before = b.batch.len();
-    let result = b.decoder.decode(&two, &head(), None, &mut b.batch, &mut b.names);
+    let result = b.decoder.decode(&two, &head(), &UserTags::default(), &mut b.batch, &mut b.names);
     assert_eq!((result, b.batch.len()), (Err(Full), before));
     b.batch.clear();
     let rows = b.decode(&two);
@@ -405,7 +410,7 @@ fn more_entries_than_a_batch_holds_are_cut_and_counted() {
 
 /// Checks that fields tile the message and gives `path=value` of each.
 fn explained(decoder: &FixDecoder, msg: &[u8]) -> Vec<(String, Value)> {
-    let explained = decoder.explain(msg);
+    let explained = decoder.explain(msg, &UserTags::default());
     let mut at = 0;
     for field in &explained.fields {
         assert_eq!(field.offset, at, "{field:?}");
@@ -430,8 +435,8 @@ fn an_explanation_names_everything() {
     assert_eq!(find("MsgSeqNum"), Value::Int(12));
     assert_eq!(find("9717"), Value::Text("FEED-A:88123".into()));
     assert!(matches!(find("SendingTime"), Value::Time(_)));
-    assert_eq!(decoder.explain(&msg).error, None);
-    assert_eq!(decoder.explain(&msg).name, "NewOrderSingle");
+    assert_eq!(decoder.explain(&msg, &UserTags::default()).error, None);
+    assert_eq!(decoder.explain(&msg, &UserTags::default()).name, "NewOrderSingle");
 }
 
 #[test]
@@ -439,7 +444,7 @@ fn passwords_are_masked_unless_asked_for() {
     let msg = message("FIX.4.4", "35=A|49=A|56=B|34=1|553=me|554=secret|925=newer|");
     let text = |show_secrets| {
         let decoder = FixDecoder::new(FixConfig { show_secrets });
-        format!("{:?}", decoder.explain(&msg))
+        format!("{:?}", decoder.explain(&msg, &UserTags::default()))
     };
     for secret in ["\"me\"", "secret", "newer"] {
         assert!(!text(false).contains(secret));
@@ -450,7 +455,9 @@ fn passwords_are_masked_unless_asked_for() {
 #[test]
 fn an_explanation_says_what_is_wrong() {
     let decoder = FixDecoder::new(FixConfig::default());
-    let error = |body: &str| decoder.explain(&message("FIX.4.4", body)).error.unwrap_or_default();
+    let error = |body: &str| {
+        decoder.explain(&message("FIX.4.4", body), &UserTags::default()).error.unwrap_or_default()
+    };
     assert!(error("35=X|268=2|279=0|").contains("says 2 entries, found 1"));
     assert!(error("35=D|junk|").contains("no tag=value"));
     assert!(error("35=D|55=A|55=B|").contains("twice"));

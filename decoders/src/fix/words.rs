@@ -3,23 +3,20 @@
 
 use super::SOH;
 
-/// Every byte 1, 0x7f and 0x80.
+/// Every byte 1 and 0x80.
 const ONES: u64 = 0x0101_0101_0101_0101;
-const LOW: u64 = ONES * 0x7f;
 const HIGH: u64 = ONES * 0x80;
-
-/// The high bit of each byte of `word` that is `byte`, exactly.
-#[inline]
-fn matches(word: u64, byte: u8) -> u64 {
-    let difference = word ^ (ONES * u64::from(byte));
-    !(((difference & LOW) + LOW) | difference | LOW)
-}
 
 /// The number before the `=` in the first five bytes, and its digits, one to
 /// four; `None` where there is none.
 #[inline]
 pub fn tag(bytes: &[u8; 8]) -> Option<(u32, usize)> {
-    let word = u64::from_le_bytes(*bytes);
+    tag_of(u64::from_le_bytes(*bytes))
+}
+
+/// As [`tag`], of bytes as one number, the first one lowest.
+#[inline(always)]
+pub fn tag_of(word: u64) -> Option<(u32, usize)> {
     // The lowest match is exact, which is the one asked for.
     let difference = word ^ (ONES * u64::from(b'='));
     let found = difference.wrapping_sub(ONES) & !difference & HIGH;
@@ -27,7 +24,7 @@ pub fn tag(bytes: &[u8; 8]) -> Option<(u32, usize)> {
     if digits.wrapping_sub(1) >= 4 {
         return None;
     }
-    let four = (word as u32 ^ 0x3030_3030) << (32 - 8 * digits);
+    let four = (word as u32 ^ 0x3030_3030).wrapping_shl(32u32.wrapping_sub(8 * digits));
     if (four.wrapping_add(0x7676_7676) | four) & 0x8080_8080 != 0 {
         return None;
     }
@@ -61,6 +58,52 @@ pub fn clock(bytes: &[u8; 8]) -> Option<(u32, u32, u32)> {
     let digits = u64::from_le_bytes(*bytes) ^ COLONS ^ ZEROS;
     let packed = digits_value(digits).filter(|_| bytes[2] == b':' && bytes[5] == b':')?;
     Some((packed / 1_000_000, packed / 1000 % 1000, packed % 1000))
+}
+
+/// The eight bytes from `start`, zeros after fewer, the first one lowest.
+#[inline(always)]
+pub fn eight_at(bytes: &[u8], start: usize) -> u64 {
+    let rest = bytes.get(start..).unwrap_or_default();
+    match (rest.first_chunk(), bytes.last_chunk()) {
+        (Some(eight), _) => u64::from_le_bytes(*eight),
+        (_, Some(last)) if !rest.is_empty() => {
+            u64::from_le_bytes(*last) >> (64 - 8 * rest.len() as u32)
+        }
+        _ => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+/// Writes the places of all SOHs of `bytes` to the beginning of `ends`, which
+/// grows where it must, and gives their number.
+#[inline]
+pub fn ends(bytes: &[u8], ends: &mut Vec<u32>) -> usize {
+    let mut found = 0;
+    for start in (0..bytes.len()).step_by(64) {
+        if ends.len() < found + 64 {
+            ends.resize(found + 64, 0);
+        }
+        let room = ends.get_mut(found..).and_then(|rest| rest.first_chunk_mut::<64>());
+        let Some(room) = room else { break };
+        let mut mask = block_mask(bytes, start);
+        found = found.wrapping_add(mask.count_ones() as usize);
+        let mut next = || {
+            let at = (start as u32).wrapping_add(mask.trailing_zeros());
+            mask &= mask.wrapping_sub(1);
+            (at, mask)
+        };
+        // Few blocks have more than eight fields: so many without a branch,
+        // those beyond the last one mean nothing.
+        let (eight, more) = room.split_at_mut(8);
+        let mut left = 0;
+        eight.iter_mut().for_each(|end| (*end, left) = next());
+        for end in more {
+            if left == 0 {
+                break;
+            }
+            (*end, left) = next();
+        }
+    }
+    found
 }
 
 /// Gives the places of the SOHs of some bytes, one after the other: a bit a
@@ -112,12 +155,15 @@ fn block_mask(bytes: &[u8], start: usize) -> u64 {
     mask(&block)
 }
 
+/// A bit for each byte of a block that is SOH: first a 1 for each that is,
+/// which compilers do for many at once, then the eight of a word side by side.
 #[inline]
 fn mask(block: &[u8; 64]) -> u64 {
-    let (words, _) = block.as_chunks::<8>();
+    let mut found = [0u8; 64];
+    found.iter_mut().zip(block).for_each(|(one, &byte)| *one = u8::from(byte == SOH));
+    let (words, _) = found.as_chunks::<8>();
     words.iter().enumerate().fold(0, |mask, (at, word)| {
-        let found = matches(u64::from_le_bytes(*word), SOH) >> 7;
-        let bits = found.wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) >> 56;
         mask | bits << (8 * at)
     })
 }

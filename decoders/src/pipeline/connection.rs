@@ -43,7 +43,8 @@ pub(super) struct Common {
     pub server: Option<usize>,
     pub session: Option<Name>,
     pub scope: u32,
-    pub trigger_tag: Option<u32>,
+    /// The FIX tags of the library.
+    pub tags: u16,
     flows: [Option<u32>; 2],
 }
 
@@ -85,9 +86,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// A connection first seen by `segment`, which side 0 sent.
     pub fn open(flow_id: u32, segment: &Segment, shared: &mut Shared) -> Self {
-        let session = shared.session_of(segment).map(|(session, from_server)| {
-            (session.protocol.clone(), session.trigger_tag, from_server)
-        });
+        let session = shared.session_of(segment);
+        let session = session.map(|(at, session, from)| (session.protocol.clone(), at, from));
         let id = session.as_ref().map(|session| session.0.as_str());
         let reference = shared.protocol_ref(id);
         let (mode, protocol) = configured_mode(reference, id, shared);
@@ -105,7 +105,7 @@ impl Connection {
                 server,
                 session: None,
                 scope: shared.new_scope(),
-                trigger_tag: session.and_then(|session| session.1),
+                tags: session.map_or(0, |session| session.1.saturating_add(1)),
                 flows: [Some(flow_id), None],
             },
             halves: Default::default(),

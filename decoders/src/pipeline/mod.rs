@@ -278,16 +278,16 @@ impl Shared {
         found.map(|(at, feed)| (at as u16, feed))
     }
 
-    /// The session that a TCP segment belongs to, and whether the segment's
-    /// source is the server.
-    pub fn session_of(&self, segment: &Segment) -> Option<(&SessionConfig, bool)> {
-        let is = |session: &&SessionConfig, address, port| {
+    /// The session that a TCP segment belongs to, with its index in the
+    /// configuration, and whether the segment's source is the server.
+    pub fn session_of(&self, segment: &Segment) -> Option<(u16, &SessionConfig, bool)> {
+        let is = |session: &SessionConfig, address, port| {
             session.server == address && session.port == port
         };
-        let sessions = || self.config.sessions.iter();
-        let from = sessions().find(|s| is(s, segment.src, segment.src_port));
-        let to = sessions().find(|s| is(s, segment.dst, segment.dst_port));
-        from.map(|s| (s, true)).or(to.map(|s| (s, false)))
+        let sessions = || (0u16..).zip(&self.config.sessions);
+        let from = sessions().find(|(_, s)| is(s, segment.src, segment.src_port));
+        let to = sessions().find(|(_, s)| is(s, segment.dst, segment.dst_port));
+        from.map(|(at, s)| (at, s, true)).or(to.map(|(at, s)| (at, s, false)))
     }
 
     /// What a protocol id means; the command line's wins over the flow's.

@@ -12,8 +12,8 @@ use crate::tcp::origin::Bytes;
 pub(crate) enum Engine<'h> {
     /// The protocol of fixed layout or SBE with this number in the library.
     Fixed { protocol: u16, scope: u32 },
-    /// FIX, with the user tag that names the trigger.
-    Fix { trigger_tag: Option<u32> },
+    /// FIX, with the library's user tags at this index.
+    Fix { tags: u16 },
     /// FAST messages up to the end of the bytes, of the feed at this index;
     /// `first` where a datagram begins here, `gap` where one is missing.
     Fast { feed: u16, first: bool, gap: bool },

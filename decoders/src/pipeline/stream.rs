@@ -433,8 +433,8 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         let mut head = self.head(&piece, msg_ix);
         head.protocol = protocol;
         head.flags |= extra_flags;
-        let trigger_tag = self.common.trigger_tag;
-        self.give(&head, piece, Engine::Fix { trigger_tag });
+        let tags = self.common.tags;
+        self.give(&head, piece, Engine::Fix { tags });
         self.half.completed.add(1);
     }
 
