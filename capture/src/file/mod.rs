@@ -22,6 +22,7 @@ mod window;
 use crate::packet::{LinkType, PacketBatch};
 use crate::point::TimestampFrom;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
+use crate::trailer::stamper::{Stamper, Stamping};
 use flate2::bufread::MultiGzDecoder;
 use notes::Notes;
 use pcap::PcapReader;
@@ -64,7 +65,7 @@ pub struct FileSource {
     window: Window,
     format: Format,
     notes: Notes,
-    timestamp: TimestampFrom,
+    stamper: Stamper,
     next_ix: u32,
     /// Hand on what is there rather than wait for a full batch.
     interactive: bool,
@@ -73,14 +74,16 @@ pub struct FileSource {
     ended: bool,
 }
 
-/// Opens a capture file; [`STDIN`] is standard input.
+/// Opens a capture file; [`STDIN`] is standard input. `stamping` is where its
+/// packets' times come from.
 ///
 /// # Errors
 /// [`CaptureError::Io`] where it cannot be read, [`CaptureError::Format`]
 /// where it is not a capture file.
-pub fn open(path: &Path, timestamp: TimestampFrom) -> Result<FileSource, CaptureError> {
+pub fn open(path: &Path, stamping: impl Into<Stamping>) -> Result<FileSource, CaptureError> {
+    let stamping = stamping.into();
     if path == Path::new(STDIN) {
-        return from_reader("standard input", Box::new(io::stdin()), timestamp);
+        return from_reader("standard input", Box::new(io::stdin()), stamping);
     }
     let name = path.display().to_string();
     let io_error = |error| CaptureError::Io { name: name.clone(), error };
@@ -93,7 +96,7 @@ pub fn open(path: &Path, timestamp: TimestampFrom) -> Result<FileSource, Capture
         )));
     }
     let len = metadata.is_file().then_some(metadata.len());
-    FileSource::new(name, Box::new(file), len, !metadata.is_file(), timestamp)
+    FileSource::new(name, Box::new(file), len, !metadata.is_file(), stamping)
 }
 
 /// Reads a capture from `input`, which may be a pipe: packets are handed on
@@ -104,9 +107,9 @@ pub fn open(path: &Path, timestamp: TimestampFrom) -> Result<FileSource, Capture
 pub fn from_reader(
     name: impl Into<String>,
     input: Box<dyn Read + Send>,
-    timestamp: TimestampFrom,
+    stamping: impl Into<Stamping>,
 ) -> Result<FileSource, CaptureError> {
-    FileSource::new(name.into(), input, None, true, timestamp)
+    FileSource::new(name.into(), input, None, true, stamping.into())
 }
 
 impl FileSource {
@@ -115,7 +118,7 @@ impl FileSource {
         input: Box<dyn Read + Send>,
         input_len: Option<u64>,
         interactive: bool,
-        timestamp: TimestampFrom,
+        stamping: Stamping,
     ) -> Result<Self, CaptureError> {
         let (input, compressed) =
             uncompressed(input).map_err(|error| CaptureError::Io { name: name.clone(), error })?;
@@ -130,7 +133,7 @@ impl FileSource {
             window,
             format,
             notes: Notes::new(name, input_len),
-            timestamp,
+            stamper: Stamper::new(stamping),
             next_ix: 0,
             interactive,
             compressed,
@@ -168,8 +171,10 @@ impl FileSource {
     }
 
     fn fill(&mut self, batch: &mut PacketBatch) -> io::Result<Progress> {
-        let Self { window, format, notes, timestamp, next_ix, interactive, .. } = self;
-        let mut sink = Sink { batch, notes, next_ix, timestamp: *timestamp };
+        let Self { window, format, notes, stamper, next_ix, interactive, .. } = self;
+        let skip_padding = stamper.stamping().from == TimestampFrom::Expcap;
+        let in_pieces = *interactive && !stamper.is_learning();
+        let mut sink = Sink { batch, notes, next_ix, skip_padding };
         while !sink.batch.is_full() {
             if *sink.next_ix == u32::MAX {
                 let rest = sink.notes.rest(window.offset());
@@ -177,7 +182,7 @@ impl FileSource {
                 sink.notes.warn(window.offset(), text);
                 return Ok(Progress::End);
             }
-            window.may_read = !*interactive || sink.batch.is_empty();
+            window.may_read = !in_pieces || sink.batch.is_empty();
             let step = match format {
                 Format::Pcap(reader) => reader.step(window, &mut sink)?,
                 Format::Pcapng(reader) => reader.step(window, &mut sink)?,
@@ -206,7 +211,9 @@ impl PacketSource for FileSource {
         if self.ended {
             return Ok(Progress::End);
         }
-        match self.fill(batch) {
+        let filled = self.fill(batch);
+        self.stamper.batch(batch);
+        match filled {
             Ok(Progress::More) => Ok(Progress::More),
             Ok(Progress::End) => {
                 self.end();

@@ -35,23 +35,31 @@ impl Resolution {
         }
     }
 
-    /// Nanoseconds of `ticks`.
+    /// The nearest nanosecond of `ticks`, and the picoseconds to add to it
+    /// (-500 to 499).
     #[inline]
-    pub(super) fn ns(self, ticks: u64) -> i128 {
+    pub(super) fn ns(self, ticks: u64) -> (i128, i16) {
         match self {
-            Self::Multiply(factor) => i128::from(ticks) * i128::from(factor),
+            Self::Multiply(factor) => (i128::from(ticks) * i128::from(factor), 0),
             Self::Divide(divisor) => {
-                let rest = ticks % divisor;
-                i128::from(ticks / divisor) + i128::from(rest >= divisor - divisor / 2)
+                let (whole, rest) = (ticks / divisor, ticks % divisor);
+                let ps = u128::from(rest) * 1000 + u128::from(divisor / 2);
+                nearest(i128::from(whole), (ps / u128::from(divisor)) as i16)
             }
             Self::Shift(n) => {
                 let scaled = i128::from(ticks) * 1_000_000_000;
+                let rest = scaled - (scaled >> n << n);
                 let half = if n == 0 { 0 } else { 1i128 << (n - 1) };
-                (scaled + half) >> n
+                nearest(scaled >> n, ((rest * 1000 + half) >> n) as i16)
             }
-            Self::Nothing => 0,
+            Self::Nothing => (0, 0),
         }
     }
+}
+
+/// `ns` and 0 to 1000 picoseconds, from the nearest nanosecond.
+fn nearest(ns: i128, ps: i16) -> (i128, i16) {
+    if ps >= 500 { (ns + 1, ps - 1000) } else { (ns, ps) }
 }
 
 #[cfg(test)]
@@ -62,14 +70,14 @@ mod tests {
     #[test]
     fn known_resolutions() {
         assert_eq!(Resolution::from_tsresol(6), Resolution::MICROSECONDS);
-        assert_eq!(Resolution::from_tsresol(9).ns(u64::MAX), i128::from(u64::MAX));
-        assert_eq!(Resolution::from_tsresol(0).ns(2), 2_000_000_000);
-        assert_eq!(Resolution::from_tsresol(12).ns(1_499), 1);
-        assert_eq!(Resolution::from_tsresol(12).ns(1_500), 2);
-        assert_eq!(Resolution::from_tsresol(0x80 | 32).ns(1 << 31), 500_000_000);
-        assert_eq!(Resolution::from_tsresol(0x80).ns(3), 3_000_000_000);
-        assert_eq!(Resolution::from_tsresol(127).ns(u64::MAX), 0);
-        assert_eq!(Resolution::from_tsresol(255).ns(u64::MAX), 0);
+        assert_eq!(Resolution::from_tsresol(9).ns(u64::MAX), (i128::from(u64::MAX), 0));
+        assert_eq!(Resolution::from_tsresol(0).ns(2), (2_000_000_000, 0));
+        assert_eq!(Resolution::from_tsresol(12).ns(1_499), (1, 499));
+        assert_eq!(Resolution::from_tsresol(12).ns(1_500), (2, -500));
+        assert_eq!(Resolution::from_tsresol(0x80 | 32).ns(1 << 31), (500_000_000, 0));
+        assert_eq!(Resolution::from_tsresol(0x80).ns(3), (3_000_000_000, 0));
+        assert_eq!(Resolution::from_tsresol(127).ns(u64::MAX), (0, 0));
+        assert_eq!(Resolution::from_tsresol(255).ns(u64::MAX), (0, 0));
     }
 
     proptest! {
@@ -77,13 +85,14 @@ mod tests {
         #[test]
         fn binary_fractions_keep_nanoseconds(sec in 0u64..1 << 31, ns in 0u64..1_000_000_000) {
             let ticks = (sec << 32) | ((ns << 32) / 1_000_000_000);
-            let back = Resolution::from_tsresol(0x80 | 32).ns(ticks);
+            let (back, _) = Resolution::from_tsresol(0x80 | 32).ns(ticks);
             prop_assert_eq!(back, i128::from(sec) * 1_000_000_000 + i128::from(ns));
         }
 
         #[test]
         fn never_panics(byte: u8, ticks: u64) {
-            prop_assert!(Resolution::from_tsresol(byte).ns(ticks) >= 0);
+            let (ns, ps) = Resolution::from_tsresol(byte).ns(ticks);
+            prop_assert!(ns >= 0 && (-500..500).contains(&ps));
         }
     }
 }

@@ -48,6 +48,7 @@ fn packet(ix: u32, ns: i64, len: usize) -> (PacketMeta, Vec<u8>) {
     let ts = Timestamp::from_ns(ns);
     let meta = PacketMeta {
         ts,
+        ts_ps: 0,
         ts_record: ts,
         ts_source: TsSource::Record,
         ts_flags: 0,
@@ -425,7 +426,7 @@ fn a_file_read_error_comes_after_its_packets() {
     let pieces = Pieces(vec![image[..2].to_vec(), image[2..].to_vec()]);
     let name = "disk".to_string();
     let mut source =
-        FileSource::new(name, Box::new(pieces), None, false, TimestampFrom::Record).unwrap();
+        FileSource::new(name, Box::new(pieces), None, false, TimestampFrom::Record.into()).unwrap();
     let mut batch = PacketBatch::new();
     assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::More);
     assert_eq!(batch.len(), 5);

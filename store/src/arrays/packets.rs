@@ -177,11 +177,9 @@ impl<'a> PacketRows<'a> {
     pub fn meta(&self, row: usize) -> PacketMeta {
         PacketMeta {
             ts: Timestamp::from_ns(self.ts[row]),
+            ts_ps: 0,
             ts_record: Timestamp::from_ns(self.ts_record[row]),
-            ts_source: match self.ts_source[row] {
-                1 => TsSource::Metamako,
-                _ => TsSource::Record,
-            },
+            ts_source: TsSource::from_number(self.ts_source[row]),
             ts_flags: self.ts_flags[row] as u16,
             packet_ix: self.packet_ix[row],
             interface: self.interface[row],
@@ -228,6 +226,7 @@ pub(crate) mod tests {
     pub(crate) fn push(batch: &mut PacketBatch, packet_ix: u32, ts: i64, len: usize) {
         let meta = PacketMeta {
             ts: Timestamp::from_ns(ts),
+            ts_ps: 0,
             ts_record: Timestamp::from_ns(ts + 1),
             ts_source: TsSource::Metamako,
             ts_flags: 5,

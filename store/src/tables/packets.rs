@@ -12,14 +12,18 @@ pub const COLUMNS: &[Column] = &[
     Column::always(
         "ts",
         Time,
-        "Best time of the packet: the tap's trailer where the point is configured so, else the record's.",
+        "Best time of the packet: the tap's stamp where the point is configured so, else the record's.",
     ),
     Column::always("ts_record", Time, "The capture record's own time."),
-    Column::always("ts_source", Name, "What gave ts: record, metamako."),
+    Column::always(
+        "ts_source",
+        Name,
+        "What gave ts: record, or the stamp's format: metamako, exablaze, cpacket, ixia, gigamon, vss, expcap, arista7280, arista7150, ttag, erspan.",
+    ),
     Column::always(
         "ts_flags",
         U32,
-        "Bits: 1 trailer missing, 2 clock degraded, 4 FCS valid, 8 device marked duplicate, 16 time out of range, 32 no time.",
+        "Bits: 1 trailer missing, 2 clock degraded, 4 FCS valid, 8 device marked duplicate, 16 time out of range, 32 no time, 64 clock in holdover, 128 clock without reference, 256 FCS bad, 512 receive error.",
     ),
     Column::always("capture_id", U64, "The capture: hash of point and content."),
     Column::always("packet_ix", U32, "Position in the capture, from 0."),
