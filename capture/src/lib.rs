@@ -1,11 +1,11 @@
 //! Packets with a time and a point.
 //!
 //! ```text
-//! pcap, pcapng file (plain or gzip) | standard input     live interface
+//! pcap, pcapng, ERF, FMADIO (plain or gzip) | stdin      live interface
 //!        │ [`file`]                                         │ [`live`]
 //!        ▼                                                  ▼
 //! [`trailer`]: the time a tap stamped into the frame, where the point is
-//!        │     configured for it
+//!        │     configured for it or the packets tell
 //!        │  Packet {ts, ts_record, bytes, lengths, link type}
 //!        ▼
 //! [`packet::PacketBatch`], given out by a [`source::PacketSource`]

@@ -124,7 +124,8 @@ pub mod ts_flags {
     pub const NO_SYNC: u16 = 1 << 7;
     /// The device or the capture says the frame's FCS was wrong.
     pub const FCS_BAD: u16 = 1 << 8;
-    /// The capture says the frame was received with an error of another kind.
+    /// The capture says the frame was received with another error, or cut for
+    /// want of room.
     pub const RECEIVE_ERROR: u16 = 1 << 9;
 }
 

@@ -1,18 +1,24 @@
-//! Capture files: pcap and pcapng, plain or gzip, from a path, standard input
-//! or any reader.
+//! Capture files: pcap, pcapng, ERF and FMADIO chunks, plain or gzip, from a
+//! path, standard input or any reader.
 //!
 //! ```text
-//! bytes ─▶ gzip? ─▶ window (512 KiB) ─▶ pcap or pcapng ─▶ sink ─▶ PacketBatch
-//!                                                          └▶ notes ─▶ warnings
+//! bytes ─▶ gzip? ─▶ window (512 KiB) ─▶ reader of the format ─▶ sink ─▶ PacketBatch ─▶ stamper
+//!                                                                └▶ notes ─▶ warnings
 //! ```
 //!
-//! The format is told by its first bytes, never by the name. Offsets in
+//! The format is told by its first bytes, never by the name; the footers of
+//! exact-capture (expcap) are pcap with [a stamp](crate::trailer::expcap) behind
+//! each packet. Offsets in
 //! warnings and errors count in the uncompressed input.
 
+mod erf;
+mod fmadio;
 mod notes;
 mod order;
 mod pcap;
 mod pcapng;
+#[cfg(test)]
+mod record_tests;
 mod resolution;
 mod sink;
 #[cfg(test)]
@@ -23,7 +29,9 @@ use crate::packet::{LinkType, PacketBatch};
 use crate::point::TimestampFrom;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::trailer::stamper::{Stamper, Stamping};
+use erf::ErfReader;
 use flate2::bufread::MultiGzDecoder;
+use fmadio::FmadioReader;
 use notes::Notes;
 use pcap::PcapReader;
 use pcapng::PcapngReader;
@@ -39,7 +47,9 @@ pub const STDIN: &str = "-";
 /// Compressed bytes read at once.
 const GZIP_BUFFER_BYTES: usize = 128 << 10;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Its magic number and the only method there is: an ERF file may begin with the
+/// first two.
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// What a capture file says of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +68,8 @@ pub struct InterfaceInfo {
 enum Format {
     Pcap(PcapReader),
     Pcapng(PcapngReader),
+    Erf(ErfReader),
+    Fmadio(FmadioReader),
 }
 
 /// Packets of one capture file, in its order.
@@ -154,6 +166,13 @@ impl FileSource {
                 fcs_len: reader.fcs_len(),
             }],
             Format::Pcapng(reader) => reader.interfaces().cloned().collect(),
+            Format::Erf(reader) => reader.interfaces(),
+            Format::Fmadio(reader) => vec![InterfaceInfo {
+                name: String::new(),
+                link_type: reader.link_type(),
+                snaplen: reader.snaplen(),
+                fcs_len: None,
+            }],
         }
     }
 
@@ -186,6 +205,8 @@ impl FileSource {
             let step = match format {
                 Format::Pcap(reader) => reader.step(window, &mut sink)?,
                 Format::Pcapng(reader) => reader.step(window, &mut sink)?,
+                Format::Erf(reader) => reader.step(window, &mut sink)?,
+                Format::Fmadio(reader) => reader.step(window, &mut sink)?,
             };
             match step {
                 Step::Went => {}
@@ -238,8 +259,9 @@ impl PacketSource for FileSource {
 
     fn losses(&self) -> LossCounters {
         match &self.format {
-            Format::Pcap(_) => LossCounters::default(),
+            Format::Pcap(_) | Format::Fmadio(_) => LossCounters::default(),
             Format::Pcapng(reader) => reader.losses(),
+            Format::Erf(reader) => reader.losses(),
         }
     }
 }
@@ -249,13 +271,15 @@ impl Format {
     fn recognise(window: &mut Window) -> io::Result<Result<Self, String>> {
         if let Have::Only(0) = window.need(1)? {
             let what = if window.compressed_cut { "the gzip data ends at once" } else { "empty" };
-            return Ok(Err(format!("{what}: a pcap or pcapng header was expected")));
+            return Ok(Err(format!("{what}: a capture was expected")));
         }
         let have = window.need(4)?;
         let magic = window.bytes().first_chunk::<4>().copied();
         match magic {
             Some(magic) if pcap::is_pcap(magic) => Ok(PcapReader::open(window)?.map(Format::Pcap)),
             Some(pcapng::MAGIC) => Ok(Ok(Format::Pcapng(PcapngReader::new()))),
+            Some(fmadio::MAGIC) => Ok(FmadioReader::open(window)?.map(Format::Fmadio)),
+            _ if erf::recognise(window)? => Ok(Ok(Format::Erf(ErfReader::default()))),
             _ => {
                 if have == Have::All {
                     // More of it only makes the message better.
@@ -283,7 +307,10 @@ fn unknown_format(bytes: &[u8]) -> String {
         );
     }
     let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("not a pcap or pcapng file (plain or gzip): the first bytes are {}", first.join(" "))
+    format!(
+        "not a pcap, pcapng, ERF or FMADIO file (plain or gzip): the first bytes are {}",
+        first.join(" ")
+    )
 }
 
 /// Unpacks where the input is gzip; also says whether it was.

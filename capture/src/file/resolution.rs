@@ -22,6 +22,9 @@ impl Resolution {
     /// Without an `if_tsresol`: microseconds.
     pub(super) const MICROSECONDS: Self = Self::Multiply(1000);
 
+    /// 32 bits of seconds, 32 of their fraction.
+    pub(super) const BINARY_32: Self = Self::Shift(32);
+
     /// From the option's one byte.
     pub(super) fn from_tsresol(byte: u8) -> Self {
         let n = byte & 0x7f;
@@ -36,30 +39,27 @@ impl Resolution {
     }
 
     /// The nearest nanosecond of `ticks`, and the picoseconds to add to it
-    /// (-500 to 499).
+    /// (-500 to 500).
     #[inline]
     pub(super) fn ns(self, ticks: u64) -> (i128, i16) {
         match self {
             Self::Multiply(factor) => (i128::from(ticks) * i128::from(factor), 0),
             Self::Divide(divisor) => {
-                let (whole, rest) = (ticks / divisor, ticks % divisor);
-                let ps = u128::from(rest) * 1000 + u128::from(divisor / 2);
-                nearest(i128::from(whole), (ps / u128::from(divisor)) as i16)
+                let (whole, rest) = (ticks / divisor, i128::from(ticks % divisor));
+                let divisor = i128::from(divisor);
+                let up = i128::from(rest >= divisor - divisor / 2);
+                let ps = ((rest - up * divisor) * 1000 + divisor / 2).div_euclid(divisor);
+                (i128::from(whole) + up, ps as i16)
             }
             Self::Shift(n) => {
                 let scaled = i128::from(ticks) * 1_000_000_000;
-                let rest = scaled - (scaled >> n << n);
                 let half = if n == 0 { 0 } else { 1i128 << (n - 1) };
-                nearest(scaled >> n, ((rest * 1000 + half) >> n) as i16)
+                let ns = (scaled + half) >> n;
+                (ns, (((scaled - (ns << n)) * 1000 + half) >> n) as i16)
             }
             Self::Nothing => (0, 0),
         }
     }
-}
-
-/// `ns` and 0 to 1000 picoseconds, from the nearest nanosecond.
-fn nearest(ns: i128, ps: i16) -> (i128, i16) {
-    if ps >= 500 { (ns + 1, ps - 1000) } else { (ns, ps) }
 }
 
 #[cfg(test)]
@@ -81,6 +81,18 @@ mod tests {
     }
 
     proptest! {
+        /// The two parts are the exact time to half a picosecond.
+        #[test]
+        fn picoseconds_are_what_the_nanosecond_lacks(ticks in 0u64..1 << 50) {
+            for byte in [0x80 | 32, 0x80 | 40, 11, 12, 15] {
+                let (ns, ps) = Resolution::from_tsresol(byte).ns(ticks);
+                let n = u32::from(byte & 0x7f);
+                let unit = if byte & 0x80 != 0 { 1i128 << n } else { 10i128.pow(n) };
+                let off = (ns * 1000 + i128::from(ps)) * unit - i128::from(ticks) * 1_000_000_000_000;
+                prop_assert!(off.abs() * 2 <= unit);
+            }
+        }
+
         /// A nanosecond written in 2^-32 s (as hardware does) comes back whole.
         #[test]
         fn binary_fractions_keep_nanoseconds(sec in 0u64..1 << 31, ns in 0u64..1_000_000_000) {
@@ -92,7 +104,7 @@ mod tests {
         #[test]
         fn never_panics(byte: u8, ticks: u64) {
             let (ns, ps) = Resolution::from_tsresol(byte).ns(ticks);
-            prop_assert!(ns >= 0 && (-500..500).contains(&ps));
+            prop_assert!(ns >= 0 && (-500..=500).contains(&ps));
         }
     }
 }
