@@ -1,11 +1,11 @@
 //! `packets`: one row a captured packet, its bytes included.
 //!
 //! ```text
-//! ts | ts_record | ts_source | capture_id | packet_ix | wire_len | cap_len | data
+//! ts | ts_ps | ts_record | ts_source | capture_id | packet_ix | wire_len | cap_len | data
 //! ```
 
 use crate::tables::column::Column;
-use crate::tables::column::ColumnType::{Bytes, Name, Time, U32, U64};
+use crate::tables::column::ColumnType::{Bytes, I64, Name, Time, U32, U64};
 
 /// The table's columns, in order. `point` stands in the path.
 pub const COLUMNS: &[Column] = &[
@@ -13,6 +13,11 @@ pub const COLUMNS: &[Column] = &[
         "ts",
         Time,
         "Best time of the packet: the tap's stamp where the point is configured so, else the record's.",
+    ),
+    Column::always(
+        "ts_ps",
+        I64,
+        "Picoseconds to add to ts, -500 to 999; 0 where its source is no finer than a nanosecond.",
     ),
     Column::always("ts_record", Time, "The capture record's own time."),
     Column::always(
