@@ -61,6 +61,8 @@ pub mod packet;
 pub mod pcap_writer;
 pub mod pcapng_writer;
 pub mod point;
+#[cfg(target_os = "linux")]
+pub mod ring;
 pub mod source;
 pub mod time;
 pub mod trailer;

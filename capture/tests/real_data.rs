@@ -226,6 +226,19 @@ fn detection_finds_nothing_where_nothing_is() {
         }
     }
     assert!(packets > 8_000, "{packets}");
+    // Single packets whose original FCS proves a trailer, and no others.
+    let mut proven = 0;
+    for path in files_below(&data.join("exchange")) {
+        let is_capture = path.extension().is_some_and(|e| e == "pcap");
+        let stamped = is_capture.then(|| read(&path, TimestampFrom::Auto).unwrap().0);
+        for (meta, _) in stamped.into_iter().flatten() {
+            if meta.ts_source != TsSource::Record {
+                assert_eq!((meta.ts_source, meta.ts), (TsSource::Metamako, meta.ts_record));
+                proven += 1;
+            }
+        }
+    }
+    assert_eq!(proven, 4);
 }
 
 /// These were written with the trailer's time as the record's.
