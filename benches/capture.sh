@@ -29,11 +29,10 @@ ip netns exec "$to" sysctl -q -w net.ipv4.icmp_ratelimit=1000000 net.ipv4.icmp_r
 mac=$(ip -n "$to" -j link show veth1 | sed 's/.*"address":"\([^"]*\)".*/\1/')
 ip -n "$from" neigh replace 192.0.2.2 lladdr "$mac" dev veth0
 
-# CPU seconds (user and system) that a process has used.
+# CPU seconds of all threads of a process, as the scheduler counts them (ticks
+# are too coarse).
 cpu() {
-    local ticks
-    ticks=$(awk '{ print $14 + $15 }' "/proc/$1/stat")
-    echo "$ticks $(getconf CLK_TCK)" | awk '{ print $1 / $2 }'
+    cat /proc/"$1"/task/*/schedstat | awk '{ ns += $1 } END { print ns / 1e9 }'
 }
 
 # run NAME FILE COMMAND…: a capture while the packets are sent.
