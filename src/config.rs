@@ -125,6 +125,7 @@ impl Config {
             if !seen.insert(&point.name) {
                 errors.push(format!("[[point]] {}: named twice", point.name));
             }
+            errors.extend(point.contradictions());
         }
         let points: Vec<&str> = self.points.iter().map(|point| point.name.as_str()).collect();
         let clocks: Vec<&str> = self.points.iter().filter_map(|p| p.clock.as_deref()).collect();

@@ -251,6 +251,7 @@ mod tests {
                 let ts = Timestamp::from_ns(i64::from(self.next) * 1000);
                 let meta = PacketMeta {
                     ts,
+                    ts_ps: 0,
                     ts_record: ts,
                     ts_source: TsSource::Record,
                     ts_flags: 0,

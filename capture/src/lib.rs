@@ -1,11 +1,11 @@
 //! Packets with a time and a point.
 //!
 //! ```text
-//! pcap, pcapng file (plain or gzip) | standard input     live interface
+//! pcap, pcapng, ERF, FMADIO (plain or gzip) | stdin      live interface
 //!        │ [`file`]                                         │ [`live`]
 //!        ▼                                                  ▼
 //! [`trailer`]: the time a tap stamped into the frame, where the point is
-//!        │     configured for it
+//!        │     configured for it or the packets tell
 //!        │  Packet {ts, ts_record, bytes, lengths, link type}
 //!        ▼
 //! [`packet::PacketBatch`], given out by a [`source::PacketSource`]
@@ -61,6 +61,8 @@ pub mod packet;
 pub mod pcap_writer;
 pub mod pcapng_writer;
 pub mod point;
+#[cfg(target_os = "linux")]
+pub mod ring;
 pub mod source;
 pub mod time;
 pub mod trailer;

@@ -15,7 +15,7 @@ use crate::packet::{
 use crate::point::TimestampFrom;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::time::Timestamp;
-use crate::trailer;
+use crate::trailer::stamper::{Stamper, Stamping};
 use pcap::{Active, Capture, PacketHeader, Precision, Stat};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub struct LiveOptions {
     /// A filter in libpcap's language; empty takes everything.
     pub bpf: String,
     /// Where packet times come from.
-    pub timestamp: TimestampFrom,
+    pub timestamp: Stamping,
 }
 
 impl Default for LiveOptions {
@@ -50,7 +50,7 @@ impl Default for LiveOptions {
             buffer_bytes: 64 << 20,
             timeout_ms: 100,
             bpf: String::new(),
-            timestamp: TimestampFrom::Record,
+            timestamp: TimestampFrom::Record.into(),
         }
     }
 }
@@ -63,6 +63,7 @@ pub struct LiveSource {
     /// What a unit of the header's fraction is worth, in nanoseconds.
     fraction_ns: i64,
     options: LiveOptions,
+    stamper: Stamper,
     stop: Arc<AtomicBool>,
     /// Once stopped: bytes that may still come.
     after_stop: Option<usize>,
@@ -107,6 +108,7 @@ impl LiveSource {
             capture,
             link_type,
             fraction_ns: if nanoseconds { 1 } else { 1000 },
+            stamper: Stamper::new(options.timestamp),
             options,
             stop: Arc::new(AtomicBool::new(false)),
             after_stop: None,
@@ -133,10 +135,9 @@ impl LiveSource {
     /// Moves what the ring holds into `batch`, as far as there is room.
     fn take(&mut self, batch: &mut PacketBatch) -> Result<usize, pcap::Error> {
         let room = BATCH_PACKETS_MAX.saturating_sub(batch.len());
-        let Self { capture, link_type, fraction_ns, options, next_ix, .. } = self;
+        let Self { capture, link_type, fraction_ns, next_ix, .. } = self;
         capture.dispatch(Some(room), |packet| {
-            let mut meta = meta(packet.header, *fraction_ns, *link_type, *next_ix);
-            trailer::stamp(options.timestamp, &mut meta, packet.data);
+            let meta = meta(packet.header, *fraction_ns, *link_type, *next_ix);
             *next_ix = next_ix.wrapping_add(1);
             batch.push(meta, packet.data);
         })
@@ -187,6 +188,7 @@ impl PacketSource for LiveSource {
             wait_readable(self.capture.as_raw_fd(), self.options.timeout_ms);
             self.drain(batch);
         }
+        self.stamper.batch(batch);
         self.ended = stopped && self.stopped_and_dry(batch);
         self.update_losses(self.ended);
         if batch.is_empty()
@@ -254,6 +256,7 @@ fn meta(
     let ts = Timestamp::from_sec_ns(header.ts.tv_sec, fraction);
     PacketMeta {
         ts: ts.unwrap_or_default(),
+        ts_ps: 0,
         ts_record: ts.unwrap_or_default(),
         ts_source: TsSource::Record,
         ts_flags: if ts.is_some() { 0 } else { ts_flags::TIME_OUT_OF_RANGE },

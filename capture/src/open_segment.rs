@@ -228,6 +228,7 @@ mod tests {
             let ts = Timestamp::from_ns(1_000_000_000 + i64::from(packet_ix));
             let meta = PacketMeta {
                 ts,
+                ts_ps: 0,
                 ts_record: ts,
                 ts_source: TsSource::Record,
                 ts_flags: 0,

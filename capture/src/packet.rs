@@ -43,11 +43,65 @@ pub enum TsSource {
     Record = 0,
     /// A Metamako / Arista 7130 trailer.
     Metamako = 1,
+    /// An Exablaze / Cisco Nexus 3550-F trailer, or ticks with key frames.
+    Exablaze = 2,
+    /// A cPacket trailer.
+    Cpacket = 3,
+    /// An Ixia trailer.
+    Ixia = 4,
+    /// A Gigamon trailer, either kind.
+    Gigamon = 5,
+    /// A VSS Monitoring trailer.
+    Vss = 6,
+    /// What exact-capture writes behind a packet.
+    Expcap = 7,
+    /// An Arista 7280 / 7500R header, or its time in the source address.
+    Arista7280 = 8,
+    /// Ticks of an Arista 7150 with key frames.
+    Arista7150 = 9,
+    /// A Cisco TTAG.
+    Ttag = 10,
+    /// An ERSPAN type III header.
+    Erspan = 11,
 }
 
 impl TsSource {
     /// Every source, at the index of its number.
-    pub const NAMES: [&'static str; 2] = ["record", "metamako"];
+    pub const ALL: [Self; 12] = [
+        Self::Record,
+        Self::Metamako,
+        Self::Exablaze,
+        Self::Cpacket,
+        Self::Ixia,
+        Self::Gigamon,
+        Self::Vss,
+        Self::Expcap,
+        Self::Arista7280,
+        Self::Arista7150,
+        Self::Ttag,
+        Self::Erspan,
+    ];
+
+    /// Their names in tables, at the index of their number.
+    pub const NAMES: [&'static str; 12] = [
+        "record",
+        "metamako",
+        "exablaze",
+        "cpacket",
+        "ixia",
+        "gigamon",
+        "vss",
+        "expcap",
+        "arista7280",
+        "arista7150",
+        "ttag",
+        "erspan",
+    ];
+
+    /// The source of a number; the record where there is none of it.
+    pub fn from_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or_default()
+    }
 }
 
 /// Bits of [`Packet::ts_flags`].
@@ -64,6 +118,15 @@ pub mod ts_flags {
     pub const TIME_OUT_OF_RANGE: u16 = 1 << 4;
     /// The record carries no time (a simple packet): 0.
     pub const NO_TIME: u16 = 1 << 5;
+    /// The stamping clock has lost its reference and runs on by itself.
+    pub const HOLDOVER: u16 = 1 << 6;
+    /// The stamping clock has no reference.
+    pub const NO_SYNC: u16 = 1 << 7;
+    /// The device or the capture says the frame's FCS was wrong.
+    pub const FCS_BAD: u16 = 1 << 8;
+    /// The capture says the frame was received with another error, or cut for
+    /// want of room.
+    pub const RECEIVE_ERROR: u16 = 1 << 9;
 }
 
 /// Which way a packet went past the interface, where the source says.
@@ -87,8 +150,10 @@ impl Direction {
 /// What is known of a packet besides its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PacketMeta {
-    /// Best time of the packet: the trailer's where configured, else the record's.
+    /// Best time of the packet: the stamp's where configured or told, else the record's.
     pub ts: Timestamp,
+    /// Picoseconds to add to `ts`, -500 to 999; 0 where the source has none.
+    pub ts_ps: i16,
     /// The capture record's own time.
     pub ts_record: Timestamp,
     /// What gave `ts`.
@@ -173,8 +238,32 @@ impl PacketBatch {
         Packet { meta: self.metas[index], data: &self.bytes[start..self.ends[index]] }
     }
 
+    /// The packets in order, their facts to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut PacketMeta, &[u8])> {
+        let (bytes, mut start) = (self.bytes.as_slice(), 0);
+        self.metas.iter_mut().zip(&self.ends).map(move |(meta, &end)| {
+            let data = bytes.get(start..end).unwrap_or_default();
+            start = end;
+            (meta, data)
+        })
+    }
+
     /// The packets in order.
     pub fn iter(&self) -> impl Iterator<Item = Packet<'_>> {
         (0..self.len()).map(|i| self.get(i))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_stand_at_their_numbers() {
+        for (number, source) in TsSource::ALL.into_iter().enumerate() {
+            assert_eq!(source as usize, number);
+            assert_eq!(TsSource::from_number(number as u8), source);
+        }
+        assert_eq!(TsSource::from_number(200), TsSource::Record);
     }
 }

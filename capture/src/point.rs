@@ -50,16 +50,47 @@ impl fmt::Display for PointName {
     }
 }
 
-/// Where a point's packet times come from.
+/// Where a point's packet times come from. A packet without the stamp keeps the
+/// record's time and says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TimestampFrom {
     /// The capture record's own time.
     #[default]
     Record,
-    /// The Metamako / Arista 7130 MetaWatch trailer; the record's time where a
-    /// packet carries none.
+    /// Whatever the packets prove or agree on, else the record's.
+    Auto,
+    /// The Metamako / Arista 7130 MetaWatch trailer.
     Metamako,
+    /// The Exablaze / Cisco Nexus 3550-F high-precision trailer.
+    Exablaze,
+    /// The older Exablaze modes: ticks, with key frames.
+    #[serde(rename = "exablaze-ticks")]
+    ExablazeTicks,
+    /// The cPacket trailer.
+    Cpacket,
+    /// The Ixia trailer.
+    Ixia,
+    /// Either of the Gigamon trailers.
+    Gigamon,
+    /// The VSS Monitoring (APCON) trailer.
+    Vss,
+    /// The footer that exact-capture writes behind each packet.
+    Expcap,
+    /// The Arista 7280 / 7500R header.
+    Arista7280,
+    /// The Arista 7280 time in place of the source address, in UTC.
+    #[serde(rename = "arista7280-mac")]
+    Arista7280Mac,
+    /// The same in international atomic time.
+    #[serde(rename = "arista7280-mac-tai")]
+    Arista7280MacTai,
+    /// Ticks of an Arista 7150, with key frames.
+    Arista7150,
+    /// A Cisco TTAG.
+    Ttag,
+    /// The time in an ERSPAN type III header.
+    Erspan,
 }
 
 /// Which bit of the frame the stamp belongs to.
@@ -86,7 +117,11 @@ pub struct PointConfig {
     /// Where packet times come from.
     #[serde(default)]
     pub timestamp: TimestampFrom,
-    /// Which bit of the frame was stamped.
+    /// EtherType of the TTAG, where it is not 0x88B5.
+    #[serde(default)]
+    pub ttag_ethertype: Option<u16>,
+    /// Which bit of the frame was stamped; an end is brought to the start, for
+    /// which `link_gbps` is needed.
     #[serde(default)]
     pub frame_point: FramePoint,
     /// Speed of the link, for the wire time of a frame.
@@ -107,10 +142,46 @@ impl PointConfig {
             name,
             clock: None,
             timestamp: TimestampFrom::Record,
+            ttag_ethertype: None,
             frame_point: FramePoint::Start,
             link_gbps: None,
             interface: None,
             stamp_noise_ns: None,
         }
+    }
+
+    /// What of this section cannot be done, in words.
+    pub fn contradictions(&self) -> Vec<String> {
+        let mut errors = Vec::new();
+        if self.frame_point == FramePoint::End && self.link_gbps.is_none_or(|gbps| gbps == 0) {
+            errors.push(format!(
+                "[[point]] {}: frame_point = \"end\" needs link_gbps, by which the end is brought to the start",
+                self.name
+            ));
+        }
+        if self.ttag_ethertype.is_some() && self.timestamp != TimestampFrom::Ttag {
+            errors.push(format!(
+                "[[point]] {}: ttag_ethertype is for timestamp = \"ttag\" only",
+                self.name
+            ));
+        }
+        errors
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_of_frame_needs_a_speed() {
+        let mut point = PointConfig::named(PointName("P1".to_string()));
+        assert!(point.contradictions().is_empty());
+        point.frame_point = FramePoint::End;
+        point.ttag_ethertype = Some(0x88b5);
+        assert_eq!(point.contradictions().len(), 2);
+        point.link_gbps = Some(10);
+        point.timestamp = TimestampFrom::Ttag;
+        assert!(point.contradictions().is_empty());
     }
 }

@@ -36,6 +36,25 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// From when on international atomic time is ahead of UTC, and by how many
+/// seconds (IERS Bulletin C), newest first. Captures are not older than these.
+const LEAPS: [(i64, i64); 5] = [
+    (1_483_228_800, 37),
+    (1_435_708_800, 36),
+    (1_341_100_800, 35),
+    (1_230_768_000, 34),
+    (i64::MIN, 33),
+];
+
+/// UTC of a time that counts the seconds of international atomic time since the
+/// epoch, as PTP and some switches do.
+pub fn tai_to_utc(tai: Timestamp) -> Timestamp {
+    let sec = tai.ns().div_euclid(1_000_000_000);
+    let ahead = LEAPS.iter().find(|(from, ahead)| sec.saturating_sub(*ahead) >= *from);
+    let ahead_ns = ahead.map_or(0, |(_, ahead)| ahead * 1_000_000_000);
+    Timestamp(tai.ns().saturating_sub(ahead_ns))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +64,16 @@ mod tests {
         assert_eq!(Timestamp::from_ns(1_500_000_001).to_string(), "1.500000001");
         assert_eq!(Timestamp::from_ns(-1).to_string(), "-0.000000001");
         assert_eq!(Timestamp::from_ns(i64::MIN).to_string(), "-9223372036.854775808");
+    }
+
+    #[test]
+    fn atomic_time_is_ahead_by_the_leap_seconds() {
+        let utc =
+            |sec: i64| tai_to_utc(Timestamp::from_ns(sec * 1_000_000_000)).ns() / 1_000_000_000;
+        assert_eq!(utc(1_700_000_037), 1_700_000_000);
+        assert_eq!(utc(1_483_228_800 + 37), 1_483_228_800);
+        assert_eq!(utc(1_483_228_799 + 36), 1_483_228_799);
+        assert_eq!(tai_to_utc(Timestamp::from_ns(i64::MIN)).ns(), i64::MIN);
     }
 
     #[test]

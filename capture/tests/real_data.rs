@@ -76,15 +76,17 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn formats_agree_with_a_dissector() {
     let Some(data) = data() else { return };
     let mut compared = 0;
-    for answer in files_below(&data.join("formats")) {
+    let answers = ["formats", "erf"].map(|folder| files_below(&data.join(folder)));
+    for answer in answers.concat() {
         let name = answer.to_string_lossy().into_owned();
         let Some(capture) = name.strip_suffix(".tshark.json.gz") else { continue };
         let (packets, warnings) = read(Path::new(capture), TimestampFrom::Record).unwrap();
         assert!(warnings.is_empty(), "{capture}: {warnings:?}");
-        // The dissector shows custom blocks as frames too.
+        // The dissector shows custom blocks and metadata as frames too.
         let frames: Vec<Value> = json(&answer)
             .into_iter()
             .filter(|frame| layer(frame, "frame").get("frame.cb_pen").is_none())
+            .filter(|frame| layer(frame, "erf")["erf.types_tree"]["erf.types.type"] != "27")
             .collect();
         assert_eq!(packets.len(), frames.len(), "{capture}");
         for (ix, ((meta, bytes), frame)) in packets.iter().zip(&frames).enumerate() {
@@ -100,7 +102,7 @@ fn formats_agree_with_a_dissector() {
             compared += 1;
         }
     }
-    assert!(compared > 500, "{compared}");
+    assert!(compared > 10_500, "{compared}");
 }
 
 /// Packet blocks of the version 1 sections of a pcapng file, counted without
@@ -153,26 +155,90 @@ fn a_header_alone_has_no_packets() {
     assert!(packets.is_empty() && warnings.is_empty());
 }
 
+/// Configured and detected: no original FCS of these fits, so that detection
+/// has to see that the packets agree.
 #[test]
 fn metamako_times_to_the_nanosecond() {
     let Some(data) = data() else { return };
-    let (packets, _) =
-        read(&data.join("hwts/metamako_trailer.pcap"), TimestampFrom::Metamako).unwrap();
     let frames = json(&data.join("hwts/metamako_trailer.truth.json"));
-    assert_eq!((packets.len(), frames.len()), (111, 111));
-    for ((meta, bytes), frame) in packets.iter().zip(&frames) {
-        // "Feb  5, 2016 01:31:08.495676994 UTC": the record's second, as both
-        // lie in it or in its neighbour, and the nanoseconds.
-        let said = layer(frame, "metamako")["metamako.time"].as_str().unwrap();
-        let (clock, ns) = said.rsplit_once('.').unwrap();
-        let second: i64 = clock.rsplit_once(':').unwrap().1.parse().unwrap();
-        let ns: i64 = ns.trim_end_matches(" UTC").parse().unwrap();
-        assert_eq!(meta.ts.ns() % 1_000_000_000, ns);
-        assert_eq!(meta.ts.ns() / 1_000_000_000 % 60, second);
-        assert!(meta.ts.ns().abs_diff(meta.ts_record.ns()) < 1_000_000_000);
-        assert_eq!((meta.ts_source, meta.ts_flags), (TsSource::Metamako, ts_flags::FCS_VALID));
-        assert_eq!(bytes.len() as u64, number(&layer(frame, "frame")["frame.len"]));
+    for from in [TimestampFrom::Metamako, TimestampFrom::Auto] {
+        let (packets, _) = read(&data.join("hwts/metamako_trailer.pcap"), from).unwrap();
+        assert_eq!((packets.len(), frames.len()), (111, 111));
+        for ((meta, bytes), frame) in packets.iter().zip(&frames) {
+            // "Feb  5, 2016 01:31:08.495676994 UTC": the record's second, as
+            // both lie in it or in its neighbour, and the nanoseconds.
+            let said = layer(frame, "metamako")["metamako.time"].as_str().unwrap();
+            let (clock, ns) = said.rsplit_once('.').unwrap();
+            let second: i64 = clock.rsplit_once(':').unwrap().1.parse().unwrap();
+            let ns: i64 = ns.trim_end_matches(" UTC").parse().unwrap();
+            assert_eq!(meta.ts.ns() % 1_000_000_000, ns);
+            assert_eq!(meta.ts.ns() / 1_000_000_000 % 60, second);
+            assert!(meta.ts.ns().abs_diff(meta.ts_record.ns()) < 1_000_000_000);
+            assert_eq!((meta.ts_source, meta.ts_flags), (TsSource::Metamako, ts_flags::FCS_VALID));
+            assert_eq!(bytes.len() as u64, number(&layer(frame, "frame")["frame.len"]));
+        }
     }
+}
+
+/// "2016/02/24-03:31:59.000000000    82 bytes", a packet a line.
+#[test]
+fn exablaze_ticks_to_the_nanosecond() {
+    let Some(data) = data() else { return };
+    for mode in ["append", "fcs"] {
+        let truth = fs::read_to_string(data.join(format!("hwts/exa.mode.{mode}.truth.txt")));
+        let truth = truth.unwrap();
+        for from in [TimestampFrom::ExablazeTicks, TimestampFrom::Auto] {
+            let path = data.join(format!("hwts/exa.mode.{mode}.pcap"));
+            let (packets, _) = read(&path, from).unwrap();
+            assert_eq!(packets.len(), truth.lines().count());
+            for ((meta, bytes), said) in packets.iter().zip(truth.lines()) {
+                let (clock, rest) = said.split_once('.').unwrap();
+                let (ns, len) = rest.split_once(' ').unwrap();
+                let digits = clock.rsplit_once('-').unwrap().1;
+                let parts: Vec<i64> = digits.split(':').map(|n| n.parse().unwrap()).collect();
+                let of_day = (parts[0] * 60 + parts[1]) * 60 + parts[2];
+                assert_eq!(meta.ts.ns() / 1_000_000_000 % 86_400, of_day, "{said}");
+                assert_eq!(meta.ts.ns() % 1_000_000_000, ns.parse::<i64>().unwrap(), "{said}");
+                assert!(meta.ts.ns().abs_diff(meta.ts_record.ns()) < 1_000_000_000);
+                assert_eq!(format!("{} bytes", bytes.len()), len.trim());
+                assert_eq!((meta.ts_source, meta.ts_flags), (TsSource::Exablaze, 0));
+            }
+        }
+    }
+}
+
+/// Ordinary traffic without stamps is left alone.
+#[test]
+fn detection_finds_nothing_where_nothing_is() {
+    let Some(data) = data() else { return };
+    let mut packets = 0;
+    for folder in ["iex", "fix", "tunnels", "ptp", "formats/libtrace"] {
+        for path in files_below(&data.join(folder)) {
+            let is_capture = path.extension().is_some_and(|e| e == "pcap" || e == "pcapng");
+            let Some(read) = is_capture.then(|| read(&path, TimestampFrom::Auto)).transpose().ok()
+            else {
+                continue;
+            };
+            for (meta, _) in read.into_iter().flat_map(|(packets, _)| packets) {
+                assert_eq!(meta.ts_source, TsSource::Record, "{path:?}");
+                packets += 1;
+            }
+        }
+    }
+    assert!(packets > 8_000, "{packets}");
+    // Single packets whose original FCS proves a trailer, and no others.
+    let mut proven = 0;
+    for path in files_below(&data.join("exchange")) {
+        let is_capture = path.extension().is_some_and(|e| e == "pcap");
+        let stamped = is_capture.then(|| read(&path, TimestampFrom::Auto).unwrap().0);
+        for (meta, _) in stamped.into_iter().flatten() {
+            if meta.ts_source != TsSource::Record {
+                assert_eq!((meta.ts_source, meta.ts), (TsSource::Metamako, meta.ts_record));
+                proven += 1;
+            }
+        }
+    }
+    assert_eq!(proven, 4);
 }
 
 /// These were written with the trailer's time as the record's.

@@ -34,6 +34,7 @@ fn packets(messages: u64, first_seq: u64) -> PacketBatch {
 fn meta(packet_ix: u32, ts: Timestamp, len: usize) -> PacketMeta {
     PacketMeta {
         ts,
+        ts_ps: 0,
         ts_record: ts,
         ts_source: TsSource::Record,
         ts_flags: 0,

@@ -1,7 +1,8 @@
 //! Flows: all packets with the same addresses, ports and transport in one
-//! direction. The VLAN is not part of the key: a mirror port's second copy of
-//! a packet often differs in nothing else.
+//! direction, inside all tunnels. Neither the VLAN nor the tunnel is part of the
+//! key: a mirror port's second copy of a packet often differs in nothing else.
 
+use crate::headers::tunnel::Path;
 use crate::headers::{Segment, Transport};
 use crate::names::Name;
 use std::collections::HashMap;
@@ -37,7 +38,7 @@ impl Recognised {
 /// A row of the `flows` table.
 #[derive(Clone, Debug)]
 pub struct FlowInfo {
-    /// UDP or TCP.
+    /// UDP, TCP, or none.
     pub transport: Transport,
     /// Source address.
     pub src: IpAddr,
@@ -49,6 +50,8 @@ pub struct FlowInfo {
     pub dst_port: u16,
     /// VLAN id of the first packet.
     pub vlan: Option<u16>,
+    /// What the first packet came wrapped in.
+    pub path: Path,
     /// Protocol of its messages.
     pub protocol: Option<Name>,
     /// How sure that is.
@@ -228,6 +231,7 @@ impl FlowInfo {
             dst: segment.dst,
             dst_port: segment.dst_port,
             vlan: segment.vlan,
+            path: segment.path,
             protocol: None,
             recognised: None,
             line: None,

@@ -68,6 +68,7 @@ fn ip(src: IpAddr, dst: IpAddr, protocol: u8, body: &[u8]) -> Vec<u8> {
 pub(crate) fn meta(packet_ix: u32, ts: i64, len: usize) -> PacketMeta {
     PacketMeta {
         ts: Timestamp::from_ns(ts),
+        ts_ps: 0,
         ts_record: Timestamp::from_ns(ts),
         ts_source: TsSource::Record,
         ts_flags: 0,

@@ -51,6 +51,7 @@ pub fn itch_flood<W: Write>(out: W, messages: u64, seed: u64) -> io::Result<W> {
 fn meta(ns: i64, packet_ix: u32, len: usize) -> PacketMeta {
     PacketMeta {
         ts: Timestamp::from_ns(ns),
+        ts_ps: 0,
         ts_record: Timestamp::from_ns(ns),
         ts_source: TsSource::Record,
         ts_flags: 0,

@@ -98,7 +98,7 @@ impl Reader {
             promiscuous: config.capture.promiscuous,
             buffer_bytes: config.capture.buffer_mib.saturating_mul(1 << 20),
             bpf: config.capture.filter.clone().unwrap_or_default(),
-            timestamp: point.timestamp,
+            timestamp: (&point).into(),
             ..LiveOptions::default()
         };
         let source = LiveSource::open(&interface, options)?;

@@ -58,6 +58,7 @@ fn capture(path: &Path) -> u64 {
         let ts = Timestamp::from_ns(1_700_000_000_000_000_000 + i64::from(packet_ix) * 1013);
         let meta = PacketMeta {
             ts,
+            ts_ps: 0,
             ts_record: ts,
             ts_source: TsSource::Record,
             ts_flags: 0,

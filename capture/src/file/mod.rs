@@ -1,18 +1,24 @@
-//! Capture files: pcap and pcapng, plain or gzip, from a path, standard input
-//! or any reader.
+//! Capture files: pcap, pcapng, ERF and FMADIO chunks, plain or gzip, from a
+//! path, standard input or any reader.
 //!
 //! ```text
-//! bytes ─▶ gzip? ─▶ window (512 KiB) ─▶ pcap or pcapng ─▶ sink ─▶ PacketBatch
-//!                                                          └▶ notes ─▶ warnings
+//! bytes ─▶ gzip? ─▶ window (512 KiB) ─▶ reader of the format ─▶ sink ─▶ PacketBatch ─▶ stamper
+//!                                                                └▶ notes ─▶ warnings
 //! ```
 //!
-//! The format is told by its first bytes, never by the name. Offsets in
+//! The format is told by its first bytes, never by the name; the footers of
+//! exact-capture (expcap) are pcap with [a stamp](crate::trailer::expcap) behind
+//! each packet. Offsets in
 //! warnings and errors count in the uncompressed input.
 
+mod erf;
+mod fmadio;
 mod notes;
 mod order;
 mod pcap;
 mod pcapng;
+#[cfg(test)]
+mod record_tests;
 mod resolution;
 mod sink;
 #[cfg(test)]
@@ -22,7 +28,10 @@ mod window;
 use crate::packet::{LinkType, PacketBatch};
 use crate::point::TimestampFrom;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
+use crate::trailer::stamper::{Stamper, Stamping};
+use erf::ErfReader;
 use flate2::bufread::MultiGzDecoder;
+use fmadio::FmadioReader;
 use notes::Notes;
 use pcap::PcapReader;
 use pcapng::PcapngReader;
@@ -38,7 +47,9 @@ pub const STDIN: &str = "-";
 /// Compressed bytes read at once.
 const GZIP_BUFFER_BYTES: usize = 128 << 10;
 
-const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Its magic number and the only method there is: an ERF file may begin with the
+/// first two.
+const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
 /// What a capture file says of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +68,8 @@ pub struct InterfaceInfo {
 enum Format {
     Pcap(PcapReader),
     Pcapng(PcapngReader),
+    Erf(ErfReader),
+    Fmadio(FmadioReader),
 }
 
 /// Packets of one capture file, in its order.
@@ -64,7 +77,7 @@ pub struct FileSource {
     window: Window,
     format: Format,
     notes: Notes,
-    timestamp: TimestampFrom,
+    stamper: Stamper,
     next_ix: u32,
     /// Hand on what is there rather than wait for a full batch.
     interactive: bool,
@@ -73,14 +86,16 @@ pub struct FileSource {
     ended: bool,
 }
 
-/// Opens a capture file; [`STDIN`] is standard input.
+/// Opens a capture file; [`STDIN`] is standard input. `stamping` is where its
+/// packets' times come from.
 ///
 /// # Errors
 /// [`CaptureError::Io`] where it cannot be read, [`CaptureError::Format`]
 /// where it is not a capture file.
-pub fn open(path: &Path, timestamp: TimestampFrom) -> Result<FileSource, CaptureError> {
+pub fn open(path: &Path, stamping: impl Into<Stamping>) -> Result<FileSource, CaptureError> {
+    let stamping = stamping.into();
     if path == Path::new(STDIN) {
-        return from_reader("standard input", Box::new(io::stdin()), timestamp);
+        return from_reader("standard input", Box::new(io::stdin()), stamping);
     }
     let name = path.display().to_string();
     let io_error = |error| CaptureError::Io { name: name.clone(), error };
@@ -93,7 +108,7 @@ pub fn open(path: &Path, timestamp: TimestampFrom) -> Result<FileSource, Capture
         )));
     }
     let len = metadata.is_file().then_some(metadata.len());
-    FileSource::new(name, Box::new(file), len, !metadata.is_file(), timestamp)
+    FileSource::new(name, Box::new(file), len, !metadata.is_file(), stamping)
 }
 
 /// Reads a capture from `input`, which may be a pipe: packets are handed on
@@ -104,9 +119,9 @@ pub fn open(path: &Path, timestamp: TimestampFrom) -> Result<FileSource, Capture
 pub fn from_reader(
     name: impl Into<String>,
     input: Box<dyn Read + Send>,
-    timestamp: TimestampFrom,
+    stamping: impl Into<Stamping>,
 ) -> Result<FileSource, CaptureError> {
-    FileSource::new(name.into(), input, None, true, timestamp)
+    FileSource::new(name.into(), input, None, true, stamping.into())
 }
 
 impl FileSource {
@@ -115,7 +130,7 @@ impl FileSource {
         input: Box<dyn Read + Send>,
         input_len: Option<u64>,
         interactive: bool,
-        timestamp: TimestampFrom,
+        stamping: Stamping,
     ) -> Result<Self, CaptureError> {
         let (input, compressed) =
             uncompressed(input).map_err(|error| CaptureError::Io { name: name.clone(), error })?;
@@ -130,7 +145,7 @@ impl FileSource {
             window,
             format,
             notes: Notes::new(name, input_len),
-            timestamp,
+            stamper: Stamper::new(stamping),
             next_ix: 0,
             interactive,
             compressed,
@@ -151,6 +166,13 @@ impl FileSource {
                 fcs_len: reader.fcs_len(),
             }],
             Format::Pcapng(reader) => reader.interfaces().cloned().collect(),
+            Format::Erf(reader) => reader.interfaces(),
+            Format::Fmadio(reader) => vec![InterfaceInfo {
+                name: String::new(),
+                link_type: reader.link_type(),
+                snaplen: reader.snaplen(),
+                fcs_len: None,
+            }],
         }
     }
 
@@ -168,8 +190,10 @@ impl FileSource {
     }
 
     fn fill(&mut self, batch: &mut PacketBatch) -> io::Result<Progress> {
-        let Self { window, format, notes, timestamp, next_ix, interactive, .. } = self;
-        let mut sink = Sink { batch, notes, next_ix, timestamp: *timestamp };
+        let Self { window, format, notes, stamper, next_ix, interactive, .. } = self;
+        let skip_padding = stamper.stamping().from == TimestampFrom::Expcap;
+        let in_pieces = *interactive && !stamper.is_learning();
+        let mut sink = Sink { batch, notes, next_ix, skip_padding };
         while !sink.batch.is_full() {
             if *sink.next_ix == u32::MAX {
                 let rest = sink.notes.rest(window.offset());
@@ -177,10 +201,12 @@ impl FileSource {
                 sink.notes.warn(window.offset(), text);
                 return Ok(Progress::End);
             }
-            window.may_read = !*interactive || sink.batch.is_empty();
+            window.may_read = !in_pieces || sink.batch.is_empty();
             let step = match format {
                 Format::Pcap(reader) => reader.step(window, &mut sink)?,
                 Format::Pcapng(reader) => reader.step(window, &mut sink)?,
+                Format::Erf(reader) => reader.step(window, &mut sink)?,
+                Format::Fmadio(reader) => reader.step(window, &mut sink)?,
             };
             match step {
                 Step::Went => {}
@@ -206,7 +232,9 @@ impl PacketSource for FileSource {
         if self.ended {
             return Ok(Progress::End);
         }
-        match self.fill(batch) {
+        let filled = self.fill(batch);
+        self.stamper.batch(batch);
+        match filled {
             Ok(Progress::More) => Ok(Progress::More),
             Ok(Progress::End) => {
                 self.end();
@@ -231,8 +259,9 @@ impl PacketSource for FileSource {
 
     fn losses(&self) -> LossCounters {
         match &self.format {
-            Format::Pcap(_) => LossCounters::default(),
+            Format::Pcap(_) | Format::Fmadio(_) => LossCounters::default(),
             Format::Pcapng(reader) => reader.losses(),
+            Format::Erf(reader) => reader.losses(),
         }
     }
 }
@@ -242,13 +271,15 @@ impl Format {
     fn recognise(window: &mut Window) -> io::Result<Result<Self, String>> {
         if let Have::Only(0) = window.need(1)? {
             let what = if window.compressed_cut { "the gzip data ends at once" } else { "empty" };
-            return Ok(Err(format!("{what}: a pcap or pcapng header was expected")));
+            return Ok(Err(format!("{what}: a capture was expected")));
         }
         let have = window.need(4)?;
         let magic = window.bytes().first_chunk::<4>().copied();
         match magic {
             Some(magic) if pcap::is_pcap(magic) => Ok(PcapReader::open(window)?.map(Format::Pcap)),
             Some(pcapng::MAGIC) => Ok(Ok(Format::Pcapng(PcapngReader::new()))),
+            Some(fmadio::MAGIC) => Ok(FmadioReader::open(window)?.map(Format::Fmadio)),
+            _ if erf::recognise(window)? => Ok(Ok(Format::Erf(ErfReader::default()))),
             _ => {
                 if have == Have::All {
                     // More of it only makes the message better.
@@ -276,7 +307,10 @@ fn unknown_format(bytes: &[u8]) -> String {
         );
     }
     let first: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("not a pcap or pcapng file (plain or gzip): the first bytes are {}", first.join(" "))
+    format!(
+        "not a pcap, pcapng, ERF or FMADIO file (plain or gzip): the first bytes are {}",
+        first.join(" ")
+    )
 }
 
 /// Unpacks where the input is gzip; also says whether it was.

@@ -186,6 +186,8 @@ impl PcapReader {
             let time_ns = i128::from(u64::from(header.sec) * 1_000_000_000 + fraction_ns);
             let record = Record {
                 time_ns: Some(time_ns),
+                time_ps: 0,
+                flags: 0,
                 interface: header.interface,
                 direction: header.direction,
                 link_type: self.link_type,

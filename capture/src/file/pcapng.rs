@@ -16,7 +16,7 @@ use super::order::Order;
 use super::resolution::Resolution;
 use super::sink::{Record, Sink, Step};
 use super::window::{Have, WINDOW_BYTES, Window};
-use crate::packet::{CAPLEN_MAX, Direction, LinkType};
+use crate::packet::{CAPLEN_MAX, Direction, LinkType, ts_flags};
 use crate::source::LossCounters;
 use std::io;
 
@@ -390,13 +390,14 @@ impl PcapngReader {
         sink: &mut Sink<'_>,
     ) -> Option<()> {
         let data = rest.get(..caplen as usize)?;
-        let mut direction = Direction::Unknown;
+        let (mut direction, mut flags) = (Direction::Unknown, 0);
         let options = rest.get(data.len().next_multiple_of(4)..).unwrap_or_default();
         for (code, value) in self.options(options) {
             match (code, value.len()) {
                 (2, 4) => {
-                    let flags = value.first_chunk::<4>().map_or(0, |v| self.order.u32(v, 0));
-                    direction = match flags & 3 {
+                    let word = value.first_chunk::<4>().map_or(0, |v| self.order.u32(v, 0));
+                    flags = link_flags(word);
+                    direction = match word & 3 {
                         1 => Direction::In,
                         2 => Direction::Out,
                         _ => Direction::Unknown,
@@ -419,8 +420,11 @@ impl PcapngReader {
             return Some(());
         }
         let offset_ns = i128::from(interface.offset_s) * 1_000_000_000;
+        let (time_ns, time_ps) = interface.resolution.ns(ticks);
         let record = Record {
-            time_ns: Some(interface.resolution.ns(ticks) + offset_ns),
+            time_ns: Some(time_ns + offset_ns),
+            time_ps,
+            flags,
             interface: index as u32,
             direction,
             link_type: interface.info.link_type,
@@ -450,6 +454,8 @@ impl PcapngReader {
         let data = rest.get(..caplen as usize)?;
         let record = Record {
             time_ns: None,
+            time_ps: 0,
+            flags: 0,
             interface: self.section_start as u32,
             direction: Direction::Unknown,
             link_type: interface.info.link_type,
@@ -467,6 +473,13 @@ impl PcapngReader {
     fn options<'a>(&self, rest: &'a [u8]) -> Options<'a> {
         Options { order: self.order, rest }
     }
+}
+
+/// The link-layer errors of a packet's flags word: bit 24 is a wrong check
+/// sequence, 25 to 31 are the others.
+fn link_flags(word: u32) -> u16 {
+    let bad_fcs = if word & 1 << 24 != 0 { ts_flags::FCS_BAD } else { 0 };
+    bad_fcs | if word >> 25 != 0 { ts_flags::RECEIVE_ERROR } else { 0 }
 }
 
 /// A block ends with its length once more.

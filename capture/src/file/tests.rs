@@ -12,11 +12,11 @@ use proptest::prelude::*;
 use std::io::Write;
 
 /// Everything a source gives: packets, warnings, and the error that ended it.
-struct Outcome {
-    packets: Vec<(PacketMeta, Vec<u8>)>,
-    warnings: Vec<Warning>,
-    error: Option<CaptureError>,
-    losses: LossCounters,
+pub(super) struct Outcome {
+    pub(super) packets: Vec<(PacketMeta, Vec<u8>)>,
+    pub(super) warnings: Vec<Warning>,
+    pub(super) error: Option<CaptureError>,
+    pub(super) losses: LossCounters,
 }
 
 fn drain(mut source: FileSource) -> Outcome {
@@ -34,11 +34,11 @@ fn drain(mut source: FileSource) -> Outcome {
     Outcome { packets, warnings: source.take_warnings(), error, losses: source.losses() }
 }
 
-fn read(image: &[u8]) -> Result<Outcome, CaptureError> {
+pub(super) fn read(image: &[u8]) -> Result<Outcome, CaptureError> {
     from_reader("image", Box::new(Cursor::new(image.to_vec())), TimestampFrom::Record).map(drain)
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -48,6 +48,7 @@ fn packet(ix: u32, ns: i64, len: usize) -> (PacketMeta, Vec<u8>) {
     let ts = Timestamp::from_ns(ns);
     let meta = PacketMeta {
         ts,
+        ts_ps: 0,
         ts_record: ts,
         ts_source: TsSource::Record,
         ts_flags: 0,
@@ -405,7 +406,7 @@ impl Read for Pieces {
 #[test]
 fn a_pipe_gives_at_once_and_an_error_comes_after_its_packets() {
     let image = pcap_image(&some_packets());
-    let (magic, rest) = image.split_at(2);
+    let (magic, rest) = image.split_at(GZIP_MAGIC.len());
     let (front, back) = rest.split_at(150);
     let pieces = Pieces([magic, front, back].map(<[u8]>::to_vec).to_vec());
     let mut source = from_reader("pipe", Box::new(pieces), TimestampFrom::Record).unwrap();
@@ -422,10 +423,10 @@ fn a_pipe_gives_at_once_and_an_error_comes_after_its_packets() {
 #[test]
 fn a_file_read_error_comes_after_its_packets() {
     let image = pcap_image(&some_packets());
-    let pieces = Pieces(vec![image[..2].to_vec(), image[2..].to_vec()]);
+    let pieces = Pieces(vec![image[..3].to_vec(), image[3..].to_vec()]);
     let name = "disk".to_string();
     let mut source =
-        FileSource::new(name, Box::new(pieces), None, false, TimestampFrom::Record).unwrap();
+        FileSource::new(name, Box::new(pieces), None, false, TimestampFrom::Record.into()).unwrap();
     let mut batch = PacketBatch::new();
     assert_eq!(source.next_batch(&mut batch).unwrap(), Progress::More);
     assert_eq!(batch.len(), 5);

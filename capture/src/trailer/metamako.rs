@@ -8,96 +8,141 @@
 //! ```
 //!
 //! Big-endian. The layout is Arista's MetaWatch format; nothing in it is a
-//! magic number, so that it is only looked for where a point is configured
-//! for it, and accepted where the time fits the record's.
+//! magic number, so that it is only taken where a point is configured for it or
+//! where the original FCS stands in its place.
 
-use crate::packet::ts_flags;
+use super::frame::{FCS_LEN, FRAME_LEN_MIN, has_fcs_at, without_fcs};
+use super::{Proof, Stamp, in_range};
+use crate::packet::{TsSource, ts_flags};
 use crate::time::Timestamp;
-
-/// Furthest a stamp may be from the record's time, in seconds: 30 days.
-pub const SEC_DIFFERENCE_MAX: u64 = 30 * 86_400;
-
-/// Before this many seconds after the epoch no clock has been set.
-const SEC_MIN: u32 = 3600;
 
 /// Seconds to port.
 const FIXED_LEN: usize = 12;
 
-/// A frame check sequence, the original or the new one.
-const FCS_LEN: usize = 4;
-
-/// The shortest frame before a trailer: its two addresses and type.
-const FRAME_LEN_MIN: usize = 14;
-
 /// Tag of an extension whose real tag is in its own header.
 const TAG_SECONDARY: u32 = 0x1f;
+
+const TAG_INGRESS_SEQ: u32 = 0;
+const TAG_SUB_NS: u32 = 1;
+const TAG_DEDUP_HASH: u32 = 2;
+const TAG_EGRESS_SEQ: u32 = 3;
 
 const FLAG_FCS_VALID: u8 = 0x01;
 const FLAG_EXTENSIONS: u8 = 0x02;
 const FLAG_DUPLICATE: u8 = 0x04;
 const FLAG_DEGRADED: u8 = 0x10;
+/// The stamp is that of the physical coding sublayer.
+const FLAG_PCS: u8 = 0x20;
 
-/// A trailer that was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trailer {
-    /// The stamp.
-    pub ts: Timestamp,
-    /// Bits of [`ts_flags`].
-    pub flags: u16,
-    /// The stamping device.
-    pub device: u16,
-    /// Its port.
-    pub port: u8,
-    /// Bytes from the original FCS to the end of the frame.
-    pub len: usize,
+/// What the extensions say; the last of a kind counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions {
+    /// Fraction of a nanosecond, in 2^-24.
+    pub sub_ns: Option<u32>,
+    /// Low 16 bits of the count of frames taken in at the port.
+    pub ingress_seq: Option<u16>,
+    /// Low 20 bits of the count of frames sent to the capture.
+    pub egress_seq: Option<u32>,
+    /// Hash of the frame by which the device finds copies.
+    pub dedup_hash: Option<u64>,
 }
 
-/// Looks for a trailer at the end of a whole (not snapped) frame, first taken
-/// without, then with a new FCS behind it. `near` is the record's time, where
-/// there is one.
-pub fn find(frame: &[u8], near: Option<Timestamp>) -> Option<Trailer> {
-    at_end(frame, near).or_else(|| {
-        let without_fcs = frame.get(..frame.len().checked_sub(FCS_LEN)?)?;
-        let trailer = at_end(without_fcs, near)?;
-        Some(Trailer { len: trailer.len + FCS_LEN, ..trailer })
-    })
+/// A trailer taken apart.
+struct Parts {
+    stamp: Stamp,
+    extensions: Extensions,
+    flags: u8,
+}
+
+/// Looks for a trailer at the end of a whole (not snapped) frame, without and
+/// with a new FCS behind it. `near` is the record's time, where there is one.
+pub fn find(frame: &[u8], near: Option<Timestamp>) -> Option<Stamp> {
+    parts(frame, near).map(|parts| parts.stamp)
+}
+
+/// The extensions of the trailer that [`find`] finds.
+pub fn extensions(frame: &[u8], near: Option<Timestamp>) -> Option<Extensions> {
+    parts(frame, near).map(|parts| parts.extensions)
+}
+
+/// As [`find`], and only where no bit is set that the format does not have.
+pub(super) fn find_strict(frame: &[u8], near: Option<Timestamp>) -> Option<Stamp> {
+    let known = FLAG_FCS_VALID | FLAG_EXTENSIONS | FLAG_DUPLICATE | FLAG_DEGRADED | FLAG_PCS;
+    parts(frame, near).filter(|parts| parts.flags & !known == 0).map(|parts| parts.stamp)
+}
+
+fn parts(frame: &[u8], near: Option<Timestamp>) -> Option<Parts> {
+    let plain = at_end(frame, near);
+    if plain.as_ref().is_some_and(|parts| parts.stamp.proof == Proof::Fcs) {
+        return plain;
+    }
+    let with_fcs = without_fcs(frame).and_then(|frame| at_end(frame, near)).map(|mut parts| {
+        parts.stamp.len += FCS_LEN;
+        parts
+    });
+    match with_fcs {
+        Some(parts) if plain.is_none() || parts.stamp.proof == Proof::Fcs => Some(parts),
+        _ => plain,
+    }
 }
 
 /// The trailer whose port is the last byte of `bytes`.
-fn at_end(bytes: &[u8], near: Option<Timestamp>) -> Option<Trailer> {
+fn at_end(bytes: &[u8], near: Option<Timestamp>) -> Option<Parts> {
     let (before, fixed) = bytes.split_last_chunk::<FIXED_LEN>()?;
     let [s0, s1, s2, s3, n0, n1, n2, n3, flags, d0, d1, port] = *fixed;
     let sec = u32::from_be_bytes([s0, s1, s2, s3]);
     let ns = u32::from_be_bytes([n0, n1, n2, n3]);
-    if sec < SEC_MIN || ns >= 1_000_000_000 {
-        return None;
-    }
-    let ts = Timestamp::from_sec_ns(i64::from(sec), i64::from(ns))?;
-    if near.is_some_and(|near| ts.ns().abs_diff(near.ns()) > SEC_DIFFERENCE_MAX * 1_000_000_000) {
-        return None;
-    }
-    let before = if flags & FLAG_EXTENSIONS == 0 { before } else { before_extensions(before)? };
+    let ts = in_range(sec, ns, near)?;
+    let (before, extensions) = match flags & FLAG_EXTENSIONS {
+        0 => (before, Extensions::default()),
+        _ => read_extensions(before)?,
+    };
     let frame_len = before.len().checked_sub(FCS_LEN)?;
     if frame_len < FRAME_LEN_MIN {
         return None;
     }
-    let device = u16::from_be_bytes([d0, d1]);
-    Some(Trailer { ts, flags: packet_flags(flags), device, port, len: bytes.len() - frame_len })
+    let proof = if has_fcs_at(bytes, frame_len) { Proof::Fcs } else { Proof::Range };
+    let stamp = Stamp {
+        ts_ps: extensions.sub_ns.map_or(0, |part| ((u64::from(part) * 1000) >> 24) as i16),
+        flags: packet_flags(flags),
+        device: u16::from_be_bytes([d0, d1]),
+        port: u32::from(port),
+        ..Stamp::new(TsSource::Metamako, ts, bytes.len() - frame_len, proof)
+    };
+    Some(Parts { stamp, extensions, flags })
 }
 
-/// What stands before the extensions that end `bytes`.
-fn before_extensions(mut bytes: &[u8]) -> Option<&[u8]> {
+/// The extensions that end `bytes`, and what stands before them.
+fn read_extensions(mut bytes: &[u8]) -> Option<(&[u8], Extensions)> {
+    let mut found = Extensions::default();
     loop {
         let (rest, header) = bytes.split_last_chunk::<4>()?;
         let header = u32::from_be_bytes(*header);
-        let words = if header & 0x1f == TAG_SECONDARY {
-            ((header >> 6) & 0x3ff) as usize + 1
-        } else {
-            ((header >> 6) & 3) as usize
-        };
-        bytes = rest.get(..rest.len().checked_sub(words * 4)?)?;
+        let secondary = header & 0x1f == TAG_SECONDARY;
+        let words = if secondary { ((header >> 6) & 0x3ff) + 1 } else { (header >> 6) & 3 };
+        let split = rest.len().checked_sub(words as usize * 4)?;
+        let (before, value) = rest.split_at_checked(split)?;
+        if !secondary {
+            found.take(header & 0x1f, header >> 8, value);
+        }
+        bytes = before;
         if header & 0x20 != 0 {
-            return Some(bytes);
+            return Some((bytes, found));
+        }
+    }
+}
+
+impl Extensions {
+    /// `data` is the 24 bits of the header, `value` the words before it.
+    fn take(&mut self, tag: u32, data: u32, value: &[u8]) {
+        match tag {
+            TAG_INGRESS_SEQ => self.ingress_seq = Some(data as u16),
+            TAG_SUB_NS => self.sub_ns = Some(data),
+            TAG_EGRESS_SEQ => self.egress_seq = Some(data & 0xf_ffff),
+            TAG_DEDUP_HASH => {
+                self.dedup_hash = value.first_chunk().map(|hash| u64::from_be_bytes(*hash));
+            }
+            _ => {}
         }
     }
 }
@@ -114,9 +159,7 @@ fn packet_flags(flags: u8) -> u16 {
 /// Appends what a tap appends: an original FCS and the fixed part, without
 /// extensions and without a new FCS. `frame` comes without FCS.
 pub fn append(frame: &mut Vec<u8>, ts: Timestamp, flags: u8, device: u16, port: u8) {
-    let mut crc = flate2::Crc::new();
-    crc.update(frame);
-    frame.extend(crc.sum().to_le_bytes());
+    frame.extend(super::frame::fcs(frame));
     let (sec, ns) = (ts.ns().div_euclid(1_000_000_000), ts.ns().rem_euclid(1_000_000_000));
     frame.extend((sec as u32).to_be_bytes());
     frame.extend((ns as u32).to_be_bytes());
@@ -144,23 +187,34 @@ mod tests {
     #[test]
     fn without_and_with_a_new_fcs() {
         for new_fcs in [&[][..], &[0x7e, 0x20, 0xd4, 0x5c]] {
-            let trailer = find(&frame(&[], 0x15, new_fcs), Some(NEAR)).unwrap();
-            assert_eq!((trailer.ts, trailer.device, trailer.port), (NEAR, 7, 3));
-            assert_eq!(trailer.len, 16 + new_fcs.len());
+            let stamp = find(&frame(&[], 0x15, new_fcs), Some(NEAR)).unwrap();
+            assert_eq!((stamp.ts, stamp.device, stamp.port), (NEAR, 7, 3));
+            assert_eq!((stamp.len, stamp.proof), (16 + new_fcs.len(), Proof::Fcs));
             let all = ts_flags::FCS_VALID | ts_flags::DUPLICATE | ts_flags::CLOCK_DEGRADED;
-            assert_eq!(trailer.flags, all);
+            assert_eq!(stamp.flags, all);
         }
     }
 
     #[test]
     fn walks_extensions_backwards() {
-        // The sub-nanosecond part (last), an 8-byte hash, then a string of 3 words.
-        let sub_ns = [0x12, 0x34, 0x56, 0x21];
+        // The sub-nanosecond part (last), an 8-byte hash, both counts, then a
+        // string of 3 words.
+        let sub_ns = [0x80, 0x00, 0x00, 0x21];
         let hash = [1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0x82];
+        let counts = [0xff, 0x12, 0x34, 0x00, 0xfa, 0xbc, 0xde, 0x03];
         let string = [b'a'; 12].into_iter().chain([0, 1, 0x00, 0x9f]);
-        let extensions: Vec<u8> = sub_ns.into_iter().chain(hash).chain(string).collect();
-        let trailer = find(&frame(&extensions, 0x02, &[]), Some(NEAR)).unwrap();
-        assert_eq!((trailer.ts, trailer.len), (NEAR, 16 + 4 + 12 + 16));
+        let bytes: Vec<u8> = sub_ns.into_iter().chain(hash).chain(counts).chain(string).collect();
+        let frame = frame(&bytes, 0x02, &[]);
+        let stamp = find(&frame, Some(NEAR)).unwrap();
+        assert_eq!((stamp.ts, stamp.ts_ps), (NEAR, 500));
+        assert_eq!((stamp.len, stamp.proof), (16 + 4 + 12 + 8 + 16, Proof::Fcs));
+        let expected = Extensions {
+            sub_ns: Some(0x80_0000),
+            ingress_seq: Some(0x1234),
+            egress_seq: Some(0xa_bcde),
+            dedup_hash: Some(0x0102_0304_0506_0708),
+        };
+        assert_eq!(extensions(&frame, Some(NEAR)), Some(expected));
     }
 
     #[test]
@@ -181,19 +235,18 @@ mod tests {
         assert_eq!(find(&unset, None), None);
     }
 
-    proptest! {
-        #[test]
-        fn any_bytes(bytes: Vec<u8>) {
-            if let Some(trailer) = find(&bytes, None) {
-                prop_assert!(trailer.len + FRAME_LEN_MIN <= bytes.len());
-            }
-        }
+    #[test]
+    fn bits_the_format_does_not_have_are_seen() {
+        assert!(find_strict(&frame(&[], 0x21, &[]), Some(NEAR)).is_some());
+        assert!(find_strict(&frame(&[], 0x41, &[]), Some(NEAR)).is_none());
+    }
 
+    proptest! {
         #[test]
         fn any_extensions(extensions in prop::collection::vec(any::<u8>(), 0..64)) {
             let frame = frame(&extensions, 0x02, &[]);
-            if let Some(trailer) = find(&frame, Some(NEAR)) {
-                prop_assert!(trailer.len <= frame.len());
+            if let Some(stamp) = find(&frame, Some(NEAR)) {
+                prop_assert!(stamp.len <= frame.len());
             }
         }
     }

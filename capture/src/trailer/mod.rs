@@ -1,86 +1,117 @@
 //! Times that a tap or switch wrote into the frame itself.
+//!
+//! ```text
+//! record's time ─┐
+//! frame bytes ───┴─▶ [`stamper::Stamper`] ─▶ ts, ts_ps, ts_source, ts_flags
+//!                      │  one format, or all of them ([`auto`])
+//!                      ├─ behind the frame: [`metamako`] [`exablaze`] [`cpacket`] [`tlv`]
+//!                      │                    [`gigamon`] [`vss`] [`expcap`]
+//!                      ├─ in the header:    [`arista_7280`] [`ttag`] [`erspan`]
+//!                      └─ ticks of a counter: [`ticks`], with the key frames
+//!                                          that say what time they are
+//! ```
+//!
+//! A format gives a [`Stamp`] with the [`Proof`] it has: a checksum that fits,
+//! the frame's original check sequence found where it must be, or no more than
+//! fields within their range. A point that is configured for a format takes any
+//! of them, because many devices leave the original check sequence wrong or out;
+//! detection takes a bare range only where nearly all packets agree.
+//!
+//! Two things hold for all: a packet cut by the snap length has no trailer, as
+//! its last bytes are something else; and no trailer lies inside the IP
+//! datagram, whose own length says where it ends.
 
+pub mod arista_7280;
+mod auto;
+pub mod cpacket;
+pub mod erspan;
+pub mod exablaze;
+pub mod expcap;
+mod frame;
+pub mod gigamon;
 pub mod metamako;
-
-use crate::packet::{PacketMeta, TsSource, ts_flags};
-use crate::point::TimestampFrom;
-
-/// Sets the packet's time from the trailer the point is configured for.
-///
-/// A packet without one keeps the record's time and gets
-/// [`ts_flags::TRAILER_MISSING`]. Packets cut by the snap length have no
-/// trailer: their last bytes are something else.
-#[inline]
-pub fn stamp(from: TimestampFrom, meta: &mut PacketMeta, data: &[u8]) {
-    match from {
-        TimestampFrom::Record => {}
-        TimestampFrom::Metamako => stamp_metamako(meta, data),
-    }
-}
-
-fn stamp_metamako(meta: &mut PacketMeta, data: &[u8]) {
-    let snapped = (data.len() as u64) < u64::from(meta.wire_len);
-    let has_time = meta.ts_flags & (ts_flags::NO_TIME | ts_flags::TIME_OUT_OF_RANGE) == 0;
-    let near = has_time.then_some(meta.ts_record);
-    let found = if snapped { None } else { metamako::find(data, near) };
-    match found {
-        Some(trailer) => {
-            meta.ts = trailer.ts;
-            meta.ts_source = TsSource::Metamako;
-            meta.ts_flags |= trailer.flags;
-        }
-        None => meta.ts_flags |= ts_flags::TRAILER_MISSING,
-    }
-}
-
+pub mod stamper;
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::packet::{Direction, LinkType};
-    use crate::time::Timestamp;
+mod tests;
+pub mod ticks;
+pub mod tlv;
+pub mod ttag;
+pub mod vss;
 
-    fn meta(wire_len: u32) -> PacketMeta {
-        PacketMeta {
-            ts: Timestamp::from_ns(1_454_635_868_000_000_000),
-            ts_record: Timestamp::from_ns(1_454_635_868_000_000_000),
-            ts_source: TsSource::Record,
-            ts_flags: 0,
-            packet_ix: 0,
-            interface: 0,
-            direction: Direction::Unknown,
-            link_type: LinkType::ETHERNET,
-            wire_len,
-        }
+use crate::packet::TsSource;
+use crate::time::Timestamp;
+
+/// Furthest a stamp may be from the record's time, in seconds: 30 days.
+pub const SEC_DIFFERENCE_MAX: u64 = 30 * 86_400;
+
+/// Before this many seconds after the epoch no clock has been set.
+pub const SEC_MIN: u32 = 3600;
+
+/// How sure it is that the bytes are a stamp, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    /// Its fields are in range and the time is near the record's.
+    Range,
+    /// Four bytes are the check sequence of exactly what stands before them.
+    Fcs,
+    /// A magic number, and a checksum where the format has one.
+    Checksum,
+}
+
+/// A stamp found in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The time.
+    pub ts: Timestamp,
+    /// Picoseconds to add to `ts`, -500 to 999.
+    pub ts_ps: i16,
+    /// Bits of [`ts_flags`](crate::packet::ts_flags).
+    pub flags: u16,
+    /// The format.
+    pub source: TsSource,
+    /// The stamping device, 0 where not said.
+    pub device: u16,
+    /// Its port, 0 where not said.
+    pub port: u32,
+    /// Bytes behind the frame: everything from its original check sequence on.
+    pub len: usize,
+    /// Why it is taken for one.
+    pub proof: Proof,
+}
+
+impl Stamp {
+    /// A stamp that says nothing but a time.
+    fn new(source: TsSource, ts: Timestamp, len: usize, proof: Proof) -> Self {
+        Self { ts, ts_ps: 0, flags: 0, source, device: 0, port: 0, len, proof }
     }
 
-    fn stamped() -> Vec<u8> {
-        let mut frame = vec![0xaa; 60];
-        metamako::append(&mut frame, Timestamp::from_ns(1_454_635_868_000_000_777), 1, 165, 14);
-        frame
+    /// Distance from the record's time in nanoseconds; 0 without one.
+    fn distance(&self, near: Option<Timestamp>) -> u64 {
+        near.map_or(0, |near| near.ns().abs_diff(self.ts.ns()))
     }
+}
 
-    #[test]
-    fn keeps_both_times() {
-        let frame = stamped();
-        let mut meta = meta(frame.len() as u32);
-        stamp(TimestampFrom::Metamako, &mut meta, &frame);
-        assert_eq!(meta.ts.ns() - meta.ts_record.ns(), 777);
-        assert_eq!((meta.ts_source, meta.ts_flags), (TsSource::Metamako, ts_flags::FCS_VALID));
+/// Seconds and nanoseconds as a time, where they are ones: nanoseconds below a
+/// second, a clock that was set, and at most [`SEC_DIFFERENCE_MAX`] from `near`.
+pub(crate) fn in_range(sec: u32, ns: u32, near: Option<Timestamp>) -> Option<Timestamp> {
+    if sec < SEC_MIN || ns >= 1_000_000_000 {
+        return None;
     }
+    let ts = Timestamp::from_sec_ns(i64::from(sec), i64::from(ns))?;
+    is_near(ts, near, SEC_DIFFERENCE_MAX).then_some(ts)
+}
 
-    #[test]
-    fn never_on_a_snapped_packet() {
-        let frame = stamped();
-        let mut meta = meta(frame.len() as u32 + 1);
-        stamp(TimestampFrom::Metamako, &mut meta, &frame);
-        assert_eq!((meta.ts, meta.ts_flags), (meta.ts_record, ts_flags::TRAILER_MISSING));
-    }
+/// Whether `ts` is at most `sec_max` seconds from the record's time, where
+/// there is one.
+pub(crate) fn is_near(ts: Timestamp, near: Option<Timestamp>, sec_max: u64) -> bool {
+    near.is_none_or(|near| ts.ns().abs_diff(near.ns()) <= sec_max * 1_000_000_000)
+}
 
-    #[test]
-    fn not_unless_configured() {
-        let frame = stamped();
-        let mut meta = meta(frame.len() as u32);
-        stamp(TimestampFrom::Record, &mut meta, &frame);
-        assert_eq!((meta.ts, meta.ts_flags), (meta.ts_record, 0));
-    }
+/// The time nearest to `near` whose nanoseconds are `low` modulo `modulus`;
+/// both below 2^62.
+pub(crate) fn unwrap_near(low: i64, modulus: i64, near: Timestamp) -> Option<Timestamp> {
+    let turns = near.ns().div_euclid(modulus);
+    let candidates = [turns.checked_sub(1)?, turns, turns.checked_add(1)?];
+    let times = candidates.iter().filter_map(|turn| turn.checked_mul(modulus)?.checked_add(low));
+    times.min_by_key(|ns| ns.abs_diff(near.ns())).map(Timestamp::from_ns)
 }

@@ -7,6 +7,8 @@ pub enum Layer {
     Link,
     /// A VLAN tag.
     Vlan,
+    /// A tunnel's header.
+    Tunnel,
     /// IPv4 header.
     Ipv4,
     /// IPv6 header or one of its extension headers.
@@ -23,6 +25,7 @@ impl Layer {
         match self {
             Self::Link => "link",
             Self::Vlan => "vlan",
+            Self::Tunnel => "tunnel",
             Self::Ipv4 => "ipv4",
             Self::Ipv6 => "ipv6",
             Self::Udp => "udp",
@@ -89,10 +92,20 @@ impl HeaderError {
         Self::Invalid { layer, offset: offset as u32, reason }
     }
 
+    /// Whether the headers made sense up to something that has a name.
+    pub(super) fn names_its_content(&self) -> bool {
+        match self {
+            Self::Short { .. } | Self::Invalid { .. } => false,
+            Self::Other { name, .. } => !name.ends_with("not read") && *name != "802.3 frame",
+            Self::Fragment { .. } => true,
+        }
+    }
+
     /// A short text for counting: frames with the same text fail alike.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Short { layer: Layer::Link | Layer::Vlan, .. } => "link header cut short",
+            Self::Short { layer: Layer::Tunnel, .. } => "tunnel header cut short",
             Self::Short { layer: Layer::Ipv4 | Layer::Ipv6, .. } => "ip header cut short",
             Self::Short { .. } => "transport header cut short",
             Self::Invalid { reason, .. } => reason,

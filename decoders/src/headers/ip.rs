@@ -25,8 +25,8 @@ pub struct Network {
     pub protocol_offset: usize,
     /// Offset of what follows.
     pub offset: usize,
-    /// Offset in the frame where the IP datagram ends by its own length; the
-    /// frame may end before.
+    /// Offset in the frame where the IP datagram ends by its own length, or what
+    /// encloses it; the frame may end before.
     pub end: usize,
 }
 
@@ -38,15 +38,16 @@ pub struct Network {
 pub fn parse(frame: &[u8], link: &Link) -> Result<Network, HeaderError> {
     let at = link.ip_offset;
     match frame.get(at).map(|first| first >> 4) {
-        Some(4) => ipv4(frame, at),
-        Some(6) => ipv6(frame, at),
+        Some(4) => ipv4(frame, link),
+        Some(6) => ipv6(frame, link),
         Some(_) => Err(HeaderError::invalid(Layer::Ipv4, at, "ip version is neither 4 nor 6")),
         None => Err(HeaderError::short(Layer::Ipv4, at, 20, 0)),
     }
 }
 
 #[inline]
-fn ipv4(frame: &[u8], at: usize) -> Result<Network, HeaderError> {
+fn ipv4(frame: &[u8], link: &Link) -> Result<Network, HeaderError> {
+    let at = link.ip_offset;
     let h: [u8; 20] = take(frame, at, Layer::Ipv4)?;
     let header_len = usize::from(h[0] & 0x0F) * 4;
     let total_len = usize::from(u16::from_be_bytes([h[2], h[3]]));
@@ -62,7 +63,7 @@ fn ipv4(frame: &[u8], at: usize) -> Result<Network, HeaderError> {
         return Err(HeaderError::Fragment { layer: Layer::Ipv4, offset: at as u32, first });
     }
     // A sender's own capture of offloaded segments has total length 0.
-    let end = if total_len == 0 { frame.len() } else { at + total_len };
+    let end = if total_len == 0 { frame.len() } else { at + total_len }.min(link.limit);
     Ok(Network {
         src: IpAddr::V4(Ipv4Addr::new(h[12], h[13], h[14], h[15])),
         dst: IpAddr::V4(Ipv4Addr::new(h[16], h[17], h[18], h[19])),
@@ -75,13 +76,15 @@ fn ipv4(frame: &[u8], at: usize) -> Result<Network, HeaderError> {
     })
 }
 
-fn ipv6(frame: &[u8], at: usize) -> Result<Network, HeaderError> {
+fn ipv6(frame: &[u8], link: &Link) -> Result<Network, HeaderError> {
+    let at = link.ip_offset;
     let h: [u8; 8] = take(frame, at, Layer::Ipv6)?;
     let src: [u8; 16] = take(frame, at + 8, Layer::Ipv6)?;
     let dst: [u8; 16] = take(frame, at + 24, Layer::Ipv6)?;
     let payload_len = usize::from(u16::from_be_bytes([h[4], h[5]]));
     // Jumbograms and offloaded segments have payload length 0.
     let end = if payload_len == 0 { frame.len() } else { at + 40 + payload_len };
+    let end = end.min(link.limit);
     let (protocol, protocol_offset, offset) = skip_extensions(frame, at, h[6])?;
     Ok(Network {
         src: IpAddr::V6(Ipv6Addr::from(src)),
@@ -137,8 +140,6 @@ pub fn protocol_name(protocol: u8) -> &'static str {
     match protocol {
         1 => "icmp",
         2 => "igmp",
-        4 | 41 => "ip in ip",
-        47 => "gre",
         50 => "esp",
         58 => "icmpv6",
         59 => "ipv6 without payload",

@@ -1,30 +1,40 @@
 //! From a captured frame to the payload of its UDP datagram or TCP segment.
 //!
 //! ```text
-//! frame: | Ethernet, VLAN… / SLL / raw | IPv4, IPv6 | UDP, TCP | payload | padding, trailer, FCS |
-//!                                                              └ Segment ┘  cut off by the IP length
+//! frame: | Ethernet, VLAN… / SLL / raw | [tunnels] | IPv4, IPv6 | UDP, TCP | payload | padding, trailer, FCS |
+//!                                                                          └ Segment ┘  cut off by the IP length
 //! ```
 //!
 //! The payload ends where the IP total length says, so that padding, capture
 //! trailers and the FCS never reach a decoder; it ends earlier, and is marked
-//! truncated, where the capture kept fewer bytes.
+//! truncated, where the capture kept fewer bytes. Tunnels are opened: addresses
+//! and ports are the innermost, and [`Segment::path`] says what was around them.
 
 pub mod bytes;
 pub mod error;
+mod gre;
 pub mod ip;
 pub mod link;
+mod mpls;
+mod ptp;
 pub mod transport;
+pub mod tunnel;
+#[cfg(test)]
+mod tunnel_tests;
 
 use error::HeaderError;
-use ip::Network;
+use link::Link;
 use std::net::IpAddr;
 use std::ops::Range;
 use taptrail_capture::packet::LinkType;
+use tunnel::Path;
 
 /// A transport protocol that carries payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Transport {
+    /// Directly in Ethernet: PTP.
+    Ethernet = 0,
     /// UDP, IP protocol 17.
     Udp = 17,
     /// TCP, IP protocol 6.
@@ -35,6 +45,7 @@ impl Transport {
     /// The name in the `flows` table.
     pub const fn text(self) -> &'static str {
         match self {
+            Self::Ethernet => "ethernet",
             Self::Udp => "udp",
             Self::Tcp => "tcp",
         }
@@ -57,13 +68,14 @@ pub struct TcpInfo {
 /// A datagram or segment found in a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// UDP or TCP.
+    /// UDP, TCP, or none where PTP is directly in Ethernet.
     pub transport: Transport,
-    /// Source address.
+    /// Source address; of an Ethernet address the link-local one made of it
+    /// (RFC 4291, appendix A).
     pub src: IpAddr,
-    /// Destination address.
+    /// Destination address, likewise.
     pub dst: IpAddr,
-    /// Source port.
+    /// Source port; 0 without ports.
     pub src_port: u16,
     /// Destination port.
     pub dst_port: u16,
@@ -81,6 +93,8 @@ pub struct Segment {
     pub truncated: bool,
     /// The TCP header, for TCP.
     pub tcp: Option<TcpInfo>,
+    /// What it came wrapped in.
+    pub path: Path,
 }
 
 /// Reads the headers of `frame`, whose first header is of `link_type`.
@@ -89,9 +103,43 @@ pub struct Segment {
 /// Where the frame carries no whole UDP or TCP header, with the layer, the
 /// offset in the frame and what was needed.
 pub fn parse(link_type: LinkType, frame: &[u8]) -> Result<Segment, HeaderError> {
-    let link = link::parse(link_type, frame)?;
-    let network: Network = ip::parse(frame, &link)?;
-    transport::parse(frame, &link, &network)
+    let mut path = Path::default();
+    match link::parse(link_type, frame, &mut path) {
+        Ok(link) => network_in(frame, &link, path),
+        Err(HeaderError::Other {
+            layer: error::Layer::Link,
+            offset,
+            number: ptp::ETHERTYPE,
+            ..
+        }) => ptp::parse(frame, offset as usize, path),
+        Err(error) => Err(error),
+    }
+}
+
+/// From an IP header to the innermost datagram or segment. Each round goes one
+/// deeper in `path`, which bounds them.
+fn network_in(frame: &[u8], link: &Link, mut path: Path) -> Result<Segment, HeaderError> {
+    let network = ip::parse(frame, link)?;
+    let outer = path.outer.or(Some((network.src, network.dst)));
+    if let Some(inside) = tunnel::in_ip(frame, &network, &mut path) {
+        path.outer = outer;
+        return network_in(frame, &inside?.or_vlan(link), path);
+    }
+    let segment = transport::parse(frame, link, &network, path)?;
+    if segment.transport != Transport::Udp {
+        return Ok(segment);
+    }
+    match tunnel::in_udp(frame, &segment, &mut path) {
+        None => Ok(segment),
+        Some(inside) => {
+            path.outer = outer;
+            let found = inside.and_then(|inside| network_in(frame, &inside.or_vlan(link), path));
+            match found {
+                Err(error) if !error.names_its_content() => Ok(segment),
+                found => found,
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::bytes::take;
 use super::error::{HeaderError, Layer};
 use super::ip::{Network, protocol_name};
 use super::link::Link;
+use super::tunnel::Path;
 use super::{Segment, TcpInfo, Transport};
 
 /// TCP flag bits.
@@ -25,8 +26,13 @@ pub mod tcp_flags {
 /// # Errors
 /// Where it is cut short, contradicts the IP length, or is neither UDP nor TCP.
 #[inline]
-pub fn parse(frame: &[u8], link: &Link, network: &Network) -> Result<Segment, HeaderError> {
-    match network.protocol {
+pub fn parse(
+    frame: &[u8],
+    link: &Link,
+    network: &Network,
+    path: Path,
+) -> Result<Segment, HeaderError> {
+    let segment = match network.protocol {
         17 => udp(frame, link, network),
         6 => tcp(frame, link, network),
         other => Err(HeaderError::Other {
@@ -35,7 +41,8 @@ pub fn parse(frame: &[u8], link: &Link, network: &Network) -> Result<Segment, He
             number: u32::from(other),
             name: protocol_name(other),
         }),
-    }
+    };
+    segment.map(|segment| Segment { path, ..segment })
 }
 
 #[inline]
@@ -102,5 +109,6 @@ fn segment(
         wire_len: (wire.end - wire.start) as u32,
         truncated: end - start < wire.end - wire.start,
         tcp,
+        path: Path::default(),
     })
 }

@@ -159,7 +159,7 @@ impl Pipeline {
         let peer = self.shared.flows.peer(segment).filter(|&peer| peer != flow_id);
         let peer = peer.and_then(|peer| self.states.get(peer as usize));
         let state = match segment.transport {
-            Transport::Udp => {
+            Transport::Udp | Transport::Ethernet => {
                 let asked = matches!(peer, Some(FlowState::Udp(flow)) if flow.has_asked());
                 let mut flow = Datagrams::open(flow_id, segment, &mut self.shared);
                 if asked {

@@ -52,6 +52,7 @@ impl Capture {
         let ts = Timestamp::from_ns(self.now_ns());
         let meta = PacketMeta {
             ts,
+            ts_ps: 0,
             ts_record: ts,
             ts_source: TsSource::Record,
             ts_flags: 0,

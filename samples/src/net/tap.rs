@@ -261,6 +261,7 @@ impl Taps {
         }
         let meta = PacketMeta {
             ts: Timestamp::from_ns(stamped_ns),
+            ts_ps: 0,
             ts_record: Timestamp::from_ns(record_ns),
             ts_source: if trailer { TsSource::Metamako } else { TsSource::Record },
             ts_flags: if trailer { ts_flags::FCS_VALID } else { 0 },

@@ -4,12 +4,12 @@ use crate::arrays::vocabulary::Vocabulary;
 use crate::tables::column::{Column, schema};
 use crate::tables::packets::COLUMNS;
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, RecordBatch, TimestampNanosecondArray, UInt32Array,
-    UInt64Array, new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, TimestampNanosecondArray,
+    UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::buffer::{OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    DataType, Int32Type, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type,
+    DataType, Int32Type, Int64Type, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -55,6 +55,7 @@ impl PacketArrays {
         let metas = || batch.iter().map(|packet| packet.meta);
         Ok(match column.name {
             "ts" => times(metas().map(|meta| meta.ts.ns())),
+            "ts_ps" => i64s(metas().map(|meta| i64::from(meta.ts_ps))),
             "ts_record" => times(metas().map(|meta| meta.ts_record.ns())),
             "ts_source" => self.sources.array(metas().map(|meta| meta.ts_source as u8), None)?,
             "ts_flags" => u32s(metas().map(|meta| u32::from(meta.ts_flags))),
@@ -78,6 +79,10 @@ fn times(ns: impl Iterator<Item = i64>) -> ArrayRef {
     Arc::new(TimestampNanosecondArray::from_iter_values(ns).with_timezone("UTC"))
 }
 
+fn i64s(values: impl Iterator<Item = i64>) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values(values))
+}
+
 fn u32s(values: impl Iterator<Item = u32>) -> ArrayRef {
     Arc::new(UInt32Array::from_iter_values(values))
 }
@@ -98,6 +103,7 @@ fn data(batch: &PacketBatch) -> Result<ArrayRef, ArrowError> {
 /// Columns of `packets` that [`PacketRows`] reads.
 pub const READ_COLUMNS: &[&str] = &[
     "ts",
+    "ts_ps",
     "ts_record",
     "ts_source",
     "ts_flags",
@@ -113,6 +119,7 @@ pub const READ_COLUMNS: &[&str] = &[
 /// Rows of `packets` as they were captured, by position.
 pub struct PacketRows<'a> {
     ts: &'a [i64],
+    ts_ps: &'a [i64],
     ts_record: &'a [i64],
     ts_source: Vec<u8>,
     ts_flags: &'a [u32],
@@ -133,6 +140,7 @@ impl<'a> PacketRows<'a> {
     pub fn new(batch: &'a RecordBatch) -> Result<Self, ArrowError> {
         Ok(Self {
             ts: column(batch, "ts")?.as_primitive::<TimestampNanosecondType>().values(),
+            ts_ps: column(batch, "ts_ps")?.as_primitive::<Int64Type>().values(),
             ts_record: column(batch, "ts_record")?
                 .as_primitive::<TimestampNanosecondType>()
                 .values(),
@@ -177,11 +185,9 @@ impl<'a> PacketRows<'a> {
     pub fn meta(&self, row: usize) -> PacketMeta {
         PacketMeta {
             ts: Timestamp::from_ns(self.ts[row]),
+            ts_ps: self.ts_ps[row] as i16,
             ts_record: Timestamp::from_ns(self.ts_record[row]),
-            ts_source: match self.ts_source[row] {
-                1 => TsSource::Metamako,
-                _ => TsSource::Record,
-            },
+            ts_source: TsSource::from_number(self.ts_source[row]),
             ts_flags: self.ts_flags[row] as u16,
             packet_ix: self.packet_ix[row],
             interface: self.interface[row],
@@ -228,6 +234,7 @@ pub(crate) mod tests {
     pub(crate) fn push(batch: &mut PacketBatch, packet_ix: u32, ts: i64, len: usize) {
         let meta = PacketMeta {
             ts: Timestamp::from_ns(ts),
+            ts_ps: -7,
             ts_record: Timestamp::from_ns(ts + 1),
             ts_source: TsSource::Metamako,
             ts_flags: 5,

@@ -119,7 +119,7 @@ pub fn import_locked(
     if let Some(manifest) = lock.store().catalog()?.import(capture_id) {
         return Ok(ImportReport { known: true, manifest: manifest.clone() });
     }
-    let mut source = file::open(&path, request.point.timestamp)?;
+    let mut source = file::open(&path, &request.point)?;
     let mut seen = Seen::default();
     let stages = Stages {
         capture_id,

@@ -21,6 +21,7 @@ use taptrail_capture::source::{PacketSource, Progress};
 use taptrail_decoders::batch::MessageBatch;
 use taptrail_decoders::decoder::Decoder;
 use taptrail_decoders::flow::FlowInfo;
+use taptrail_decoders::headers::Transport;
 use taptrail_decoders::names::{Name, Names};
 
 /// Batches that wait between two threads. A packet batch is about 4 MiB, a
@@ -287,15 +288,21 @@ fn write_flows(stages: &Stages<'_>, decoder: &Decoder) -> Result<Vec<Unplaced>, 
 
 fn flow(capture_id: u64, flow_id: u32, info: &FlowInfo, names: &Names) -> FlowRow {
     let text = |name: Name| -> Text { names.text(name).into() };
+    let has_ports = info.transport != Transport::Ethernet;
+    let outer = info.path.outer.map(|(src, dst)| [src, dst].map(|end| end.to_string().into()));
+    let [outer_src, outer_dst] = outer.map_or([None, None], |ends| ends.map(Some));
     FlowRow {
         capture_id,
         flow_id,
         transport: info.transport.text().into(),
         src_addr: info.src.to_string().into(),
-        src_port: Some(info.src_port),
+        src_port: has_ports.then_some(info.src_port),
         dst_addr: info.dst.to_string().into(),
-        dst_port: Some(info.dst_port),
+        dst_port: has_ports.then_some(info.dst_port),
         vlan: info.vlan,
+        tunnel: (!info.path.is_empty()).then(|| info.path.to_string().into()),
+        outer_src,
+        outer_dst,
         protocol: info.protocol.map(text),
         recognised: info.recognised.map(|recognised| recognised.text().into()),
         line: info.line.map(text),

@@ -60,6 +60,7 @@ fn capture(packets: u32) -> Vec<u8> {
         let ts = Timestamp::from_ns(START_NS + i64::from(ix) * 1000);
         let meta = PacketMeta {
             ts,
+            ts_ps: 0,
             ts_record: ts,
             ts_source: TsSource::Record,
             ts_flags: 0,

@@ -13,7 +13,7 @@ rows! {
         capture_id: u64 as U64,
         /// Number of the flow in its capture, from 0.
         flow_id: u32 as U32,
-        /// udp, tcp, ...
+        /// udp, tcp; ethernet for PTP without IP.
         transport: Text as Name,
         /// Source address as text.
         src_addr: Text as Plain,
@@ -23,8 +23,14 @@ rows! {
         dst_addr: Text as Plain,
         /// Destination port; null without ports.
         dst_port: Option<u16> as Null<U16>,
-        /// VLAN id of the outermost tag.
+        /// VLAN id of the innermost tag.
         vlan: Option<u16> as Null<U16>,
+        /// What its first packet came wrapped in, outermost first: geneve>vxlan; null where nothing.
+        tunnel: Option<Text> as Null<Name>,
+        /// Source address of the outermost IP header of a tunnel.
+        outer_src: Option<Text> as Null<Plain>,
+        /// Destination address of the outermost IP header of a tunnel.
+        outer_dst: Option<Text> as Null<Plain>,
         /// Protocol id; null where it was not recognised.
         protocol: Option<Text> as Null<Name>,
         /// How the protocol is known: configured, certain or guess; null where it is not.

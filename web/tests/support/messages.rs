@@ -74,7 +74,7 @@ fn column_of(name: &str, seen: &[(&Order, &Seen)]) -> Option<ArrayRef> {
         "ts" | "ts_record" => time(&|seen| seen.ts),
         "capture_id" => number(&|_, seen| Some(seen.capture_id())),
         "packet_ix" => number(&|_, seen| Some(seen.packet_ix.into())),
-        "msg_ix" | "entry" | "flow_id" | "flags" | "ts_flags" | "interface" => {
+        "msg_ix" | "entry" | "flow_id" | "flags" | "ts_ps" | "ts_flags" | "interface" => {
             number(&|_, _| Some(0))
         }
         "link_type" => number(&|_, _| Some(1)),
@@ -114,6 +114,9 @@ fn flow(capture_id: u64, seen: &[(&Order, &Seen)]) -> FlowRow {
         dst_addr: "233.54.12.101".into(),
         dst_port: Some(26477),
         vlan: None,
+        tunnel: None,
+        outer_src: None,
+        outer_dst: None,
         protocol: seen.first().map(|(_, seen)| seen.protocol.into()),
         recognised: Some("certain".into()),
         line: None,
