@@ -419,10 +419,13 @@ fn units(framing: &Framing, bytes: &[u8], candidates: u128, library: &Library) -
                 at += len;
             }
             Step::NeedMore(total) if at == 0 => {
-                let may = total.is_none_or(|total| {
-                    total <= UNDECIDED_UNIT_MAX
-                        && may_begin(framing, rest, total, candidates, library)
-                });
+                // A header that nothing is checked of is not waited for.
+                let telling = framing.size == 0 || !framing.checks.is_empty();
+                let may = telling
+                    && total.is_none_or(|total| {
+                        total <= UNDECIDED_UNIT_MAX
+                            && may_begin(framing, rest, total, candidates, library)
+                    });
                 return if may { Units::Wait } else { Units::No };
             }
             Step::NeedMore(_) => break,

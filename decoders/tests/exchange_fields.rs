@@ -17,6 +17,8 @@
 //!   other dissector reads by a later layout.
 //! - `Nasdaq/…NlsPlus.Itch.4.0`: release 3.0 on the wire; the other dissector
 //!   overlooks the reserved byte of the trading action.
+//! - `Miax/PearlEquities.Meo.v2.6`: in the login request it overlooks the number
+//!   of matching engines and so reads the first one's entry a byte early.
 //! - `Siac/Cts.Cta.v2.11.b`: it reads four of the eight bytes of the prior day's
 //!   time, and what follows from there on.
 

@@ -1,8 +1,8 @@
 //! One TCP connection: both directions put in order, and what they share.
 //! [`super::stream`] cuts messages out of each.
 
-use super::datagram::Known;
 use super::declared::Lanes;
+use super::known::Known;
 use super::sink::{Place, Sink};
 use super::stream::{Cutter, NOT_RECOGNISED};
 use super::{Arrived, Shared};

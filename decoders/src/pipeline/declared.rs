@@ -9,7 +9,8 @@
 //! or a single message.
 
 use super::Shared;
-use super::datagram::{Known, count, count_gaps};
+use super::datagram::{count, count_gaps};
+use super::known::Known;
 use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
 use crate::batch::Head;
 use crate::field::{Explained, Field};

@@ -14,9 +14,12 @@ pub mod datagram;
 pub(crate) mod declared;
 #[cfg(test)]
 mod declared_tests;
+mod known;
 mod resync;
 pub mod sink;
 pub mod stream;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 

@@ -12,8 +12,8 @@
 
 use super::Shared;
 use super::connection::{Common, Half, Mode, Recent};
-use super::datagram::Known;
 use super::declared::{Flow, InStream, Unit};
+use super::known::Known;
 use super::resync::{Search, Sync};
 use super::sink::{Cut, Engine, OwnMessage, Place, Sink};
 use crate::batch::Head;
