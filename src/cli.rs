@@ -23,7 +23,10 @@ pub enum Command {
     Demo(DemoArgs),
     /// Write the captures of a simulated trading network, its config and its truth
     #[command(
-        after_help = "Example:\n  taptrail sim --out ./net --seed 7 --orders 5000 --faults light"
+        args_conflicts_with_subcommands = true,
+        subcommand_negates_reqs = true,
+        after_help = "Examples:\n  taptrail sim --out ./net --seed 7 --orders 5000 --faults light\n  \
+                      taptrail sim score --sim ./net --store ./trail"
     )]
     Sim(SimArgs),
     /// Bring capture files into the store: packets and messages
@@ -130,12 +133,31 @@ pub enum FaultLevel {
 /// `taptrail sim`.
 #[derive(Debug, Args)]
 pub struct SimArgs {
+    /// Something else than simulating
+    #[command(subcommand)]
+    pub action: Option<SimAction>,
+    /// What to simulate
+    #[command(flatten)]
+    pub network: SimNetwork,
+}
+
+/// What else `taptrail sim` does.
+#[derive(Debug, Subcommand)]
+pub enum SimAction {
+    /// Say how close a correlation came to a simulation's truth
+    #[command(after_help = "Example:\n  taptrail sim score --sim ./net --store ./trail")]
+    Score(ScoreArgs),
+}
+
+/// What to simulate.
+#[derive(Debug, Args)]
+pub struct SimNetwork {
     /// Directory to write to
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
+    #[arg(long, value_name = "DIR", required = true)]
+    pub out: Option<PathBuf>,
     /// Same seed, same bytes
-    #[arg(long)]
-    pub seed: u64,
+    #[arg(long, required = true)]
+    pub seed: Option<u64>,
     /// Orders the strategies send
     #[arg(long, default_value_t = 2000)]
     pub orders: u32,
@@ -148,6 +170,29 @@ pub struct SimArgs {
     /// Seconds of trading
     #[arg(long, default_value_t = 10)]
     pub seconds: u32,
+}
+
+/// `taptrail sim score`.
+#[derive(Debug, Args)]
+pub struct ScoreArgs {
+    /// Directory that `taptrail sim` wrote
+    #[arg(long, value_name = "DIR")]
+    pub sim: PathBuf,
+    /// Store with its captures, correlated
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ScoreFormat::Text)]
+    pub format: ScoreFormat,
+}
+
+/// How a score is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScoreFormat {
+    /// Plain text
+    Text,
+    /// JSON
+    Json,
 }
 
 /// A capture file and the point where it was taken.

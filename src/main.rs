@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod query;
 mod runtime;
+mod score;
 
 use clap::Parser;
 use cli::{Cli, Command};

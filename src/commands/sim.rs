@@ -1,35 +1,54 @@
 //! `taptrail sim`: a simulated network's captures, config and truth.
 
-use crate::cli::{Capture, FaultLevel, SimArgs};
+use crate::cli::{Capture, FaultLevel, ScoreArgs, ScoreFormat, SimAction, SimArgs, SimNetwork};
 use crate::progress::Progress;
-use anyhow::bail;
+use crate::score;
+use anyhow::{Context, bail};
 use std::path::Path;
 use taptrail_capture::point::PointName;
 use taptrail_samples::config::{Faults, SimConfig};
 use taptrail_samples::output::Summary;
 use taptrail_samples::sim::simulate;
+use taptrail_store::catalog::Store;
 
-/// Simulates into a directory and says what it wrote.
+/// Simulates into a directory and says what it wrote, or scores a store.
 pub fn run(args: SimArgs) -> anyhow::Result<()> {
-    if args.out.join("taptrail.toml").exists() {
-        bail!("{}: holds a simulation already; name another directory", args.out.display());
+    match args.action {
+        Some(SimAction::Score(args)) => print_score(&args),
+        None => network(args.network),
+    }
+}
+
+fn print_score(args: &ScoreArgs) -> anyhow::Result<()> {
+    let score = score::score(&Store::open(&args.store.store)?, &args.sim)?;
+    match args.format {
+        ScoreFormat::Text => print!("{}", score.text()),
+        ScoreFormat::Json => println!("{}", serde_json::to_string_pretty(&score)?),
+    }
+    Ok(())
+}
+
+fn network(args: SimNetwork) -> anyhow::Result<()> {
+    let out = args.out.context("needs --out DIR")?;
+    if out.join("taptrail.toml").exists() {
+        bail!("{}: holds a simulation already; name another directory", out.display());
     }
     let config = SimConfig {
-        seed: args.seed,
+        seed: args.seed.context("needs --seed N")?,
         orders: args.orders.into(),
         rate_msgs_per_s: args.rate.into(),
         seconds: args.seconds.into(),
         faults: faults(args.faults),
         ..SimConfig::default()
     };
-    let summary = write(&config, &args.out)?;
+    let summary = write(&config, &out)?;
     println!(
         "{}: {} packets at {} points, {} orders; import with\n  {}",
-        args.out.display(),
+        out.display(),
         summary.packets.iter().sum::<u64>(),
         summary.packets.len(),
         summary.orders,
-        import_line(&args.out)?,
+        import_line(&out)?,
     );
     Ok(())
 }

@@ -6,12 +6,16 @@
 //! order    links inside one order: chain, ack, fill, done
 //! relay    links between the two sides of a gateway
 //! public   links from the venue's answers to its feed
-//! trigger  links from market data to requests
+//! trigger  links from market data to requests that name it
+//! recent   the newest market data of each instrument
+//! reaction which of it a request that names none reacted to
 //! ```
 
 pub mod order;
 pub mod orders;
 pub mod public;
+pub mod reaction;
+pub mod recent;
 pub mod relay;
 pub mod same;
 pub mod trigger;

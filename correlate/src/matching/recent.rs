@@ -1,0 +1,215 @@
+//! The newest market data of each instrument, so that a request can look back.
+//!
+//! ```text
+//! ALFA   … P3 add 10.02   P4 bid 10.02   P3 trade 10.03 │ request: what came before it?
+//! BRVO   … P3 delete                                    │
+//! ```
+//!
+//! A message counts once: at the last of the points that saw it before the
+//! request, its first copy there. What a bus made of a feed message counts as
+//! that message, heard over the bus.
+
+use crate::event::StreamIx;
+use crate::observation::Observation;
+use crate::points::PointIx;
+use crate::text::TextId;
+use std::collections::{HashMap, VecDeque};
+use taptrail_decoders::kind::{Kind, Side};
+
+/// How far a request looks back for what triggered it.
+pub const REACTION_MAX_NS: i64 = 5_000_000;
+
+/// How far back the rate of an instrument's messages is counted.
+pub const RATE_SPAN_NS: i64 = 4 * REACTION_MAX_NS;
+
+/// Most sightings remembered of one instrument; the oldest are forgotten, and
+/// counted where a request could still have meant them.
+pub const INSTRUMENT_MAX: usize = 1 << 14;
+
+/// Most instruments watched; further ones have no candidates, counted.
+pub const INSTRUMENTS_MAX: usize = 1 << 20;
+
+/// Most candidates of one request; older ones are left out.
+pub const CANDIDATES_MAX: usize = 256;
+
+/// Market data as it was sighted.
+#[derive(Clone, Copy, Debug)]
+struct Sighted {
+    at: i64,
+    stream: StreamIx,
+    seq: u64,
+    /// The feed message it was made of.
+    source: Option<u64>,
+    point: PointIx,
+    kind: Kind,
+    side: Option<Side>,
+    price: Option<i128>,
+}
+
+/// A message that may have triggered a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate {
+    /// Number of the feed message.
+    pub seq: u64,
+    /// The stream that was heard last.
+    pub stream: StreamIx,
+    /// From there to the request, ns.
+    pub latency_ns: i64,
+    /// Whether it was heard over a bus.
+    pub relayed: bool,
+    /// What happened.
+    pub kind: Kind,
+    /// Side.
+    pub side: Option<Side>,
+    /// Price x 10^9.
+    pub price: Option<i128>,
+}
+
+/// What a request could react to, as seen when it passed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lookback {
+    /// The candidates, newest first.
+    pub candidates: Vec<Candidate>,
+    /// Messages of the instruments heard directly and over a bus within
+    /// [`RATE_SPAN_NS`].
+    pub heard: [u32; 2],
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Recent {
+    instruments: HashMap<TextId, VecDeque<Sighted>>,
+    forgotten: u64,
+}
+
+impl Recent {
+    /// Sightings that were forgotten because of a limit.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Remembers market data; `seq` is its number, which names it later.
+    pub fn note(&mut self, obs: &Observation, stream: StreamIx) {
+        let (Some(seq), Some(symbol)) = (obs.seq, obs.symbol.some()) else { return };
+        if !self.instruments.contains_key(&symbol) && self.instruments.len() >= INSTRUMENTS_MAX {
+            self.forgotten += 1;
+            return;
+        }
+        let seen = self.instruments.entry(symbol).or_default();
+        while seen.front().is_some_and(|old| obs.at.saturating_sub(old.at) > RATE_SPAN_NS) {
+            seen.pop_front();
+        }
+        if seen.len() >= INSTRUMENT_MAX {
+            seen.pop_front();
+            self.forgotten += 1;
+        }
+        seen.push_back(Sighted {
+            at: obs.at,
+            stream,
+            seq,
+            source: obs.trigger_seq,
+            point: obs.point,
+            kind: obs.kind,
+            side: obs.side,
+            price: obs.price,
+        });
+    }
+
+    /// What a request at `at` could react to: messages of the instruments that
+    /// it follows.
+    pub fn before(&self, instruments: &[TextId], at: i64) -> Lookback {
+        let mut heard: HashMap<(bool, u64, StreamIx), Sighted> = HashMap::new();
+        let seen = instruments.iter().filter_map(|symbol| self.instruments.get(symbol));
+        let early = |s: &&Sighted| s.at < at && at.saturating_sub(s.at) <= RATE_SPAN_NS;
+        for sighted in seen.flatten().filter(early) {
+            let relayed = sighted.source.is_some();
+            let key = (relayed, sighted.source.unwrap_or(sighted.seq), sighted.stream);
+            let nearest = heard.entry(key).or_insert(*sighted);
+            // In order of time: another point later is nearer to the request,
+            // the same point again is another line or a copy.
+            if sighted.point != nearest.point {
+                *nearest = *sighted;
+            }
+        }
+        lookback(heard, at)
+    }
+}
+
+fn lookback(heard: HashMap<(bool, u64, StreamIx), Sighted>, at: i64) -> Lookback {
+    let mut found = Lookback::default();
+    let mut over_bus: HashMap<u64, ()> = HashMap::new();
+    for (relayed, seq, _) in heard.keys() {
+        if *relayed {
+            over_bus.insert(*seq, ());
+        }
+    }
+    for ((relayed, seq, stream), sighted) in heard {
+        if !relayed && over_bus.contains_key(&seq) {
+            continue;
+        }
+        found.heard[usize::from(relayed)] += 1;
+        let latency_ns = at.saturating_sub(sighted.at);
+        if latency_ns > REACTION_MAX_NS {
+            continue;
+        }
+        let Sighted { kind, side, price, .. } = sighted;
+        found.candidates.push(Candidate { seq, stream, latency_ns, relayed, kind, side, price });
+    }
+    found.candidates.sort_by_key(|c| (c.latency_ns, c.stream, c.seq));
+    found.candidates.truncate(CANDIDATES_MAX);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Texts;
+
+    fn seen(texts: &mut Texts, at: i64, point: PointIx, seq: u64) -> Observation {
+        let mut obs = Observation::empty(point, at, Kind::OrderAdd);
+        obs.symbol = texts.intern("ALFA");
+        obs.seq = Some(seq);
+        obs
+    }
+
+    #[test]
+    fn a_message_counts_once_at_its_last_point_first_copy() {
+        let mut texts = Texts::new();
+        let mut recent = Recent::default();
+        for (at, point) in [(100, 0), (110, 0), (200, 1), (230, 1)] {
+            recent.note(&seen(&mut texts, at, point, 7), 1);
+        }
+        let found = recent.before(&[texts.intern("ALFA")], 1_000);
+        assert_eq!(found.candidates.len(), 1);
+        assert_eq!(found.candidates[0].latency_ns, 800);
+        assert_eq!(found.heard, [1, 0]);
+        assert_eq!(recent.before(&[texts.intern("ALFA")], 150).candidates[0].latency_ns, 50);
+        assert!(recent.before(&[texts.intern("BRVO")], 1_000).candidates.is_empty());
+    }
+
+    #[test]
+    fn what_a_bus_made_of_it_counts_as_the_message() {
+        let mut texts = Texts::new();
+        let mut recent = Recent::default();
+        recent.note(&seen(&mut texts, 100, 0, 7), 1);
+        recent.note(&seen(&mut texts, 120, 0, 8), 1);
+        let mut bus = seen(&mut texts, 400, 2, 1);
+        bus.trigger_seq = Some(7);
+        recent.note(&bus, 2);
+        let found = recent.before(&[texts.intern("ALFA")], 1_000);
+        let named: Vec<(u64, bool, i64)> =
+            found.candidates.iter().map(|c| (c.seq, c.relayed, c.latency_ns)).collect();
+        assert_eq!(named, [(7, true, 600), (8, false, 880)]);
+        assert_eq!(found.heard, [1, 1]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_forgotten() {
+        let mut texts = Texts::new();
+        let mut recent = Recent::default();
+        for i in 0..10 {
+            recent.note(&seen(&mut texts, i * RATE_SPAN_NS / 4, 0, i as u64), 1);
+        }
+        assert!(recent.instruments.values().all(|seen| seen.len() <= 5));
+    }
+}

@@ -1,0 +1,91 @@
+//! Causes of losses against the truth, message by message.
+
+use super::ppm;
+use super::truth::Truth;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use taptrail_store::tables::losses::LossRow;
+
+/// Most messages of one row that are looked at one by one.
+const RUN_MAX: u64 = 1 << 24;
+
+/// How many messages of a true cause were given which cause.
+#[derive(Clone, Debug, Serialize)]
+pub struct Cell {
+    /// What really happened; `none`: the message was captured.
+    pub truth: String,
+    /// What the store says; `none`: nothing.
+    pub told: String,
+    /// Messages.
+    pub messages: u64,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Serialize)]
+pub struct LossScore {
+    /// Every pair of causes that occurs.
+    pub cells: Vec<Cell>,
+    /// Messages really lost.
+    pub lost: u64,
+    /// Of them, told with the right cause.
+    pub right: u64,
+    /// Right per million.
+    pub right_ppm: Option<u64>,
+}
+
+/// A place that messages are missing at: point, protocol, line.
+type At = (String, String, String);
+
+/// Takes rows of `losses` in.
+#[derive(Debug)]
+pub struct Losses<'t> {
+    truth: &'t Truth,
+    told: BTreeMap<At, BTreeMap<u64, String>>,
+}
+
+impl<'t> Losses<'t> {
+    /// Before the first row.
+    pub fn new(truth: &'t Truth) -> Self {
+        Self { truth, told: BTreeMap::new() }
+    }
+
+    /// Takes a row in. Rows that say a message is missing on both lines repeat
+    /// what those of the lines say.
+    pub fn add(&mut self, row: &LossRow) {
+        let (Some(first), Some(last)) = (row.first_seq, row.last_seq) else { return };
+        if &*row.cause == "both_lines" {
+            return;
+        }
+        let text = |text: &Option<taptrail_store::tables::row::Text>| {
+            text.as_ref().map(|text| text.to_string()).unwrap_or_default()
+        };
+        let at = (row.point.to_string(), row.protocol.to_string(), text(&row.line));
+        let told = self.told.entry(at).or_default();
+        for seq in first..=last.min(first.saturating_add(RUN_MAX)) {
+            told.insert(seq, row.cause.to_string());
+        }
+    }
+
+    /// The scores of all rows taken in.
+    pub fn finish(mut self) -> LossScore {
+        let mut cells: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for (missing, cause) in &self.truth.missing {
+            let at = (missing.point.clone(), missing.protocol.clone(), missing.line.clone());
+            let told = self.told.get_mut(&at).and_then(|told| told.remove(&missing.seq));
+            let told = told.unwrap_or_else(|| "none".to_owned());
+            *cells.entry((cause.clone(), told)).or_default() += 1;
+        }
+        for cause in self.told.into_values().flat_map(BTreeMap::into_values) {
+            *cells.entry(("none".to_owned(), cause)).or_default() += 1;
+        }
+        let lost = self.truth.missing.len() as u64;
+        let right = cells.iter().filter(|((a, b), _)| a == b).map(|(_, n)| n).sum();
+        let cell = |((truth, told), messages)| Cell { truth, told, messages };
+        LossScore {
+            cells: cells.into_iter().map(cell).collect(),
+            lost,
+            right,
+            right_ppm: ppm(right, lost),
+        }
+    }
+}
