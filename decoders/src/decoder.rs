@@ -53,7 +53,6 @@ pub(crate) struct Engines {
     /// By flow: each line of a feed has values of its own.
     fast: HashMap<u32, FastDecoder>,
     sbe: Vec<Option<SbeDecoder>>,
-    show_secrets: bool,
 }
 
 impl Decoder {
@@ -105,7 +104,6 @@ impl Engines {
             fix: FixDecoder::new(FixConfig { show_secrets: config.decode.show_secrets }),
             fast: HashMap::new(),
             sbe: library.sbe.iter().map(|_| None).collect(),
-            show_secrets: config.decode.show_secrets,
             library,
         }
     }

@@ -35,6 +35,7 @@ fuzz_target!(|data: &[u8]| {
                 overlay.fits.iter_mut().for_each(|fits| {
                     fits.id = schema.id;
                     fits.package.clear();
+                    fits.has = None;
                 });
                 message(&Arc::new(SbeProtocol::new(overlay, &[schema])), body);
             }

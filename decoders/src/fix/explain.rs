@@ -18,8 +18,7 @@ use super::groups::{Structure, TOP};
 use super::secrets::is_secret;
 use super::user::{self, UserTags, UserType};
 use super::values::{self, Parsed};
-use crate::field::{Explained, Field, Value};
-use crate::framing::fields::SECRET;
+use crate::field::{Explained, Field, SECRET, Value};
 use crate::names::latin1;
 
 /// What names and values of one message's fields depend on.

@@ -10,7 +10,7 @@
 //! places: those are the schema's, so one overlay serves its versions.
 
 use super::mapping::{Expression, parse_expressions};
-use super::shape::{Header, Leaf};
+use super::shape::{Header, Leaf, Schema};
 use super::wire::Prim;
 use crate::fixed::error::{Fault, SpecError};
 use crate::fixed::source::Text;
@@ -61,6 +61,8 @@ pub struct Fits {
     /// How its package begins.
     #[serde(default)]
     pub package: String,
+    /// A template that tells it from others of the same id and package.
+    pub has: Option<u64>,
 }
 
 /// What messages teach of instruments.
@@ -209,8 +211,13 @@ impl Overlay {
     }
 
     /// Whether a schema is one of those it is for.
-    pub fn fits(&self, id: u64, package: &str) -> bool {
-        self.fits.iter().any(|fits| fits.id == id && package.starts_with(&fits.package))
+    pub fn fits(&self, schema: &Schema) -> bool {
+        let has = |id| schema.messages.iter().any(|message| message.id == id);
+        self.fits.iter().any(|fits| {
+            fits.id == schema.id
+                && schema.package.starts_with(&fits.package)
+                && fits.has.is_none_or(has)
+        })
     }
 }
 

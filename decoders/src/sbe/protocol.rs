@@ -58,7 +58,7 @@ impl SbeProtocol {
     /// several with the same id and version the one with the last semantic
     /// version counts, then the last file.
     pub fn new(overlay: Overlay, schemas: &[Schema]) -> Self {
-        let fitting = schemas.iter().filter(|schema| overlay.fits(schema.id, &schema.package));
+        let fitting = schemas.iter().filter(|schema| overlay.fits(schema));
         let mut fitting: Vec<&Schema> = fitting.collect();
         fitting.sort_by_key(|s| (s.id, s.version, semantic(&s.semantic_version), s.file.clone()));
         let last = |i: usize| {

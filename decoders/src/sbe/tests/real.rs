@@ -52,7 +52,7 @@ fn messages_of_every_schema() {
     let Some(schemas) = schemas() else { return };
     let mut count = 0;
     for overlay in catalog::embedded() {
-        for schema in schemas.iter().filter(|s| overlay.fits(s.id, &s.package)) {
+        for schema in schemas.iter().filter(|s| overlay.fits(s)) {
             let alone = std::slice::from_ref(schema);
             let protocol = Arc::new(SbeProtocol::new(overlay.clone(), alone));
             let mut bench = Bench::new(&protocol);
