@@ -23,6 +23,7 @@ pub mod flow;
 pub mod framing;
 pub mod headers;
 pub mod kind;
+pub mod learning;
 pub mod library;
 pub mod names;
 pub mod pipeline;
@@ -30,3 +31,4 @@ pub mod recognise;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod typed;

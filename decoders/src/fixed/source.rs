@@ -61,6 +61,9 @@ pub struct Protocol {
     pub venues: Vec<String>,
     /// Ids of the framings that carry it.
     pub framings: Vec<String>,
+    /// IANA time zone whose midnight ends a trading day; where absent, that of
+    /// the first clock with one, else UTC.
+    pub tz: Option<Spanned<String>>,
     /// `big` or `little`, for types that do not say.
     pub endian: Spanned<String>,
     /// Where the message code is.

@@ -16,6 +16,7 @@ use crate::framing::declared::{
 };
 use crate::framing::sequence::{Placed, Tracker, fingerprint};
 use crate::kind::{Kind, SeqUnit, flags};
+use crate::learning::ScopeStart;
 use crate::library::Library;
 use crate::names::Name;
 use crate::tcp::origin::Bytes;
@@ -40,6 +41,8 @@ struct Lane {
     session: Option<Name>,
     scope: u32,
     tracker: Tracker,
+    /// The protocol that its scope has begun for.
+    begun: Option<u16>,
 }
 
 /// What a flow is.
@@ -142,8 +145,32 @@ impl Lanes {
         }
         let session = if text.is_empty() { None } else { shared.name(&text) };
         let (scope, tracker) = (shared.scope(flow.group, key), Tracker::new());
-        self.lanes.push(Lane { key: *key, session, scope, tracker });
+        self.lanes.push(Lane { key: *key, session, scope, tracker, begun: None });
         self.lanes.len() - 1
+    }
+
+    /// Tells the sink of a lane's scope before its first message.
+    #[cold]
+    fn begin<'p>(
+        &mut self,
+        lane: usize,
+        flow: &Flow<'_>,
+        seq: Option<u64>,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        lane.begun = flow.known.fixed;
+        let Some(protocol) = flow.known.fixed else { return };
+        let source = shared.source(flow.group, arrived.segment, lane.session, lane.key.channel);
+        let (scope, ts) = (lane.scope, arrived.ts);
+        sink.scope(&mut shared.names, &ScopeStart { scope, protocol, source: &source, ts, seq });
+    }
+
+    /// Scopes and the number that comes next in each.
+    pub fn next_numbers(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.lanes.iter().filter_map(|lane| Some((lane.scope, lane.tracker.expected()?)))
     }
 
     /// When the packet was sent, ns since the epoch.
@@ -231,6 +258,11 @@ impl Lanes {
             }
         } else if let Some(unit) = framing.unit {
             head.seq = row_seq(passing.seq, unit, &passing.packet.meaning);
+        }
+        let begun = self.lanes.get(scope).and_then(|lane| lane.begun);
+        if begun != passing.flow.known.fixed && meaning.kind.is_none() {
+            let (lane, seq) = (scope, passing.packet.seq.or(head.seq.map(|seq| seq.0)));
+            self.begin(lane, &passing.flow, seq, arrived, shared, sink);
         }
         let scope = self.lanes.get(scope).map_or(0, |lane| lane.scope);
         match meaning.kind {
