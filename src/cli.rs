@@ -44,6 +44,11 @@ pub enum Command {
     /// Link the messages of all points: latencies, losses, orders
     #[command(after_help = "Example:\n  taptrail correlate --store ./trail --config site.toml")]
     Correlate(CorrelateArgs),
+    /// Decode stored packets anew, with today's protocol files and configuration
+    #[command(
+        after_help = "Examples:\n  taptrail redecode --store ./trail\n  taptrail redecode --store ./trail --stale"
+    )]
+    Redecode(RedecodeArgs),
     /// Print the latency report
     #[command(
         after_help = "Example:\n  taptrail report --store ./trail --format html > report.html"
@@ -229,6 +234,26 @@ pub struct ImportArgs {
     /// Captures as POINT=FILE; `-` reads standard input
     #[arg(required = true, value_name = "POINT=FILE", value_parser = Capture::parse)]
     pub captures: Vec<Capture>,
+}
+
+/// `taptrail redecode`.
+#[derive(Debug, Args)]
+pub struct RedecodeArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Only this capture, by the number that the table `captures` has; may be repeated
+    #[arg(long = "capture", value_name = "ID")]
+    pub captures: Vec<u64>,
+    /// Only captures that began without what an earlier capture, imported later, teaches
+    #[arg(long)]
+    pub stale: bool,
+    /// Do not correlate afterwards
+    #[arg(long)]
+    pub no_correlate: bool,
 }
 
 /// `taptrail capture`.

@@ -292,6 +292,7 @@ pub struct MessageBatch {
     msg_ix: Box<Rows<u16>>,
     entry: Box<Rows<u16>>,
     flow_id: Box<Rows<u32>>,
+    scope: Box<Rows<u32>>,
     protocol: Box<Rows<u32>>,
     msg_type: Box<Rows<u32>>,
     kind: Box<Rows<u8>>,
@@ -343,6 +344,7 @@ impl MessageBatch {
             msg_ix: rows(),
             entry: rows(),
             flow_id: rows(),
+            scope: rows(),
             protocol: rows(),
             msg_type: rows(),
             kind: rows(),
@@ -393,6 +395,7 @@ impl MessageBatch {
         self.msg_ix[row] = head.msg_ix;
         self.entry[row] = entry;
         self.flow_id[row] = head.flow_id;
+        self.scope[row] = 0;
         self.protocol[row] = head.protocol.0;
         self.msg_type[row] = msg_type.0;
         self.kind[row] = Kind::Unknown as u8;
@@ -542,6 +545,18 @@ impl MessageBatch {
     /// Entry numbers.
     pub fn entry(&self) -> &[u16] {
         &self.entry[..self.len]
+    }
+
+    /// Which learned values are a row's; 0 is none.
+    pub fn scope(&self) -> &[u32] {
+        &self.scope[..self.len]
+    }
+
+    /// Sets it; a row that is not there is passed over.
+    pub fn set_scope(&mut self, row: usize, scope: u32) {
+        if row < self.len {
+            self.scope[row] = scope;
+        }
     }
 
     /// Flow numbers.

@@ -124,6 +124,9 @@ pub struct DecodeConfig {
     /// Folder with protocol files of your own.
     #[serde(default)]
     pub protocols: Option<String>,
+    /// Begin every capture without what earlier ones of its point taught.
+    #[serde(default)]
+    pub fresh: bool,
     /// Show passwords in explanations, and keep them in rows.
     #[serde(default)]
     pub show_secrets: bool,

@@ -15,8 +15,10 @@ use crate::fast::decode::FastDecoder;
 use crate::fast::error::FastError;
 use crate::fix::decode::{FixConfig, FixDecoder};
 use crate::fixed::decoder::{FixedDecoder, Queued};
+use crate::fixed::run::Lesson;
 use crate::flow::FlowInfo;
 use crate::kind::{Kind, Sender, flags};
+use crate::learning::{Earlier, Kept, Learning, ScopeInfo, ScopeStart, Taught};
 use crate::library::Library;
 use crate::names::{Name, Names};
 use crate::pipeline::Pipeline;
@@ -53,6 +55,7 @@ pub(crate) struct Engines {
     /// By flow: each line of a feed has values of its own.
     fast: HashMap<u32, FastDecoder>,
     sbe: Vec<Option<SbeDecoder>>,
+    learning: Option<Learning>,
 }
 
 impl Decoder {
@@ -60,6 +63,28 @@ impl Decoder {
     pub fn new(config: Arc<DecoderConfig>, library: Arc<Library>) -> Self {
         let engines = Engines::new(&config, Arc::clone(&library));
         Self { pipeline: Pipeline::new(config, library), engines, batch: MessageBatch::new() }
+    }
+
+    /// Also keeps what messages teach, for [`take_taught`](Self::take_taught);
+    /// scopes begin with what `earlier` says an earlier capture ended with.
+    pub fn learning(mut self, earlier: Option<Box<dyn Earlier>>) -> Self {
+        self.engines.learning = Some(Learning { earlier, ..Learning::default() });
+        self
+    }
+
+    /// What was taught since the last call, in the order of the rows.
+    pub fn take_taught(&mut self) -> Vec<Taught> {
+        let learning = self.engines.learning.as_mut();
+        learning.map_or_else(Vec::new, |learning| std::mem::take(&mut learning.taught))
+    }
+
+    /// The scopes of protocols with learned tables, and where each one's
+    /// numbers go on.
+    pub fn scopes(&self) -> Vec<ScopeInfo> {
+        let Some(learning) = &self.engines.learning else { return Vec::new() };
+        let next = self.pipeline.next_numbers();
+        let scopes = learning.scopes.iter();
+        scopes.map(|s| ScopeInfo { next_seq: next.get(&s.scope).copied(), ..s.clone() }).collect()
     }
 
     /// Decodes the packets that follow. `out` gets the rows as often as the
@@ -104,6 +129,7 @@ impl Engines {
             fix: FixDecoder::new(FixConfig { show_secrets: config.decode.show_secrets }),
             fast: HashMap::new(),
             sbe: library.sbe.iter().map(|_| None).collect(),
+            learning: None,
             library,
         }
     }
@@ -114,8 +140,15 @@ impl Engines {
         let known = self.library.fixed.get(at)?;
         let slot = self.fixed.get_mut(at)?;
         let show_secrets = self.show_secrets;
-        let new = || FixedDecoder::new(Arc::clone(known), names).showing_secrets(show_secrets);
-        Some(slot.get_or_insert_with(new))
+        let keeps = self.learning.is_some();
+        Some(slot.get_or_insert_with(|| {
+            let new = FixedDecoder::new(Arc::clone(known), names);
+            let mut decoder = new.showing_secrets(show_secrets);
+            if keeps {
+                decoder.keep_lessons();
+            }
+            decoder
+        }))
     }
 
     /// The decoder of the SBE protocol with this number, made where it is new.
@@ -124,6 +157,62 @@ impl Engines {
         let slot = self.sbe.get_mut(usize::from(protocol).checked_sub(self.fixed.len())?)?;
         let new = || SbeDecoder::new(Arc::clone(known), self.show_secrets, names);
         Some(slot.get_or_insert_with(new))
+    }
+
+    /// A scope begins with what an earlier capture ended with. A value that
+    /// the protocol's file does not know any more is left out.
+    #[cold]
+    fn begin_scope(&mut self, start: &ScopeStart<'_>, names: &mut Names) {
+        let &ScopeStart { scope, protocol, source, ts, seq } = start;
+        let Some(known) = self.library.fixed.get(usize::from(protocol)).cloned() else { return };
+        let Some(learning) = &mut self.learning else { return };
+        let is_it = |info: &ScopeInfo| info.scope == scope && info.protocol == protocol;
+        if known.tables.is_empty() || learning.scopes.iter().any(is_it) {
+            return;
+        }
+        let (source, first_ts) = (source.to_owned(), ts);
+        let info = ScopeInfo { scope, protocol, source, first_ts, next_seq: None };
+        let ended = learning.earlier.as_mut().map(|e| e.ended(&known, &info.source, ts));
+        learning.scopes.push(info);
+        let Some(ended) = ended else { return };
+        let doubt = ended.next_seq.is_none() || ended.next_seq != seq;
+        for (table, key, value, kept) in ended.values {
+            let Some((table, slot)) = known.learned_place(&table, &value) else { continue };
+            let value = match kept {
+                Kept::Number(number) => number,
+                Kept::Text(text) => match names.intern(text.as_bytes()) {
+                    Some(name) => name.0.into(),
+                    None => continue,
+                },
+            };
+            let at = None;
+            if let Some(decoder) = self.fixed(protocol, names) {
+                decoder.take_over(scope, (table, key, slot), value, doubt);
+            }
+            if let Some(learning) = &mut self.learning {
+                let taught = Taught { protocol, scope, at, ts, table, key, slot, value };
+                learning.taught.push(taught);
+            }
+        }
+    }
+
+    /// Keeps what the rows of a protocol have just taught.
+    fn note(&mut self, protocol: u16, batch: &MessageBatch, names: &mut Names) {
+        if self.learning.is_none() {
+            return;
+        }
+        let Some(decoder) = self.fixed(protocol, names) else { return };
+        let lessons: Vec<Lesson> = decoder.lessons().collect();
+        let taught = lessons.into_iter().filter_map(|lesson| {
+            let Lesson { row, scope, table, key, slot, value } = lesson;
+            let packet_ix = *batch.packet_ix().get(row as usize)?;
+            let at = Some((packet_ix, *batch.msg_ix().get(row as usize)?));
+            let ts = *batch.ts().get(row as usize)?;
+            Some(Taught { protocol, scope, at, ts, table, key, slot, value })
+        });
+        if let Some(learning) = &mut self.learning {
+            learning.taught.extend(taught);
+        }
     }
 
     /// The FAST decoder of a flow, made where it is new.
@@ -182,6 +271,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
             if let Some(decoder) = self.engines.fixed(protocol as u16, names) {
                 decoder.decode(&block, self.batch, names);
             }
+            self.engines.note(protocol as u16, self.batch, names);
             waiting.clear();
         }
         self.copied.clear();
@@ -216,6 +306,9 @@ impl<'p, 'o> RowSink<'p, 'o> {
         let Some(row) = self.push(names, cut.head, unknown) else { return };
         let more = (1..rows).map_while(|entry| self.batch.push(cut.head, entry as u16, unknown));
         let rows = 1 + more.count() as u16;
+        if self.learns(protocol) {
+            (row..row + usize::from(rows)).for_each(|row| self.batch.set_scope(row, scope));
+        }
         self.keep_bytes(row, cut);
         let body = match cut.bytes {
             Bytes::Frame(bytes) => Body::Packet(bytes),
@@ -232,6 +325,13 @@ impl<'p, 'o> RowSink<'p, 'o> {
                 self.fill(names);
             }
         }
+    }
+
+    /// Whether a protocol's messages teach.
+    #[inline]
+    fn learns(&self, protocol: u16) -> bool {
+        let protocol = self.engines.library.fixed.get(usize::from(protocol));
+        protocol.is_some_and(|protocol| !protocol.tables.is_empty())
     }
 
     /// How many rows a message makes.
@@ -378,6 +478,10 @@ impl Waiting<'_> {
 }
 
 impl<'p> Sink<'p> for RowSink<'p, '_> {
+    fn scope(&mut self, names: &mut Names, start: &ScopeStart<'_>) {
+        self.engines.begin_scope(start, names);
+    }
+
     #[inline]
     fn message(&mut self, names: &mut Names, cut: Cut<'p, '_, '_>) -> Outcome {
         match &cut.engine {

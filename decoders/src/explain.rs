@@ -13,10 +13,12 @@ use crate::batch::MessageBatch;
 use crate::config::DecoderConfig;
 use crate::decoder::Engines;
 use crate::field::{Explained, Field, SECRET, Value};
+use crate::fix::decode::{FixConfig, FixDecoder};
 use crate::fix::secrets;
+use crate::fixed;
 use crate::flow::{FlowInfo, Recognised};
 use crate::kind::Sender;
-use crate::library::Library;
+use crate::library::{Library, ProtocolRef};
 use crate::names::{Names, latin1};
 use crate::pipeline::Pipeline;
 use crate::pipeline::counters::Counters;
@@ -129,6 +131,52 @@ impl Explainer {
     pub fn counters(&self) -> &Counters {
         &self.pipeline.shared.counters
     }
+}
+
+/// A stored message that lies whole in one packet.
+#[derive(Clone, Copy, Debug)]
+pub struct WholeMessage<'a> {
+    /// Its protocol's id.
+    pub protocol: &'a str,
+    /// Its bytes, without its framing.
+    pub bytes: &'a [u8],
+    /// Which end sent it, where known.
+    pub sender: Option<Sender>,
+    /// The packet, from 0.
+    pub packet_ix: u32,
+    /// Its place in the packet.
+    pub msg_ix: u16,
+    /// Time of the packet, ns since the epoch.
+    pub ts: i64,
+    /// First byte in the frame.
+    pub offset: u32,
+}
+
+/// Explains a message by its bytes alone. `None` where its protocol needs those
+/// before it: FAST, FIXT (whose version a logon tells), framings.
+pub fn explain_whole(
+    whole: &WholeMessage<'_>,
+    library: &Library,
+    config: &DecoderConfig,
+) -> Option<ExplainedMessage> {
+    let explained = match library.find(whole.protocol, config)? {
+        ProtocolRef::Fixed(at) => {
+            fixed::explain::explain(library.fixed.get(usize::from(at))?, whole.bytes, whole.sender)
+        }
+        ProtocolRef::Fix if !whole.bytes.starts_with(b"8=FIXT") => {
+            let show_secrets = config.decode.show_secrets;
+            FixDecoder::new(FixConfig { show_secrets }).explain(whole.bytes)
+        }
+        _ => return None,
+    };
+    let facts = Facts {
+        msg_ix: Some(whole.msg_ix),
+        protocol: Some(whole.protocol.to_owned()),
+        recognised: None,
+    };
+    let (packet_ix, ts) = (whole.packet_ix, whole.ts);
+    let place = Place { packet_ix, ts, at: 0, payload_off: whole.offset };
+    Some(message(facts, &place, whole.bytes, explained))
 }
 
 struct TextSink<'o> {

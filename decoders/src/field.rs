@@ -1,6 +1,8 @@
 //! One decoded field, for people: the answer of `taptrail decode` and of the
 //! SQL function `fields`.
 
+use crate::batch::DECIMAL_SCALE;
+
 /// A field's value, exact.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -57,3 +59,36 @@ pub struct Explained {
 
 /// Stands for a password and the like; its bytes are not shown either.
 pub const SECRET: &str = "***";
+
+/// A value, still where the message has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Datum<'a> {
+    /// An integer.
+    Int(i128),
+    /// `mantissa` x 10^-`scale`.
+    Decimal(i128, i32),
+    /// Nanoseconds since the epoch.
+    Time(i64),
+    /// Text, one character a byte where it is not ASCII.
+    Text(&'a [u8]),
+    /// Bytes with no other meaning.
+    Bytes(&'a [u8]),
+}
+
+impl Datum<'_> {
+    /// The value times 10^9; `None` where it is no number or nine places do
+    /// not hold it.
+    pub fn billionths(self) -> Option<i128> {
+        let (mantissa, scale) = match self {
+            Self::Int(int) => (int, 0),
+            Self::Decimal(mantissa, scale) => (mantissa, scale),
+            _ => return None,
+        };
+        let places = DECIMAL_SCALE.checked_sub(scale)?;
+        let factor = 10i128.checked_pow(places.unsigned_abs())?;
+        if places >= 0 {
+            return mantissa.checked_mul(factor);
+        }
+        (mantissa % factor == 0).then(|| mantissa / factor)
+    }
+}

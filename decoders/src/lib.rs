@@ -24,6 +24,7 @@ pub mod flow;
 pub mod framing;
 pub mod headers;
 pub mod kind;
+pub mod learning;
 pub mod library;
 pub mod names;
 pub mod pipeline;
@@ -32,3 +33,4 @@ pub mod sbe;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod typed;

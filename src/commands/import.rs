@@ -3,7 +3,7 @@
 //! imported.
 
 use crate::cli::{Capture, ImportArgs};
-use crate::commands::correlate;
+use crate::commands::{correlate, redecode};
 use crate::config::Config;
 use crate::progress::Progress;
 use anyhow::bail;
@@ -20,6 +20,7 @@ pub fn run(args: ImportArgs) -> anyhow::Result<()> {
     let importer = Importer::new(&config)?;
     let store = Store::open_or_create(&args.store.store)?;
     let failed = importer.all(&store, &args.captures);
+    redecode::warn_of_stale(&store)?;
     if !args.no_correlate {
         correlate::if_stale(&store, &config, args.config.config.is_some())?;
     }

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod export;
 pub mod import;
 pub mod protocols;
+pub mod redecode;
 pub mod report;
 pub mod serve;
 pub mod sim;

@@ -1,8 +1,8 @@
 //! One stored message taken apart, field by field.
 //!
 //! ```text
-//! capture_id, packet_ix ─> packet ─a datagram of fixed layout─────────> explained at once
-//!                             └─TCP, FAST, not sure─> its conversation from the start ─> explained
+//! capture_id, packet_ix, msg_ix ─> row ─whole in its packet─> its bytes ─────────> explained
+//!                                   └─cut by TCP, FAST, a framing─> its conversation from the start
 //! ```
 //!
 //! Messages are found as they were when they were decoded: with the settings
@@ -14,15 +14,22 @@ use crate::catalog::Store;
 use crate::catalog::manifest::{ImportManifest, hex};
 use crate::error::StoreError;
 use crate::segment::reader::{SegmentReader, row_groups_with};
+use arrow::array::{
+    Array, AsArray, RecordBatch, StringArray, TimestampNanosecondArray, UInt16Array, UInt32Array,
+};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use taptrail_capture::packet::{Packet, PacketBatch};
 use taptrail_capture::source::{PacketSource, Progress};
 use taptrail_decoders::config::DecoderConfig;
-use taptrail_decoders::explain::{ExplainedMessage, Explainer};
+use taptrail_decoders::explain::{ExplainedMessage, Explainer, WholeMessage, explain_whole};
 use taptrail_decoders::flow::Recognised;
 use taptrail_decoders::headers::{self, Transport};
+use taptrail_decoders::kind::Sender;
 use taptrail_decoders::library::{Library, ProtocolRef};
 
 /// The message that `messages` names by these three; `None` where there is
@@ -44,6 +51,10 @@ pub fn explain_message(
     let wanted = |message: &ExplainedMessage| {
         message.packet_ix == packet_ix && message.msg_ix == Some(msg_ix)
     };
+    let whole = explain_row(store, import, &packet, (packet_ix, msg_ix), (&config, &library))?;
+    if whole.is_some() {
+        return Ok(whole);
+    }
     let conversation = packet.iter().next().and_then(|packet| Conversation::of(&packet));
     if conversation.as_ref().is_some_and(|c| c.transport == Transport::Udp) {
         let alone = explain_alone(&packet, &config, &library);
@@ -54,6 +65,91 @@ pub fn explain_message(
     }
     let mut explainer = Explainer::new(config, library);
     replay(store, capture_id, conversation.as_ref(), &mut explainer, &wanted)
+}
+
+/// Columns of `messages` that say where a message's bytes are.
+const ROW_COLUMNS: &[&str] =
+    &["ts", "packet_ix", "msg_ix", "entry", "protocol", "sender", "raw_off", "raw_len"];
+
+/// The message by its row and its packet, where those are enough.
+fn explain_row(
+    store: &Store,
+    import: &ImportManifest,
+    packet: &PacketBatch,
+    (packet_ix, msg_ix): (u32, u16),
+    (config, library): (&DecoderConfig, &Library),
+) -> Result<Option<ExplainedMessage>, StoreError> {
+    let Some(data) = packet.iter().next().map(|packet| packet.data) else { return Ok(None) };
+    for segment in import.files_of("messages") {
+        let path = store.file(segment);
+        let groups = row_groups_with(&path, "packet_ix", packet_ix)?;
+        if groups.is_empty() {
+            continue;
+        }
+        for batch in SegmentReader::open(&path, Some(ROW_COLUMNS), Some(groups))? {
+            let batch = batch?;
+            let rows = MessageRows::new(&batch).map_err(StoreError::rows("messages"))?;
+            if let Some(row) = rows.find(packet_ix, msg_ix) {
+                let whole = rows.whole(row, data);
+                return Ok(whole.and_then(|whole| explain_whole(&whole, library, config)));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Rows of `messages` with [`ROW_COLUMNS`].
+struct MessageRows {
+    ts: TimestampNanosecondArray,
+    packet_ix: UInt32Array,
+    msg_ix: UInt16Array,
+    protocol: StringArray,
+    sender: StringArray,
+    raw_off: UInt32Array,
+    raw_len: UInt32Array,
+}
+
+impl MessageRows {
+    fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        let column = |name: &str| {
+            let missing = || ArrowError::SchemaError(format!("messages has no column {name}"));
+            batch.column_by_name(name).ok_or_else(missing)
+        };
+        let text = |name: &str| cast(column(name)?, &DataType::Utf8);
+        let number = |name: &str| cast(column(name)?, &DataType::UInt32);
+        Ok(Self {
+            ts: column("ts")?.as_primitive().clone(),
+            packet_ix: number("packet_ix")?.as_primitive().clone(),
+            msg_ix: cast(column("msg_ix")?, &DataType::UInt16)?.as_primitive().clone(),
+            protocol: text("protocol")?.as_string().clone(),
+            sender: text("sender")?.as_string().clone(),
+            raw_off: number("raw_off")?.as_primitive().clone(),
+            raw_len: number("raw_len")?.as_primitive().clone(),
+        })
+    }
+
+    fn find(&self, packet_ix: u32, msg_ix: u16) -> Option<usize> {
+        let is_it = |&row: &usize| {
+            (self.packet_ix.value(row), self.msg_ix.value(row)) == (packet_ix, msg_ix)
+        };
+        (0..self.ts.len()).find(is_it)
+    }
+
+    /// The message of a row, where it lies whole in the packet `data`.
+    fn whole<'a>(&'a self, row: usize, data: &'a [u8]) -> Option<WholeMessage<'a>> {
+        let offset = self.raw_off.is_valid(row).then(|| self.raw_off.value(row))?;
+        let end = (offset as usize).saturating_add(self.raw_len.value(row) as usize);
+        let sender = self.sender.is_valid(row).then(|| self.sender.value(row));
+        Some(WholeMessage {
+            protocol: self.protocol.value(row),
+            bytes: data.get(offset as usize..end)?,
+            sender: sender.and_then(Sender::from_text),
+            packet_ix: self.packet_ix.value(row),
+            msg_ix: self.msg_ix.value(row),
+            ts: self.ts.value(row),
+            offset,
+        })
+    }
 }
 
 /// The packet, alone in a batch.
@@ -82,10 +178,29 @@ fn find_packet(
 }
 
 /// The decoders as the manifest has them.
-fn decoders(import: &ImportManifest) -> Result<(Arc<DecoderConfig>, Arc<Library>), StoreError> {
+pub(crate) fn decoders(
+    import: &ImportManifest,
+) -> Result<(Arc<DecoderConfig>, Arc<Library>), StoreError> {
     let Some(settings) = &import.decode else {
         return Ok((Arc::default(), Arc::new(Library::shipped())));
     };
+    let config = config(import)?;
+    let base = Path::new(&settings.base);
+    if let Ok(library) = Library::load(&config, base) {
+        return Ok((config, Arc::new(library)));
+    }
+    // Templates and protocol files may be gone since; all else can still be explained.
+    let config = without_files(DecoderConfig::clone(&config));
+    let library = Library::load(&config, base).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        StoreError::Decoders { reason: errors.join("; ") }
+    })?;
+    Ok((Arc::new(config), Arc::new(library)))
+}
+
+/// What the manifest says of feeds and sessions.
+pub(crate) fn config(import: &ImportManifest) -> Result<Arc<DecoderConfig>, StoreError> {
+    let Some(settings) = &import.decode else { return Ok(Arc::default()) };
     let config: DecoderConfig =
         serde_json::from_value(settings.config.clone()).map_err(|error| {
             let capture = hex(import.capture_id);
@@ -95,18 +210,7 @@ fn decoders(import: &ImportManifest) -> Result<(Arc<DecoderConfig>, Arc<Library>
             );
             StoreError::Decoders { reason }
         })?;
-    let config = DecoderConfig { protocol: settings.protocol.clone(), ..config };
-    let base = Path::new(&settings.base);
-    if let Ok(library) = Library::load(&config, base) {
-        return Ok((Arc::new(config), Arc::new(library)));
-    }
-    // Templates and protocol files may be gone since; all else can still be explained.
-    let config = without_files(config);
-    let library = Library::load(&config, base).map_err(|errors| {
-        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        StoreError::Decoders { reason: errors.join("; ") }
-    })?;
-    Ok((Arc::new(config), Arc::new(library)))
+    Ok(Arc::new(DecoderConfig { protocol: settings.protocol.clone(), ..config }))
 }
 
 /// The configuration without what only files of the user's explain.

@@ -7,3 +7,4 @@ mod golden;
 mod layout;
 mod network;
 mod support;
+mod typed;

@@ -10,7 +10,7 @@
 use crate::fixed::place::Parts;
 use crate::fixed::program::{Layout, Learn, LearnFrom, Op};
 use crate::fixed::protocol::FixedProtocol;
-use crate::fixed::run::{Item, Machine, Output, Tables, long_name};
+use crate::fixed::run::{Item, Lesson, Machine, Output, Tables, long_name};
 use crate::fixed::text::NO_NAME;
 use crate::fixed::walk::{Event, Shape, Step, TextTo, Visitor, What};
 use crate::kind::flags;
@@ -191,7 +191,8 @@ pub fn teach(
     parts: Option<Parts<'_>>,
     names: &mut Names,
 ) {
-    let Some(key) = learn.key.find(&item.body, parts, item.scope, &mut machine.tables) else {
+    let Some(key) = learn.key.find(&item.body, parts, item.scope, machine.tables.as_mut_slice())
+    else {
         return;
     };
     let known = machine.tables.get_mut(learn.table).is_some_and(|t| t.knows(item.scope, key));
@@ -207,7 +208,16 @@ pub fn teach(
             },
         };
         if let (Some(value), Some(table)) = (value, machine.tables.get_mut(learn.table)) {
+            let before = table.reader(item.scope).get(key, *slot);
             table.set(item.scope, key, *slot, value);
+            let after = table.reader(item.scope).get(key, *slot);
+            if before != after
+                && let Some(lessons) = &mut machine.lessons
+            {
+                let Item { row, scope, .. } = item;
+                let (table, slot) = (learn.table, *slot);
+                lessons.push(Lesson { row, scope, table, key, slot, value });
+            }
         }
     }
 }

@@ -22,7 +22,8 @@ pub enum Since {
     /// Nothing: it is a date and a time of a time zone, YYYYMMDDhhmmss and
     /// further digits of the second.
     Calendar(Tz),
-    /// Midnight, as hhmmss and further digits of the second.
+    /// Midnight, as hhmmss and further digits of the second: what a clock on
+    /// the wall shows, which on the day of a clock change is not elapsed time.
     Daytime {
         /// The time zone.
         tz: Tz,
@@ -38,6 +39,16 @@ pub struct Clock {
     pub since: Since,
     /// Nanoseconds a count.
     pub unit_ns: u64,
+}
+
+impl Clock {
+    /// Its time zone, where it has one.
+    pub fn zone(&self) -> Option<Tz> {
+        match self.since {
+            Since::Epoch => None,
+            Since::Midnight(tz) | Since::Calendar(tz) | Since::Daytime { tz, .. } => Some(tz),
+        }
+    }
 }
 
 /// A clock with the day it last found.
@@ -69,8 +80,8 @@ impl RunningClock {
     pub fn time_of_digits(&mut self, number: u128, digits: u32, ts_ns: i64) -> Option<i64> {
         match self.clock.since {
             Since::Calendar(tz) => calendar(tz, number, digits),
-            Since::Daytime { digits, .. } => {
-                self.time_of_ns(daytime_ns(number, digits.checked_sub(6)?)?, ts_ns)
+            Since::Daytime { tz, digits } => {
+                nearest_on_the_wall(tz, daytime_ns(number, digits.checked_sub(6)?)?, ts_ns)
             }
             _ => {
                 let ns = u64::try_from(number).ok()?.checked_mul(self.clock.unit_ns)?;
@@ -79,13 +90,30 @@ impl RunningClock {
         }
     }
 
-    /// Nanoseconds a count.
-    pub fn unit_ns(&self) -> u64 {
-        self.clock.unit_ns
+    /// The time that a count and what is added to it mean; `digits` is how
+    /// many of a text it has. Where the clock adds something and that is not
+    /// known (`Some(None)`), there is no time.
+    #[inline]
+    pub fn moment(
+        &mut self,
+        count: Option<u128>,
+        digits: u32,
+        plus_ns: Option<Option<u64>>,
+        ts_ns: i64,
+    ) -> Option<i64> {
+        let count = count?;
+        match plus_ns {
+            None if self.is_digits() => self.time_of_digits(count, digits, ts_ns),
+            Some(None) => None,
+            plus_ns => {
+                let ns = u64::try_from(count).ok()?.checked_mul(self.clock.unit_ns)?;
+                self.time_of_ns(ns.checked_add(plus_ns.flatten().unwrap_or(0))?, ts_ns)
+            }
+        }
     }
 
     /// Whether counts are digits of a date or a time of day.
-    pub fn is_digits(&self) -> bool {
+    fn is_digits(&self) -> bool {
         matches!(self.clock.since, Since::Calendar(_) | Since::Daytime { .. })
     }
 
@@ -105,7 +133,7 @@ impl RunningClock {
                 if ns >= COUNT_MAX_NS {
                     return None;
                 }
-                let (base_ns, time) = nearest(tz, ns as i64, ts_ns)?;
+                let (base_ns, time) = nearest_from_midnight(tz, ns as i64, ts_ns)?;
                 self.base_ns = base_ns;
                 Some(time)
             }
@@ -138,13 +166,35 @@ fn calendar(tz: Tz, number: u128, digits: u32) -> Option<i64> {
 }
 
 /// The midnight whose `ns` lies nearest to `ts_ns`, and that time.
-fn nearest(tz: Tz, ns: i64, ts_ns: i64) -> Option<(i64, i64)> {
+fn nearest_from_midnight(tz: Tz, ns: i64, ts_ns: i64) -> Option<(i64, i64)> {
     let today = DateTime::from_timestamp_nanos(ts_ns).with_timezone(&tz).date_naive();
     let days =
         [today.checked_sub_days(Days::new(1)), Some(today), today.checked_add_days(Days::new(1))];
     let bases = days.into_iter().flatten().filter_map(|day| midnight_ns(tz, day));
     let times = bases.filter_map(|base| Some((base, base.checked_add(ns)?)));
     times.min_by_key(|(_, time)| time.abs_diff(ts_ns))
+}
+
+/// The time nearest to `ts_ns` at which a clock on the wall shows `ns` after
+/// midnight. A time that is left out when clocks go forward counts from
+/// midnight; of one that comes twice when they go back, the nearer.
+fn nearest_on_the_wall(tz: Tz, ns: u64, ts_ns: i64) -> Option<i64> {
+    let ns = i64::try_from(ns).ok().filter(|ns| ns.unsigned_abs() < COUNT_MAX_NS)?;
+    let today = DateTime::from_timestamp_nanos(ts_ns).with_timezone(&tz).date_naive();
+    let days =
+        [today.checked_sub_days(Days::new(1)), Some(today), today.checked_add_days(Days::new(1))];
+    let shown = |day: NaiveDate| {
+        day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::nanoseconds(ns))
+    };
+    let locals = days.into_iter().flatten().filter_map(shown);
+    let times = locals.flat_map(|local| {
+        let at = tz.from_local_datetime(&local);
+        [at.earliest(), at.latest()].into_iter().flatten()
+    });
+    let times = times.filter_map(|time| time.timestamp_nanos_opt());
+    let nearest = times.min_by_key(|time| time.abs_diff(ts_ns));
+    let near = nearest.filter(|time| time.abs_diff(ts_ns) < NEAR_NS);
+    near.or_else(|| nearest_from_midnight(tz, ns, ts_ns).map(|(_, time)| time)).or(nearest)
 }
 
 /// The first instant of a day in a time zone, ns since the epoch.
@@ -216,6 +266,55 @@ mod tests {
         let mut daytime = clock(Since::Daytime { tz: zone, digits: 9 });
         assert_eq!(daytime.time_of_digits(93001250, 9, want + 7), Some(want));
         assert_eq!(daytime.time_of_digits(996001250, 9, want), None);
+    }
+
+    #[test]
+    fn counts_from_midnight_run_on_through_a_clock_change() {
+        // 12 March 2023: 02:00 became 03:00, four hours before 10:00.
+        let ten = utc_ns("2023-03-12T14:00:00Z");
+        assert_eq!(new_york().time_ns(9 * HOUR_NS as u64, ten + 5), Some(ten));
+        // 5 November 2023: 02:00 became 01:00.
+        let ten = utc_ns("2023-11-05T15:00:00Z");
+        assert_eq!(new_york().time_ns(11 * HOUR_NS as u64, ten + 5), Some(ten));
+    }
+
+    #[test]
+    fn hhmmss_is_what_the_wall_shows_on_the_day_of_a_clock_change() {
+        let since = Since::Daytime { tz: chrono_tz::America::New_York, digits: 6 };
+        let mut clock = RunningClock::new(Clock { since, unit_ns: 1 });
+        let mut at = |digits, seen: &str| clock.time_of_digits(digits, 6, utc_ns(seen) + 7);
+        for (digits, time) in [
+            (93_000, "2023-03-11T14:30:00Z"),
+            (93_000, "2023-03-12T13:30:00Z"),
+            (93_000, "2023-11-04T13:30:00Z"),
+            (93_000, "2023-11-05T14:30:00Z"),
+            (235_959, "2023-03-13T03:59:59Z"),
+            (5, "2023-03-12T05:00:05Z"),
+            // Half past one comes twice.
+            (13_000, "2023-11-05T05:30:00Z"),
+            (13_000, "2023-11-05T06:30:00Z"),
+        ] {
+            assert_eq!(at(digits, time), Some(utc_ns(time)), "{digits} at {time}");
+        }
+        // Half past two is left out in spring: counted from midnight.
+        let left_out = at(23_000, "2023-03-12T07:30:00Z");
+        assert_eq!(left_out, Some(utc_ns("2023-03-12T07:30:00Z")));
+    }
+
+    #[test]
+    fn just_after_midnight_a_late_count_is_yesterdays_and_an_early_one_todays() {
+        for (seen, midnight) in [
+            ("2023-01-11T05:00:00.000002Z", "2023-01-11T05:00:00Z"),
+            // The nights before and after both clock changes.
+            ("2023-03-12T05:00:00.000002Z", "2023-03-12T05:00:00Z"),
+            ("2023-03-13T04:00:00.000002Z", "2023-03-13T04:00:00Z"),
+            ("2023-11-06T05:00:00.000002Z", "2023-11-06T05:00:00Z"),
+        ] {
+            let (seen, midnight) = (utc_ns(seen), utc_ns(midnight));
+            let mut clock = new_york();
+            assert_eq!(clock.time_ns(1_000, seen), Some(midnight + 1_000));
+            assert_eq!(clock.time_ns(0, seen - 4_000), Some(midnight));
+        }
     }
 
     #[test]

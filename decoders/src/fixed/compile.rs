@@ -103,6 +103,7 @@ impl<'a> Compiler<'a> {
             venues: protocol.venues.clone(),
             framings: protocol.framings.clone(),
             rare: protocol.rare,
+            tz: protocol.tz.as_ref().map(|tz| self.zone(tz)).transpose()?,
         };
         if self.layouts.is_empty() {
             return Err(Fault::new(1, "no message: write at least one [msg.CODE]"));
@@ -123,6 +124,11 @@ impl<'a> Compiler<'a> {
             tables: self.tables.finish()?,
             tlvs: self.tlvs,
         })
+    }
+
+    fn zone(&self, tz: &Spanned<String>) -> Result<chrono_tz::Tz, Fault> {
+        let reason = || format!("`{}` is no IANA time zone", tz.get_ref());
+        tz.get_ref().parse().map_err(|_| Fault::new(self.text.line_of(tz), reason()))
     }
 
     /// The type a line names.

@@ -22,7 +22,7 @@ use crate::fixed::learned::LearnedTable;
 use crate::fixed::place::{KeyAt, NumberAt, Ref};
 use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
-use crate::fixed::run::{Item, Machine, Output, Tables};
+use crate::fixed::run::{Item, Lesson, Machine, Output, Tables};
 use crate::fixed::text::NO_NAME;
 use crate::fixed::walk;
 use crate::kind::{Kind, Sender, flags};
@@ -104,6 +104,28 @@ impl FixedDecoder {
     /// Values that were not learned because of a limit.
     pub fn refused(&self) -> u64 {
         self.machine.tables.iter().fold(0, |sum, table| sum.saturating_add(table.refused()))
+    }
+
+    /// Keeps what is taught for [`lessons`](Self::lessons).
+    pub fn keep_lessons(&mut self) {
+        self.machine.lessons.get_or_insert_default();
+    }
+
+    /// What was taught since the last call, in order.
+    pub fn lessons(&mut self) -> impl Iterator<Item = Lesson> {
+        self.machine.lessons.iter_mut().flat_map(|lessons| lessons.drain(..))
+    }
+
+    /// Takes over a value from before the first message; it may be wrong where
+    /// `doubt`.
+    pub fn take_over(&mut self, scope: u32, at: (usize, u64, usize), value: u64, doubt: bool) {
+        let (table, key, slot) = at;
+        let Some(table) = self.machine.tables.get_mut(table) else { return };
+        table.set(scope, key, slot, value);
+        if doubt {
+            table.doubt(scope, key);
+            self.machine.has_doubts = true;
+        }
     }
 
     /// Every field of a message.

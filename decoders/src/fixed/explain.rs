@@ -1,11 +1,12 @@
 //! Every field of one message, for people. The fields cover every byte.
 
-use crate::field::{Explained, Field, SECRET, Value};
+use crate::field::{Datum, Explained, Field, SECRET, Value};
 use crate::fixed::bytes::Window;
-use crate::fixed::place::{NumberAt, Parts, digits};
+use crate::fixed::place::{NumberAt, Parts};
 use crate::fixed::program::{FieldDef, Layout};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
 use crate::fixed::tlv::{Element, TlvSpec};
+use crate::fixed::value;
 use crate::fixed::walk::{self, Cut, Event, Step, Visitor, What};
 use crate::fixed::wire::Wire;
 use crate::kind::Sender;
@@ -263,38 +264,13 @@ fn secret() -> Value {
 
 /// What the bytes of a field mean.
 fn value(def: &FieldDef, bytes: &[u8]) -> Value {
-    match def.ty.wire {
-        Wire::Bytes { .. } => Value::Bytes(bytes.to_vec()),
-        Wire::Text { .. } => match def.ty.trim.apply(bytes) {
-            [] => Value::Null,
-            text => Value::Text(latin1(text)),
-        },
-        Wire::Digits { .. } => match (digits(bytes), def.ty.scale) {
-            (None, _) => match def.ty.trim.apply(bytes) {
-                [] => Value::Null,
-                text => Value::Text(latin1(text)),
-            },
-            (Some(number), _) if is_null(def, number) => Value::Null,
-            (Some(mantissa), Some(scale)) => Value::Decimal { mantissa, scale },
-            (Some(number), None) => Value::Int(number),
-        },
-        Wire::Int { width, signed, little } => {
-            let Some(window) = Window::new(0, width, little) else { return Value::Null };
-            let raw = window.unsigned(bytes);
-            let signed = signed.then(|| i128::from(window.signed_in(&bytes)));
-            let number = signed.unwrap_or_else(|| i128::from(raw));
-            match def.ty.scale {
-                _ if def.ty.null.contains(&raw) => Value::Null,
-                Some(scale) => Value::Decimal { mantissa: number, scale },
-                None => Value::Int(number),
-            }
-        }
-    }
-}
-
-/// Whether a number in digits means that there is none.
-fn is_null(def: &FieldDef, number: i128) -> bool {
-    def.ty.null.iter().any(|&null| i128::from(null) == number)
+    value::plain(&def.ty, bytes).map_or(Value::Null, |datum| match datum {
+        Datum::Int(int) => Value::Int(int),
+        Datum::Decimal(mantissa, scale) => Value::Decimal { mantissa, scale },
+        Datum::Time(ns) => Value::Time(ns),
+        Datum::Text(text) => Value::Text(latin1(text)),
+        Datum::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+    })
 }
 
 /// What some bits of a field mean.

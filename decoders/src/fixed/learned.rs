@@ -5,8 +5,8 @@
 //!                    value, value, …      above: a map
 //! ```
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 /// Keys below this stand in an array.
 const DENSE_KEYS: u64 = 1 << 16;
@@ -21,6 +21,20 @@ pub const SCOPES_MAX: usize = 1 << 14;
 /// In the place of a value: not learned.
 pub const ABSENT: u64 = u64::MAX;
 
+/// Where learned values are looked up.
+pub trait Learned {
+    /// A value of a table; `None` where it was not learned.
+    fn learned(&mut self, table: usize, scope: u32, key: u64, slot: usize) -> Option<u64>;
+}
+
+impl Learned for [LearnedTable] {
+    #[inline(always)]
+    fn learned(&mut self, table: usize, scope: u32, key: u64, slot: usize) -> Option<u64> {
+        let value = self.get_mut(table)?.reader(scope).get(key, slot);
+        (value != ABSENT).then_some(value)
+    }
+}
+
 /// One table of a protocol, for every scope.
 #[derive(Debug)]
 pub struct LearnedTable {
@@ -30,6 +44,7 @@ pub struct LearnedTable {
     last: (u32, usize),
     kept: usize,
     refused: u64,
+    doubts: HashSet<(u32, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -45,7 +60,8 @@ impl LearnedTable {
     /// An empty table of `width` values a key.
     pub fn new(width: usize) -> Self {
         let (index, scopes) = (HashMap::new(), Vec::new());
-        Self { width, index, scopes, last: (0, usize::MAX), kept: 0, refused: 0 }
+        let (last, doubts) = ((0, usize::MAX), HashSet::new());
+        Self { width, index, scopes, last, kept: 0, refused: 0, doubts }
     }
 
     /// How often a value was refused because of a limit.
@@ -79,8 +95,21 @@ impl LearnedTable {
         Some(self.last.1)
     }
 
+    /// A key's values may be wrong until they are taught again.
+    pub fn doubt(&mut self, scope: u32, key: u64) {
+        self.doubts.insert((scope, key));
+    }
+
+    /// Whether a key's values may be wrong.
+    pub fn doubts(&self, scope: u32, key: u64) -> bool {
+        !self.doubts.is_empty() && self.doubts.contains(&(scope, key))
+    }
+
     /// Teaches a value. [`ABSENT`] can't be taught.
     pub fn set(&mut self, scope: u32, key: u64, slot: usize, value: u64) {
+        if !self.doubts.is_empty() {
+            self.doubts.remove(&(scope, key));
+        }
         let room = VALUES_MAX.saturating_sub(self.kept);
         let Some(at) = self.find_or_add(scope) else {
             self.refused = self.refused.saturating_add(1);

@@ -22,6 +22,7 @@ pub mod catalog;
 pub mod clock;
 pub mod compile;
 pub mod decoder;
+pub mod doubts;
 pub mod encode;
 pub mod error;
 pub mod explain;
@@ -37,6 +38,7 @@ pub mod tables;
 pub mod targets;
 pub mod text;
 pub mod tlv;
+pub mod value;
 pub mod walk;
 pub mod wire;
 

@@ -2,7 +2,7 @@
 //! another part of the message, or in what was learned.
 
 use crate::fixed::bytes::{Body, Window};
-use crate::fixed::learned::{ABSENT, LearnedTable};
+use crate::fixed::learned::Learned;
 
 /// Most parts of one layout whose place is remembered.
 pub const SLOTS_MAX: usize = 64;
@@ -170,7 +170,7 @@ impl KeyAt {
         body: &B,
         parts: Option<Parts<'_>>,
         scope: u32,
-        tables: &mut [LearnedTable],
+        tables: &mut (impl Learned + ?Sized),
     ) -> Option<u64> {
         match self {
             Self::Only => Some(0),
@@ -216,11 +216,10 @@ impl LearnedAt {
         body: &B,
         parts: Option<Parts<'_>>,
         scope: u32,
-        tables: &mut [LearnedTable],
+        tables: &mut (impl Learned + ?Sized),
     ) -> Option<u64> {
         let key = self.key.find(body, parts, scope, tables)?;
-        let value = tables.get_mut(self.table)?.reader(scope).get(key, self.slot);
-        (value != ABSENT).then_some(value)
+        tables.learned(self.table, scope, key, self.slot)
     }
 }
 

@@ -20,6 +20,9 @@ pub struct FieldDef {
     /// The bits it has of the field before, which are no bytes of its own:
     /// the lowest one and how many.
     pub bits: Option<(u32, u32)>,
+    /// Where the places of its number are told, if they are not always the
+    /// same.
+    pub scale_at: Option<ScaleAt>,
 }
 
 impl FieldDef {

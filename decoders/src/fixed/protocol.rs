@@ -10,6 +10,8 @@ use crate::fixed::text::NameSpec;
 use crate::fixed::tlv::TlvSpec;
 use crate::fixed::walk::{self, Nothing, RowCount};
 use crate::kind::Sender;
+use chrono::DateTime;
+use chrono_tz::Tz;
 use std::collections::HashMap;
 
 /// In the place of a layout: none.
@@ -63,6 +65,8 @@ pub struct About {
     pub framings: Vec<String>,
     /// Whether others that know the same messages are guessed before it.
     pub rare: bool,
+    /// Time zone whose midnight ends a trading day, where the file says one.
+    pub tz: Option<Tz>,
 }
 
 /// A learned table.
@@ -210,6 +214,21 @@ impl FixedProtocol {
             return body.get(at).map(|&byte| byte.into());
         }
         (body.len() >= self.code.end() as usize).then(|| self.code.unsigned(body))
+    }
+
+    /// The trading day of a time, ns since the epoch, as `2026-01-05`: what
+    /// messages teach holds for one.
+    pub fn trading_day(&self, ts_ns: i64) -> String {
+        let of_clock = self.clocks.iter().find_map(Clock::zone);
+        let zone = self.about.tz.or(of_clock).unwrap_or(Tz::UTC);
+        DateTime::from_timestamp_nanos(ts_ns).with_timezone(&zone).date_naive().to_string()
+    }
+
+    /// Table and slot of a learned value.
+    pub fn learned_place(&self, table: &str, value: &str) -> Option<(usize, usize)> {
+        let at = self.tables.iter().position(|known| known.name == table)?;
+        let slot = self.tables.get(at)?.values.iter().position(|(name, _)| name == value)?;
+        Some((at, slot))
     }
 
     /// The layout of a message of fixed size, where code and size are right at

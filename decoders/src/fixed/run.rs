@@ -11,8 +11,9 @@ use crate::batch::{
 };
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
-use crate::fixed::learned::{ABSENT, LearnedTable};
-use crate::fixed::place::{NumberAt, Parts, Ref, factor};
+use crate::fixed::doubts::in_doubt;
+use crate::fixed::learned::{ABSENT, Learned, LearnedTable};
+use crate::fixed::place::{self, NumberAt, Parts, Ref};
 use crate::fixed::program::{
     CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
 };
@@ -79,6 +80,27 @@ pub struct Machine {
     pub caches: Vec<NameCache>,
     /// The protocol's learned tables.
     pub tables: Vec<LearnedTable>,
+    /// What was taught since this was last emptied, where it is asked for.
+    pub lessons: Option<Vec<Lesson>>,
+    /// Whether learned values may be wrong.
+    pub has_doubts: bool,
+}
+
+/// A value that a message has just taught.
+#[derive(Clone, Copy, Debug)]
+pub struct Lesson {
+    /// The message's row.
+    pub row: u32,
+    /// Its scope.
+    pub scope: u32,
+    /// Which table.
+    pub table: usize,
+    /// Its key.
+    pub key: u64,
+    /// Which value.
+    pub slot: usize,
+    /// What it is now.
+    pub value: u64,
 }
 
 /// Where rows are written.
@@ -96,6 +118,8 @@ impl Machine {
             clocks: protocol.clocks.iter().map(|&clock| RunningClock::new(clock)).collect(),
             caches: protocol.name_specs.iter().cloned().map(NameCache::new).collect(),
             tables: protocol.tables.iter().map(|t| LearnedTable::new(t.values.len())).collect(),
+            lessons: None,
+            has_doubts: false,
         }
     }
 
@@ -109,6 +133,13 @@ impl Machine {
         tables: Tables<'_>,
         out: &mut Output<'_>,
     ) {
+        if self.has_doubts {
+            for item in bucket {
+                if in_doubt(op, item, parts, &mut self.tables) {
+                    out.batch.add_flags(item.slot(), flags::MAYBE_BAD_STATE);
+                }
+            }
+        }
         match op {
             Op::Moment { at, col, clock, plus, null } => {
                 self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, parts, out.batch);
@@ -124,7 +155,8 @@ impl Machine {
             }
             Op::LookupBy { value, col } => {
                 for item in bucket {
-                    let found = value.find(&item.body, parts, item.scope, &mut self.tables);
+                    let found =
+                        value.find(&item.body, parts, item.scope, self.tables.as_mut_slice());
                     put_learned(found, *col, item.slot(), out.batch);
                 }
             }
@@ -181,27 +213,16 @@ impl Machine {
     ) {
         let Some(clock) = self.clocks.get_mut(clock) else { return };
         let (ts, column, present) = batch.ts_and_times_mut(col);
-        let is_digits = clock.is_digits();
         for item in bucket {
             let row = item.slot();
             let count = at.read(&item.body).filter(|count| !is_null(null, *count));
             let count = count.and_then(|count| u128::try_from(count).ok());
             let plus_ns = plus.map(|plus| {
-                let number = elsewhere(&plus.at, item, parts, &mut self.tables)?;
+                let number =
+                    elsewhere(&plus.at, &item.body, parts, item.scope, self.tables.as_mut_slice())?;
                 u64::try_from(number).ok()?.checked_mul(plus.unit_ns)
             });
-            let time = match (count, plus_ns) {
-                (Some(count), None) if is_digits => {
-                    clock.time_of_digits(count, digits_of(at), ts[row])
-                }
-                (Some(count), None | Some(Some(_))) => {
-                    let plus_ns = plus_ns.flatten().unwrap_or(0);
-                    let ns = u64::try_from(count).ok().and_then(|c| c.checked_mul(clock.unit_ns()));
-                    let ns = ns.and_then(|ns| ns.checked_add(plus_ns));
-                    ns.and_then(|ns| clock.time_of_ns(ns, ts[row]))
-                }
-                _ => None,
-            };
+            let time = clock.moment(count, digits_of(at), plus_ns, ts[row]);
             match time {
                 Some(time) => column[row] = time,
                 None => present[row] &= !col.bit(),
@@ -229,15 +250,9 @@ impl Machine {
             let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
             let minus = sign.and_then(|sign| sign.read(&item.body, parts));
             let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
-            let factor = match scale {
-                ScaleAt::Places(from) => elsewhere(from, item, parts, &mut self.tables)
-                    .and_then(|places| u32::try_from(places).ok())
-                    .and_then(|places| FACTORS.get(places as usize).copied()),
-                ScaleAt::Code(from, table) => from
-                    .read(&item.body, parts)
-                    .and_then(|code| factor(factors_of(tables, *table), u64::try_from(code).ok()?)),
-                ScaleAt::Last(_) => Some(last.unwrap_or(ONE)),
-            };
+            let known = self.tables.as_mut_slice();
+            let told = || factor(scale, &item.body, parts, item.scope, known, tables.factors);
+            let factor = last.or_else(told);
             let (column, present) = batch.decimals_mut(col);
             match (number, factor) {
                 (Some(number), Some(factor)) => {
@@ -318,7 +333,8 @@ fn factors_of(tables: Tables<'_>, table: usize) -> &[(u64, i64)] {
 const FACTORS: [i64; 10] =
     [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
-fn is_null(null: &[u64], number: i128) -> bool {
+/// Whether a number means that there is none.
+pub fn is_null(null: &[u64], number: i128) -> bool {
     null.iter().any(|&null| i128::from(null) == number)
 }
 
@@ -333,25 +349,49 @@ fn is_null_at<B: Body>(null: &[u64], number: i128, at: NumberAt, body: &B) -> bo
 }
 
 /// Digits of a number in text; what a clock needs that counts in them.
-fn digits_of(at: NumberAt) -> u32 {
+pub fn digits_of(at: NumberAt) -> u32 {
     match at {
         NumberAt::Digits { width, .. } => width,
         _ => 0,
     }
 }
 
+/// A number outside the field that needs it.
 #[inline(always)]
-fn elsewhere<B: Body>(
+pub fn elsewhere<B: Body>(
     at: &ElsewhereAt,
-    item: &Item<B>,
+    body: &B,
     parts: Option<Parts<'_>>,
-    tables: &mut [LearnedTable],
+    scope: u32,
+    known: &mut (impl Learned + ?Sized),
 ) -> Option<i128> {
     match at {
-        ElsewhereAt::Field(at) => at.read(&item.body, parts),
-        ElsewhereAt::Learned(learned) => {
-            learned.find(&item.body, parts, item.scope, tables).map(i128::from)
+        ElsewhereAt::Field(at) => at.read(body, parts),
+        ElsewhereAt::Learned(learned) => learned.find(body, parts, scope, known).map(i128::from),
+    }
+}
+
+/// What a number is multiplied with to count in billionths, where its places
+/// are told elsewhere.
+#[inline(always)]
+pub fn factor<B: Body>(
+    scale: &ScaleAt,
+    body: &B,
+    parts: Option<Parts<'_>>,
+    scope: u32,
+    known: &mut (impl Learned + ?Sized),
+    factors: &[FactorTable],
+) -> Option<i64> {
+    match scale {
+        ScaleAt::Places(from) => {
+            let places = elsewhere(from, body, parts, scope, known)?;
+            FACTORS.get(usize::try_from(places).ok()?).copied()
         }
+        ScaleAt::Code(from, table) => {
+            let code = u64::try_from(from.read(body, parts)?).ok()?;
+            place::factor(factors.get(*table)?, code)
+        }
+        ScaleAt::Last(_) => Some(ONE),
     }
 }
 

@@ -179,7 +179,11 @@ impl<'a> Compiler<'a> {
     fn columns(&mut self, building: &mut Building, scope: &Scope) -> Result<(), Fault> {
         for (step, def, line) in std::mem::take(&mut building.waiting) {
             let ops = self.targets.ops(&def, &line, scope, &mut self.tables)?;
+            let scale_at = self.targets.scale_at(&def, line.line, scope, &mut self.tables)?;
             let Some(shape) = building.part(step) else { continue };
+            if let Some(field) = shape.fields.iter_mut().find(|field| field.name == def.name) {
+                field.scale_at = scale_at;
+            }
             for op in ops {
                 if shape.ops.iter().any(|other| other.bit() == op.bit()) {
                     let reason = format!("`{}` goes to a column that is filled already", line.name);
@@ -278,7 +282,12 @@ impl<'a> Compiler<'a> {
         }
         let name = if is_reserved { "reserved".to_owned() } else { line.name.clone() };
         shape.size = size;
-        building.define(FieldDef { name, offset, ty, bits: None }, line, step, scope);
+        building.define(
+            FieldDef { name, offset, ty, bits: None, scale_at: None },
+            line,
+            step,
+            scope,
+        );
         Ok(())
     }
 
@@ -311,6 +320,7 @@ impl<'a> Compiler<'a> {
             offset: owner.offset,
             ty: FieldType::plain(owner.ty.wire),
             bits: Some((low, high - low + 1)),
+            scale_at: None,
         };
         building.define(def, line, step, scope);
         Ok(())

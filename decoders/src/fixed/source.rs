@@ -67,6 +67,9 @@ pub struct Protocol {
     /// Whether others are guessed before it.
     #[serde(default)]
     pub rare: bool,
+    /// IANA time zone whose midnight ends a trading day; where absent, that of
+    /// the first clock with one, else UTC.
+    pub tz: Option<Spanned<String>>,
     /// `big` or `little`, for types that do not say.
     pub endian: Spanned<String>,
     /// Where the message code is.

@@ -254,7 +254,20 @@ impl<'a> Targets<'a> {
     ) -> Result<Op, Fault> {
         let no_number = || Fault::new(line, format!("`{}` is no number", field.name));
         let at = number_at(field).ok_or_else(no_number)?;
-        let scale = match &field.ty.scale_from {
+        let scale = self.scale_at(field, line, scope, tables)?.ok_or_else(no_number)?;
+        let sign = field.ty.sign.as_ref().map(|sign| scope.key(sign, line)).transpose()?;
+        Ok(Op::Scaled { at, col, scale, sign, null: field.ty.null.clone().into() })
+    }
+
+    /// Where the places of a field are told, if they are not always the same.
+    pub fn scale_at(
+        &mut self,
+        field: &FieldDef,
+        line: usize,
+        scope: &Scope,
+        tables: &mut Tables,
+    ) -> Result<Option<ScaleAt>, Fault> {
+        Ok(Some(match &field.ty.scale_from {
             Some(Scale::Learned(learned)) => {
                 ScaleAt::Places(ElsewhereAt::Learned(scope.learned(learned, tables, line)?))
             }
@@ -266,14 +279,14 @@ impl<'a> Targets<'a> {
                     ScaleAt::Code(code, self.factors(wire, codes, line)?)
                 }
             },
-            Some(Scale::Last(from)) if matches!(at, NumberAt::Digits { .. }) => {
+            Some(Scale::Last(from))
+                if matches!(number_at(field), Some(NumberAt::Digits { .. })) =>
+            {
                 let wire = Some(Wire::Text { width: 1 });
                 ScaleAt::Last(self.factors(wire, &from.last, line)?)
             }
-            _ => return Err(no_number()),
-        };
-        let sign = field.ty.sign.as_ref().map(|sign| scope.key(sign, line)).transpose()?;
-        Ok(Op::Scaled { at, col, scale, sign, null: field.ty.null.clone().into() })
+            _ => return Ok(None),
+        }))
     }
 
     /// The factors of `[enum.NAME]`, which the codes of a scale lead to.

@@ -47,6 +47,11 @@ impl Tracker {
         Self::default()
     }
 
+    /// The number that comes next, where any was seen.
+    pub fn expected(&self) -> Option<u64> {
+        self.expected
+    }
+
     /// Takes in a packet with the numbers `seq..seq + count` and the
     /// fingerprint `print` of its bytes.
     #[inline]

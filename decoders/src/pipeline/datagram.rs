@@ -12,6 +12,7 @@ use crate::framing::moldudp64::{self, Block, Blocks, Packet};
 use crate::framing::sequence::{Placed, Tracker, fingerprint};
 use crate::headers::Segment;
 use crate::kind::{Kind, Sender, SeqUnit, flags};
+use crate::learning::ScopeStart;
 use crate::library::{Library, ProtocolRef};
 use crate::names::Name;
 use crate::recognise::{self, Carrier};
@@ -45,6 +46,8 @@ struct Session {
     name: Option<Name>,
     scope: u32,
     tracker: Tracker,
+    /// The protocol that its scope has begun for.
+    begun: Option<u16>,
 }
 
 /// The state of one UDP flow.
@@ -243,12 +246,41 @@ impl Datagrams {
         match packet {
             Packet::Messages => {
                 let scope = session.map_or(0, |session| session.scope);
+                let begun = session.and_then(|session| session.begun);
+                if begun != known.fixed {
+                    self.begin(known, &header, arrived, shared, sink);
+                }
                 messages(known, scope, &header, head, arrived, shared, sink);
             }
             other => header_alone(other, known, &header, head, arrived, shared, sink),
         }
         self.asked |= packet == Packet::Request;
         packet == Packet::Request
+    }
+
+    /// Tells the sink of a session's scope before its first message.
+    #[cold]
+    fn begin<'p>(
+        &mut self,
+        known: Known,
+        header: &moldudp64::Header,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) {
+        let Some(session) = self.sessions.get_mut(self.current) else { return };
+        session.begun = known.fixed;
+        let Some(protocol) = known.fixed else { return };
+        let source = shared.source(self.group, arrived.flow_id, session.name, None);
+        let (scope, ts, seq) = (session.scope, arrived.ts, (header.seq != 0).then_some(header.seq));
+        sink.scope(&mut shared.names, &ScopeStart { scope, protocol, source: &source, ts, seq });
+    }
+
+    /// Scopes and the number that comes next in each.
+    pub fn next_numbers(&self) -> impl Iterator<Item = (u32, u64)> {
+        let sessions = self.sessions.iter();
+        let sessions = sessions.filter_map(|s| Some((s.scope, s.tracker.expected()?)));
+        sessions.chain(self.lanes.next_numbers())
     }
 
     /// The session with these bytes, made where it is new.
@@ -271,7 +303,7 @@ impl Datagrams {
         let blank = text.iter().all(|&b| b == 0);
         let name = if blank { None } else { shared.names.intern(text) };
         let (scope, tracker) = (shared.scope(self.group, &Key::of(text)), Tracker::new());
-        self.sessions.push(Session { bytes: *bytes, name, scope, tracker });
+        self.sessions.push(Session { bytes: *bytes, name, scope, tracker, begun: None });
         self.sessions.len() - 1
     }
 

@@ -20,6 +20,7 @@ use crate::framing::declared::{
 };
 use crate::framing::sequence::{Placed, Tracker, fingerprint};
 use crate::kind::{Kind, Sender, SeqUnit, flags};
+use crate::learning::ScopeStart;
 use crate::library::Library;
 use crate::names::Name;
 use crate::tcp::origin::Bytes;
@@ -85,6 +86,8 @@ struct Lane {
     session: Option<Name>,
     scope: u32,
     tracker: Tracker,
+    /// The protocol that its scope has begun for.
+    begun: Option<u16>,
 }
 
 /// What a flow is.
@@ -193,8 +196,32 @@ impl Lanes {
         }
         let session = if text.is_empty() { None } else { shared.name(&text) };
         let (scope, tracker) = (shared.scope(flow.group, key), Tracker::new());
-        self.lanes.push(Lane { key: *key, session, scope, tracker });
+        self.lanes.push(Lane { key: *key, session, scope, tracker, begun: None });
         self.lanes.len() - 1
+    }
+
+    /// Tells the sink of a lane's scope before its first message.
+    #[cold]
+    fn begin<'p>(
+        &mut self,
+        lane: usize,
+        flow: &Flow<'_>,
+        seq: Option<u64>,
+        unit: &Unit<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) {
+        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        lane.begun = flow.known.fixed;
+        let Some(protocol) = flow.known.fixed else { return };
+        let source = shared.source(flow.group, unit.flow_id, lane.session, lane.key.channel);
+        let (scope, ts) = (lane.scope, unit.place.ts);
+        sink.scope(&mut shared.names, &ScopeStart { scope, protocol, source: &source, ts, seq });
+    }
+
+    /// Scopes and the number that comes next in each.
+    pub fn next_numbers(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.lanes.iter().filter_map(|lane| Some((lane.scope, lane.tracker.expected()?)))
     }
 
     /// When something was sent, ns since the epoch; `ns` as the framing has it.
@@ -292,6 +319,11 @@ impl Lanes {
             head.ts_send = self.sent(framing, Some(ns), unit.place.ts);
         }
         self.take_over(passing, bytes, &meaning, &mut head, unit, shared);
+        let begun = self.lanes.get(scope).and_then(|lane| lane.begun);
+        if unit.stream.is_none() && begun != passing.flow.known.fixed && meaning.kind.is_none() {
+            let (lane, seq) = (scope, passing.packet.seq.or(head.seq.map(|seq| seq.0)));
+            self.begin(lane, &passing.flow, seq, unit, shared, sink);
+        }
         let own_scope = self.lanes.get(scope).map_or(0, |lane| lane.scope);
         let scope = unit.stream.map_or(own_scope, |stream| stream.scope);
         match meaning.kind {

@@ -157,6 +157,21 @@ impl Pipeline {
         }
     }
 
+    /// The number that comes next in each scope that datagrams have, where it
+    /// is known.
+    pub fn next_numbers(&self) -> HashMap<u32, u64> {
+        let mut next = HashMap::new();
+        for state in &self.states {
+            if let FlowState::Udp(flow) = state {
+                for (scope, seq) in flow.next_numbers() {
+                    let known: &mut u64 = next.entry(scope).or_default();
+                    *known = seq.max(*known);
+                }
+            }
+        }
+        next
+    }
+
     /// Makes the state of a new flow.
     fn open(&mut self, flow_id: u32, segment: &Segment) {
         let peer = self.shared.flows.peer(segment).filter(|&peer| peer != flow_id);
@@ -260,6 +275,37 @@ impl Shared {
                 && (feed.channel.is_some() || other.name == feed.name)
         };
         feeds.iter().position(same).map(|at| at as u16)
+    }
+
+    /// What names a scope in every capture: the configured feed, or the flow;
+    /// and its session and channel.
+    pub fn source(
+        &self,
+        group: Option<u16>,
+        flow_id: u32,
+        session: Option<Name>,
+        channel: Option<u32>,
+    ) -> String {
+        let feed = group.and_then(|at| self.config.feeds.get(usize::from(at)));
+        let mut source = match feed {
+            Some(FeedConfig { protocol, channel: Some(channel), .. }) => {
+                format!("feed {protocol} channel {channel}")
+            }
+            Some(FeedConfig { protocol, name, .. }) => {
+                format!("feed {protocol} {}", name.as_deref().unwrap_or_default())
+            }
+            None => {
+                let flow = self.flows.infos().get(flow_id as usize);
+                flow.map_or_else(String::new, |f| format!("{} > {}:{}", f.src, f.dst, f.dst_port))
+            }
+        };
+        if let Some(session) = session {
+            source += &format!(" session {}", self.names.text(session));
+        }
+        if let Some(channel) = channel {
+            source += &format!(" unit {channel}");
+        }
+        source
     }
 
     /// A text as a name, where there is room for it.

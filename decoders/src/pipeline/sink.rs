@@ -4,6 +4,7 @@ use crate::batch::Head;
 use crate::field::{Explained, Field};
 use crate::flow::Recognised;
 use crate::kind::Kind;
+use crate::learning::ScopeStart;
 use crate::names::Names;
 use crate::tcp::origin::Bytes;
 
@@ -86,6 +87,9 @@ impl Outcome {
 
 /// Takes messages. `'p` is how long bytes that lie in packets live.
 pub(crate) trait Sink<'p> {
+    /// What messages teach in a scope begins, before its first message.
+    fn scope(&mut self, _names: &mut Names, _start: &ScopeStart<'_>) {}
+
     /// A message, or a datagram's worth of FAST messages.
     fn message(&mut self, names: &mut Names, cut: Cut<'p, '_, '_>) -> Outcome;
 

@@ -135,6 +135,7 @@ impl<'a> View<'a> {
             "flow_id" => Ok(u32s(batch.flow_id(), None)),
             "flags" => Ok(u32s(batch.flags(), None)),
             "raw_len" => Ok(u32s(batch.raw_len(), None)),
+            "scope" => Ok(scopes(batch.scope())),
             "protocol" => self.names(batch.protocol(), None),
             "msg_type" => self.names(batch.msg_type(), None),
             "kind" => self.arrays.kinds.array(batch.kind().iter().copied(), None),
@@ -195,6 +196,12 @@ fn times(ns: &[i64], nulls: Option<NullBuffer>) -> ArrayRef {
 
 fn u16s(values: &[u16]) -> ArrayRef {
     Arc::new(UInt16Array::from(values.to_vec()))
+}
+
+/// Scopes; 0 is none.
+fn scopes(scopes: &[u32]) -> ArrayRef {
+    let scopes = scopes.iter().map(|&scope| (scope != 0).then_some(scope));
+    Arc::new(scopes.collect::<UInt32Array>())
 }
 
 fn u32s(values: &[u32], nulls: Option<NullBuffer>) -> ArrayRef {

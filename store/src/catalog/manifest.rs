@@ -89,6 +89,22 @@ pub struct Input {
     pub revision: u32,
 }
 
+/// Messages of one protocol, source and trading day that teach each other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LearnedScope {
+    /// Protocol id.
+    pub protocol: String,
+    /// Feed or flow, session and channel.
+    pub source: String,
+    /// Trading day in the venue's time zone.
+    pub day: String,
+    /// Whether its first message in the capture is of this day.
+    pub begins: bool,
+    /// The capture with whose values it began.
+    pub from: Option<Input>,
+}
+
 /// How packets were decoded, so that they can be explained the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -131,8 +147,23 @@ pub struct ImportManifest {
     pub warnings: Vec<String>,
     /// Warnings beyond those.
     pub warnings_dropped: u64,
+    /// Time of its first packet, ns since the epoch; `null` where it has none
+    /// or nothing was decoded.
+    #[serde(default)]
+    pub first_ts: Option<i64>,
+    /// What its messages teach, and where that began.
+    #[serde(default)]
+    pub learned: Vec<LearnedScope>,
     /// The segments, each table's in order.
     pub files: Vec<Segment>,
+}
+
+impl DecodeSettings {
+    /// Whether nothing was to be taken over from earlier captures.
+    pub fn is_fresh(&self) -> bool {
+        let fresh = self.config.get("decode").and_then(|decode| decode.get("fresh"));
+        fresh.and_then(serde_json::Value::as_bool).unwrap_or(false)
+    }
 }
 
 impl ImportManifest {

@@ -14,6 +14,7 @@
 //! Every arrow is a bounded channel between threads, so memory does not grow
 //! with the file. A file that cannot be read leaves nothing behind.
 
+pub mod learned;
 mod pipeline;
 pub mod redecode;
 
@@ -130,6 +131,8 @@ pub fn import_locked(
         },
         keep_packets: true,
         decoders: request.decoders.clone(),
+        store: lock.store(),
+        point: request.point.name.as_str(),
     };
     let output = pipeline::run(&mut source, &stages, &mut |source, batch| {
         seen.batch(source, batch);
@@ -139,6 +142,7 @@ pub fn import_locked(
             packets: seen.counters.packets,
         });
     })?;
+    let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
     seen.decoding(output.decoding);
     let manifest = ImportManifest {
         format: FORMAT_VERSION,
@@ -157,6 +161,8 @@ pub fn import_locked(
         counters: seen.counters,
         warnings: seen.warnings,
         warnings_dropped: seen.warnings_dropped,
+        first_ts,
+        learned,
         files: Vec::new(),
     };
     let manifest = lock.commit_import(&scratch, manifest, output.segments)?;
@@ -222,4 +228,6 @@ fn losses(losses: LossCounters) -> CaptureLosses {
 }
 
 #[cfg(test)]
-mod tests;
+mod learned_tests;
+#[cfg(test)]
+pub(crate) mod tests;

@@ -2,11 +2,15 @@
 
 use crate::arrays::messages::MessageArrays;
 use crate::arrays::packets::PacketArrays;
+use crate::catalog::Store;
+use crate::catalog::manifest::LearnedScope;
 use crate::error::StoreError;
 use crate::import::Decoders;
+use crate::import::learned::{Begun, EarlierCaptures, LearnedRows};
 use crate::segment::properties::Provenance;
 use crate::segment::writer::{TableWriter, Unplaced};
 use crate::tables::flows::FlowRow;
+use crate::tables::learned::LearnedRow;
 use crate::tables::row::{Row, Text};
 use crate::tables::{PER_CAPTURE, Table};
 use arrow::array::RecordBatch;
@@ -22,6 +26,8 @@ use taptrail_decoders::batch::MessageBatch;
 use taptrail_decoders::decoder::Decoder;
 use taptrail_decoders::flow::FlowInfo;
 use taptrail_decoders::headers::Transport;
+use taptrail_decoders::learning::Earlier;
+use taptrail_decoders::library::Library;
 use taptrail_decoders::names::{Name, Names};
 
 /// Batches that wait between two threads. A packet batch is about 4 MiB, a
@@ -36,6 +42,9 @@ pub(super) struct Stages<'a> {
     pub(super) provenance: Provenance,
     pub(super) keep_packets: bool,
     pub(super) decoders: Option<Decoders>,
+    /// Where earlier captures are.
+    pub(super) store: &'a Store,
+    pub(super) point: &'a str,
 }
 
 /// What decoding gave, in numbers.
@@ -46,6 +55,9 @@ pub(super) struct Decoding {
     pub(super) messages: BTreeMap<String, u64>,
     /// By reason.
     pub(super) not_decoded: BTreeMap<String, u64>,
+    /// Time of the first packet.
+    pub(super) first_ts: Option<i64>,
+    pub(super) learned: Vec<LearnedScope>,
 }
 
 /// What an import gave.
@@ -91,10 +103,12 @@ pub(super) fn run<S: PacketSource>(
 impl Output {
     fn add(&mut self, other: Self) {
         self.segments.extend(other.segments);
-        let Decoding { rows, messages, not_decoded } = other.decoding;
+        let Decoding { rows, messages, not_decoded, first_ts, learned } = other.decoding;
         self.decoding.rows += rows;
         self.decoding.messages.extend(messages);
         self.decoding.not_decoded.extend(not_decoded);
+        self.decoding.first_ts = self.decoding.first_ts.or(first_ts);
+        self.decoding.learned.extend(learned);
     }
 }
 
@@ -167,10 +181,19 @@ fn decode<'scope>(
 ) -> Result<Output, StoreError> {
     let (rows, written) = sync_channel(WAITING);
     let messages = scope.spawn(move || write_messages(stages, written));
-    let mut decoder = Decoder::new(Arc::clone(&decoders.config), Arc::clone(&decoders.library));
     let mut sender = RowSender::new(stages.capture_id, rows);
-    for batch in batches {
+    let mut batches = batches.into_iter();
+    let first = batches.next();
+    let times = |batch: &PacketBatch| batch.iter().map(|p| p.meta.ts.ns()).collect::<Vec<_>>();
+    let first_ts = first.as_ref().and_then(|batch| batch.iter().next().map(|p| p.meta.ts.ns()));
+    let mut last_ts = first_ts.unwrap_or_default();
+    let mut lessons = Lessons::new(stages, decoders, first_ts)?;
+    let decoder = Decoder::new(Arc::clone(&decoders.config), Arc::clone(&decoders.library));
+    let mut decoder = decoder.learning(lessons.earlier.take());
+    for batch in first.into_iter().chain(batches) {
         decoder.decode(&batch, &mut |batch, names| sender.send(batch, names));
+        last_ts = times(&batch).into_iter().fold(last_ts, i64::max);
+        lessons.write(&mut decoder)?;
         give_back(batch, &spent);
         if sender.ended() {
             break;
@@ -183,7 +206,10 @@ fn decode<'scope>(
         return Err(StoreError::Rows { table: "messages".to_owned(), error });
     }
     segments.extend(write_flows(stages, &decoder)?);
-    Ok(Output { segments, decoding: decoding(&decoder, &counts) })
+    lessons.write(&mut decoder)?;
+    let learned = lessons.finish(&decoder, last_ts, &mut segments)?;
+    let decoding = Decoding { first_ts, learned, ..decoding(&decoder, &counts) };
+    Ok(Output { segments, decoding })
 }
 
 fn write_messages(
@@ -272,6 +298,62 @@ fn decoding(decoder: &Decoder, counts: &Counts) -> Decoding {
         rows: counts.rows,
         messages: counts.messages.iter().map(by_name).collect(),
         not_decoded,
+        ..Decoding::default()
+    }
+}
+
+/// Writes what messages teach.
+struct Lessons<'a> {
+    capture_id: u64,
+    library: &'a Library,
+    earlier: Option<Box<dyn Earlier>>,
+    begun: Begun,
+    rows: LearnedRows,
+    writer: TableWriter,
+}
+
+impl<'a> Lessons<'a> {
+    fn new(
+        stages: &Stages<'_>,
+        decoders: &'a Decoders,
+        first_ts: Option<i64>,
+    ) -> Result<Self, StoreError> {
+        let begun = Begun::default();
+        let catalog = stages.store.catalog()?;
+        let earlier = first_ts.filter(|_| !decoders.config.decode.fresh).map(|first_ts| {
+            let (store, begun) = (stages.store.clone(), Arc::clone(&begun));
+            let (point, capture_id) = (stages.point.to_owned(), stages.capture_id);
+            let earlier = EarlierCaptures { store, catalog, point, capture_id, first_ts, begun };
+            Box::new(earlier) as Box<dyn Earlier>
+        });
+        let (library, rows) = (&*decoders.library, LearnedRows::default());
+        let writer = writer("learned", stages)?;
+        Ok(Self { capture_id: stages.capture_id, library, earlier, begun, rows, writer })
+    }
+
+    fn write(&mut self, decoder: &mut Decoder) -> Result<(), StoreError> {
+        let taught = decoder.take_taught();
+        if taught.is_empty() {
+            return Ok(());
+        }
+        let Self { capture_id, library, begun, .. } = self;
+        let rows = self.rows.taught(*capture_id, decoder, library, taught, begun);
+        self.writer.write(LearnedRow::to_batch(&rows).map_err(StoreError::rows("learned"))?)
+    }
+
+    fn finish(
+        mut self,
+        decoder: &Decoder,
+        last_ts: i64,
+        segments: &mut Vec<Unplaced>,
+    ) -> Result<Vec<LearnedScope>, StoreError> {
+        let rows = self.rows.sequences(self.capture_id, decoder, self.library, last_ts);
+        if !rows.is_empty() {
+            let batch = LearnedRow::to_batch(&rows).map_err(StoreError::rows("learned"))?;
+            self.writer.write(batch)?;
+        }
+        segments.extend(self.writer.finish()?);
+        Ok(self.rows.scopes(decoder, self.library, &self.begun))
     }
 }
 

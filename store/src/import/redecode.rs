@@ -32,9 +32,12 @@ pub fn redecode(
         },
         keep_packets: false,
         decoders: Some(decoders.clone()),
+        store,
+        point: &before.point,
     };
     let output = pipeline::run(&mut store.packets(capture_id)?, &stages, &mut |_, _| {})?;
     let mut seen = Seen { counters: before.counters.clone(), ..Seen::default() };
+    let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
     seen.decoding(output.decoding);
     let manifest = ImportManifest {
         software: env!("CARGO_PKG_VERSION").to_owned(),
@@ -42,6 +45,8 @@ pub fn redecode(
         decode: Some(settings(decoders)),
         revision: before.revision + 1,
         counters: seen.counters,
+        first_ts,
+        learned,
         files: before.files_of("packets").cloned().collect(),
         ..ImportManifest::clone(before)
     };

@@ -14,6 +14,7 @@ use taptrail_capture::pcap_writer::PcapWriter;
 use taptrail_capture::point::PointName;
 use taptrail_capture::source::Progress;
 use taptrail_capture::time::Timestamp;
+use taptrail_decoders::explain::Explainer;
 
 const START_NS: i64 = 1_700_000_000_000_000_001;
 
@@ -51,7 +52,7 @@ fn frame(seq: u64, bodies: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A capture of `packets` datagrams with two orders each.
-fn capture(packets: u32) -> Vec<u8> {
+pub(crate) fn capture(packets: u32) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
     for ix in 0..packets {
         let order = u64::from(ix) * 2;
@@ -75,25 +76,25 @@ fn capture(packets: u32) -> Vec<u8> {
     writer.finish().unwrap()
 }
 
-struct House {
+pub(crate) struct House {
     directory: tempfile::TempDir,
-    store: Store,
+    pub(crate) store: Store,
 }
 
 impl House {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open_or_create(&directory.path().join("store")).unwrap();
         Self { directory, store }
     }
 
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
         let path = self.directory.path().join(name);
         fs::write(&path, bytes).unwrap();
         path
     }
 
-    fn import(&self, point: &str, path: &Path) -> Result<ImportReport, StoreError> {
+    pub(crate) fn import(&self, point: &str, path: &Path) -> Result<ImportReport, StoreError> {
         import(&self.store, &request(point, path), &mut |_| {})
     }
 
@@ -306,7 +307,7 @@ async fn packets_alone_are_decoded_later() {
         assert_eq!(house.ask("SELECT messages, packets FROM captures").await, "200,100");
     }
     let parquet = |(path, _): &(PathBuf, u64)| path.extension().is_some_and(|e| e == "parquet");
-    assert_eq!(house.files().iter().filter(|file| parquet(file)).count(), 3);
+    assert_eq!(house.files().iter().filter(|file| parquet(file)).count(), 4);
 }
 
 #[tokio::test]
@@ -401,4 +402,31 @@ fn every_message_of_a_real_tcp_session_can_be_explained() {
     }
     assert_eq!(explained, report.manifest.counters.rows);
     assert!(explained > 0);
+}
+
+#[test]
+fn a_message_explained_by_its_row_is_what_the_whole_capture_explains() {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/captures");
+    for name in ["fix.4.4.pcap", "nasdaq.ouch.5.0.pcap", "nasdaq.totalview-itch.5.0.pcap"] {
+        let house = House::new();
+        let report = house.import("P1", &samples.join(name)).unwrap();
+        let capture_id = report.manifest.capture_id;
+        let mut messages = Vec::new();
+        let mut explainer = Explainer::new(Arc::default(), Arc::new(Library::shipped()));
+        let mut source = house.store.packets(capture_id).unwrap();
+        let mut batch = PacketBatch::new();
+        while source.next_batch(&mut batch).unwrap() != Progress::End || !batch.is_empty() {
+            explainer.explain(&batch, &mut |message| messages.push(message));
+        }
+        explainer.finish(&mut |message| messages.push(message));
+        let mut compared = 0;
+        for message in messages.iter().filter(|message| message.msg_ix.is_some()) {
+            let (packet_ix, msg_ix) = (message.packet_ix, message.msg_ix.unwrap());
+            let found = explain_message(&house.store, capture_id, packet_ix, msg_ix);
+            let found = found.unwrap().unwrap();
+            assert_eq!((&found.name, &found.fields), (&message.name, &message.fields));
+            compared += 1;
+        }
+        assert!(compared > 10, "{name}: {compared}");
+    }
 }

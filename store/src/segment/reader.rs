@@ -69,17 +69,21 @@ pub fn row_groups_with(path: &Path, column: &str, value: u32) -> Result<Vec<usiz
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(StoreError::segment(path))?;
     let may_hold = |group: &RowGroupMetaData| {
-        let columns = group.columns().iter();
-        let found = columns.clone().find(|chunk| chunk.column_path().string() == column);
-        match found.and_then(|chunk| chunk.statistics()) {
-            // Unsigned 32-bit numbers are stored as signed ones with the same bits.
-            Some(Statistics::Int32(range)) => match (range.min_opt(), range.max_opt()) {
-                (Some(&min), Some(&max)) => (min as u32..=max as u32).contains(&value),
-                _ => true,
-            },
-            _ => true,
-        }
+        range_u32(group, column).is_none_or(|(low, high)| (low..=high).contains(&value))
     };
     let groups = builder.metadata().row_groups().iter().enumerate();
     Ok(groups.filter(|(_, group)| may_hold(group)).map(|(index, _)| index).collect())
+}
+
+/// Lowest and highest value of a column of unsigned 32-bit numbers in a row
+/// group, where its statistics say.
+pub(crate) fn range_u32(group: &RowGroupMetaData, column: &str) -> Option<(u32, u32)> {
+    let found = group.columns().iter().find(|chunk| chunk.column_path().string() == column);
+    match found.and_then(|chunk| chunk.statistics()) {
+        // Unsigned 32-bit numbers are stored as signed ones with the same bits.
+        Some(Statistics::Int32(range)) => {
+            Some((*range.min_opt()? as u32, *range.max_opt()? as u32))
+        }
+        _ => None,
+    }
 }

@@ -13,6 +13,7 @@ pub mod docs;
 pub mod functions;
 mod prune;
 pub mod table;
+mod typed;
 pub mod views;
 
 use crate::catalog::Store;
@@ -85,6 +86,7 @@ pub fn session_with(store: &Store, options: SessionOptions) -> Result<SessionCon
     context.register_table("docs", docs::table()?).map_err(StoreError::query)?;
     functions::register(&context, store);
     views::register(&context)?;
+    typed::register(&context, store);
     Ok(context)
 }
 

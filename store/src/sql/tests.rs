@@ -37,6 +37,8 @@ fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
         counters: Counters { packets: u64::from(count), ..Counters::default() },
         warnings: vec!["cut at byte 7".to_owned()],
         warnings_dropped: 0,
+        first_ts: None,
+        learned: Vec::new(),
         files: Vec::new(),
     };
     lock.commit_import(&scratch, manifest, writer.finish().unwrap()).unwrap();

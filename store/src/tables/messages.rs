@@ -116,5 +116,10 @@ pub const COLUMNS: &[Column] = &[
     ),
     Column::always("raw_len", U32, "Bytes of the message."),
     Column::maybe("raw", Bytes, "The message's bytes where no one packet holds them all."),
+    Column::maybe(
+        "scope",
+        U32,
+        "Messages that teach each other: joins to learned; null where the protocol teaches nothing.",
+    ),
     Column::maybe("sender", Name, "Which end of a session sent it: client or server."),
 ];

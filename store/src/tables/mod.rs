@@ -1,17 +1,18 @@
 //! The tables: one file each, every column's unit and source written once.
 //!
 //! ```text
-//! per capture, written by import      packets  messages  flows
+//! per capture, written by import      packets  messages  flows  learned
 //! replaced whole by correlation       links  hops  losses  lines  orders  lineage  clocks
 //! ```
 //!
-//! The first three are Hive-partitioned below the store; `point` is a column
+//! The first four are Hive-partitioned below the store; `point` is a column
 //! of theirs in SQL but stands in the path, not in the file.
 
 pub mod clocks;
 pub mod column;
 pub mod flows;
 pub mod hops;
+pub mod learned;
 pub mod lineage;
 pub mod lines;
 pub mod links;
@@ -92,6 +93,13 @@ pub const PER_CAPTURE: &[Table] = &[
         partitions: PARTITIONS,
         time: Some("first_ts"),
     },
+    Table {
+        name: "learned",
+        doc: "What messages taught others: symbols, scales, seconds; one row a new value.",
+        columns: learned::COLUMNS,
+        partitions: PARTITIONS,
+        time: Some("ts"),
+    },
 ];
 
 /// A table that correlation replaces whole.
@@ -112,9 +120,9 @@ pub const DERIVED: &[Table] = &[
 
 /// Every table.
 pub const ALL: &[Table] = &{
-    let [a, b, c] = *PER_CAPTURE.first_chunk::<3>().expect("three tables");
+    let [a, b, c, k] = *PER_CAPTURE.first_chunk::<4>().expect("four tables");
     let [d, e, f, g, h, i, j] = *DERIVED.first_chunk::<7>().expect("seven tables");
-    [a, b, c, d, e, f, g, h, i, j]
+    [a, b, c, k, d, e, f, g, h, i, j]
 };
 
 #[cfg(test)]

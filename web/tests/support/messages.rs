@@ -158,6 +158,8 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
         },
         warnings: Vec::new(),
         warnings_dropped: 0,
+        first_ts: None,
+        learned: Vec::new(),
         files: Vec::new(),
     }
 }

@@ -1,0 +1,164 @@
+//! Message types as tables of their own: a column for every field, typed.
+//!
+//! ```text
+//! protocol file ─► add_order(timestamp Time, stock Text, price Decimal, …)       once
+//!                  order_group(…) one row an entry that makes rows, as `messages` has
+//!                  order_group__legs(…) one row an entry of any other group
+//! a message's bytes ─────────────► rows of one table                             on demand
+//! ```
+//!
+//! The columns come from what the layout or the explanation of a message knows
+//! already; nothing is decoded by a second program. An engine takes part with
+//! a variant of [`TypedReader`]: one that has layouts gives values as its walk
+//! meets them, any other gives its [`Explained`] messages to
+//! [`explained::Paths`].
+
+pub mod explained;
+pub mod fixed;
+pub mod history;
+pub mod names;
+mod plan;
+
+use crate::field::Datum;
+use crate::fix::decode::{FixConfig, FixDecoder};
+use crate::fixed::protocol::FixedProtocol;
+use crate::kind::Sender;
+use crate::library::{Library, ProtocolRef};
+use crate::typed::explained::fix_tags;
+use crate::typed::fixed::FixedReader;
+use crate::typed::history::Before;
+use std::sync::Arc;
+
+/// Most rows of one table that one message makes; what a group has beyond them
+/// is left out, as in `messages`.
+pub const ROWS_MAX: usize = crate::fixed::protocol::ROWS_MAX;
+
+/// The schema that all versions of FIX share.
+pub const FIX_SCHEMA: &str = "fix";
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Signed 64 bits.
+    Int,
+    /// Unsigned 64 bits.
+    UInt,
+    /// Exact, [`DECIMAL_SCALE`](crate::batch::DECIMAL_SCALE) places; null where these do not hold it.
+    Decimal,
+    /// Nanoseconds since the epoch, UTC.
+    Time,
+    /// Text without its padding.
+    Text,
+    /// Bytes without a meaning.
+    Bytes,
+}
+
+/// A column of a message's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedColumn {
+    /// Its name: the field's.
+    pub name: String,
+    /// What it holds.
+    pub kind: ColumnKind,
+}
+
+/// The table of a message type, or of one of its groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypedTable {
+    /// The message's name in the protocol's file, `__` and the group's behind
+    /// it.
+    pub name: String,
+    /// Native codes of its messages, as `messages.msg_type` has them; empty
+    /// where it is of every message.
+    pub msg_types: Vec<String>,
+    /// Its columns.
+    pub columns: Vec<TypedColumn>,
+}
+
+/// A stored message.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredMessage<'a> {
+    /// Its bytes, without its framing.
+    pub bytes: &'a [u8],
+    /// Time of the packet that completed it, ns since the epoch.
+    pub ts: i64,
+    /// Which end sent it, where known.
+    pub sender: Option<Sender>,
+    /// Which learned values are its.
+    pub scope: u32,
+}
+
+/// Takes a row: its entry and a value for every column.
+pub type Emit<'e> = dyn FnMut(u32, &[Option<Datum<'_>>]) + 'e;
+
+/// Gives the rows of one table.
+pub enum TypedReader {
+    /// Of a message of fixed layout, or of a group of it.
+    Fixed(Box<FixedReader>),
+    /// The tags of FIX messages.
+    Fix(Box<FixDecoder>),
+}
+
+impl TypedReader {
+    /// The rows of a message of this table's; `before` is what was learned
+    /// before it.
+    pub fn rows(&mut self, message: &StoredMessage<'_>, before: &mut Before<'_>, emit: &mut Emit) {
+        match self {
+            Self::Fixed(reader) => reader.rows(message, before, emit),
+            Self::Fix(decoder) => fix_tags(&decoder.explain(message.bytes), message.bytes, emit),
+        }
+    }
+
+    /// Whether a column that is wanted asks what was learned, so that the
+    /// history it is given must have it.
+    pub fn needs_learned(&self) -> bool {
+        match self {
+            Self::Fixed(reader) => reader.needs_learned(),
+            Self::Fix(_) => false,
+        }
+    }
+
+    /// The protocol with learned tables.
+    pub fn protocol(&self) -> Option<&FixedProtocol> {
+        match self {
+            Self::Fixed(reader) => Some(reader.protocol()),
+            Self::Fix(_) => None,
+        }
+    }
+}
+
+/// The tables of a protocol, by name; none where it has no layouts that say
+/// them.
+pub fn tables(library: &Library, protocol: ProtocolRef) -> Vec<TypedTable> {
+    match protocol {
+        ProtocolRef::Fixed(at) => {
+            library.fixed.get(usize::from(at)).map_or_else(Vec::new, |p| fixed::tables(p))
+        }
+        ProtocolRef::Fix => vec![explained::fix_table()],
+        _ => Vec::new(),
+    }
+}
+
+/// Reads the rows of a table; `wanted` says which columns are asked for.
+pub fn reader(
+    library: &Library,
+    protocol: ProtocolRef,
+    table: &str,
+    wanted: &[bool],
+    show_secrets: bool,
+) -> Option<TypedReader> {
+    match protocol {
+        ProtocolRef::Fixed(at) => {
+            let known = library.fixed.get(usize::from(at))?;
+            let reader = FixedReader::new(Arc::clone(known), table, wanted)?;
+            Some(TypedReader::Fixed(Box::new(reader)))
+        }
+        ProtocolRef::Fix if table == explained::FIX_TAGS => {
+            Some(TypedReader::Fix(Box::new(FixDecoder::new(FixConfig { show_secrets }))))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
