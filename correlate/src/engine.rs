@@ -13,7 +13,7 @@
 
 use crate::clock::{Clocks, Stamp};
 use crate::config::Settings;
-use crate::event::Event;
+use crate::event::{Event, Identity, Sighting, StreamIx};
 use crate::hops::Hops;
 use crate::lineage::{Story, Words};
 use crate::lines::Lines;
@@ -21,16 +21,19 @@ use crate::link::{Link, LinkKind};
 use crate::losses::{Losses, Names};
 use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
 use crate::matching::public::{self, Publication};
+use crate::matching::reaction::{CASES_MAX, Case, Reactions};
+use crate::matching::recent::{Lookback, Recent};
 use crate::matching::same::{self, Gatherer};
-use crate::matching::trigger::{self, Follows, Trigger};
+use crate::matching::trigger::{self, Follows, Likely, Trigger};
 use crate::observation::{Observation, Way, is_request};
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
-use crate::text::Texts;
+use crate::text::{TextId, Texts};
 use crate::topology::{Learner, Route, Topology};
 use crate::wants::Wants;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use taptrail_decoders::framing::catalog as framing;
 use taptrail_decoders::kind::Kind;
 use taptrail_store::tables::clocks::ClockRow;
 use taptrail_store::tables::hops::HopRow;
@@ -41,7 +44,11 @@ use taptrail_store::tables::losses::LossRow;
 use taptrail_store::tables::orders::OrderRow;
 
 /// Protocols whose rows are a framing's own, not messages.
-const FRAMINGS: [&str; 3] = ["moldudp64", "soupbintcp", "tcp"];
+const FRAMINGS: [&str; 2] = ["moldudp64", "tcp"];
+
+/// Most requests whose surroundings wait for their orders; those of further
+/// ones are not kept, counted.
+pub const ASKED_MAX: usize = 1 << 16;
 
 /// Most observations of exactly one time that are put in order; beyond it
 /// they are taken as they come.
@@ -126,15 +133,28 @@ impl Ties {
 
 /// Whether a row is a message that points may share.
 fn is_message(observation: &Observation, texts: &Texts) -> bool {
-    !FRAMINGS.contains(&texts.text(observation.protocol)) && observation.kind != Kind::Gap
+    let protocol = texts.text(observation.protocol);
+    let declared = || framing::embedded().iter().any(|framing| framing.id == protocol);
+    observation.kind != Kind::Gap && !FRAMINGS.contains(&protocol) && !declared()
 }
 
-/// Learns the order of points from a sample.
+/// What a sample says.
+#[derive(Debug, Default)]
+pub struct Learned {
+    /// In which order messages pass the points.
+    pub topology: Topology,
+    /// What requests react to.
+    pub reactions: Reactions,
+}
+
+/// Learns from a sample.
 pub struct Scout {
     clocks: Clocks,
     streams: Streams,
     gatherer: Gatherer,
     learner: Learner,
+    recent: Recent,
+    cases: Vec<Case>,
     settings: Settings,
     points: Points,
 }
@@ -147,6 +167,8 @@ impl Scout {
             streams: Streams::new(),
             gatherer: Gatherer::new(window_ns(settings)),
             learner: Learner::new(),
+            recent: Recent::default(),
+            cases: Vec::new(),
             settings: settings.clone(),
             points: points.clone(),
         }
@@ -160,8 +182,24 @@ impl Scout {
         observation.at = corrected(&self.clocks, &observation);
         let stream = self.streams.of(&observation, texts);
         observation.seq_counted = self.streams.is_counted(stream);
+        self.learn_reaction(&observation, stream, texts);
         self.gatherer.push(&observation, stream, self.streams.way(stream));
         self.close(observation.at);
+    }
+
+    /// A request at the first point that sees it, or market data.
+    fn learn_reaction(&mut self, observation: &Observation, stream: StreamIx, texts: &mut Texts) {
+        let way = self.streams.way(stream);
+        if way == Way::Feed && !observation.is_copy() {
+            self.recent.note(observation, stream);
+        }
+        if !is_new_order(observation, way) || self.cases.len() >= CASES_MAX {
+            return;
+        }
+        let instruments = followed(observation.symbol, &self.settings, texts);
+        let before = self.recent.before(&instruments, observation.at);
+        let conversation = self.streams.get(stream).map(|stream| stream.conversation);
+        self.cases.push(case(observation, conversation.unwrap_or_default(), before));
     }
 
     fn close(&mut self, watermark: i64) {
@@ -171,10 +209,28 @@ impl Scout {
     }
 
     /// What the sample says.
-    pub fn finish(mut self) -> Topology {
+    pub fn finish(mut self) -> Learned {
         self.close(i64::MAX);
-        self.learner.finish(&self.points, &self.clocks, &self.settings.hops)
+        let topology = self.learner.finish(&self.points, &self.clocks, &self.settings.hops);
+        Learned { topology, reactions: Reactions::of_sample(&self.cases) }
     }
+}
+
+/// Whether a request opens an order, sent for the first time.
+fn is_new_order(observation: &Observation, way: Way) -> bool {
+    observation.kind == Kind::ReqNew && way == Way::ToVenue && !observation.is_copy()
+}
+
+/// The instruments that an order of `symbol` may follow.
+fn followed(symbol: TextId, settings: &Settings, texts: &mut Texts) -> Vec<TextId> {
+    let mapped = settings.instruments.get(texts.text(symbol)).into_iter().flatten();
+    let names: Vec<TextId> = mapped.map(|name| texts.intern(name)).collect();
+    symbol.some().into_iter().chain(names).collect()
+}
+
+fn case(request: &Observation, conversation: TextId, before: Lookback) -> Case {
+    let Observation { protocol, side, price, trigger_seq: named, .. } = *request;
+    Case { conversation, protocol, side, price, before, named }
 }
 
 fn window_ns(settings: &Settings) -> i64 {
@@ -188,6 +244,8 @@ fn corrected(clocks: &Clocks, observation: &Observation) -> i64 {
 enum Pending {
     /// A request that names a feed sequence.
     Trigger { order: OrderNumber, seq: u64 },
+    /// A request and what came before it.
+    Reaction { order: OrderNumber, case: Case },
     /// A feed message that names the one it was made of.
     Relayed(Arc<Event>),
 }
@@ -203,6 +261,11 @@ pub struct Correlator {
     ties: Ties,
     gatherer: Gatherer,
     wants: Wants,
+    recent: Recent,
+    /// What came before requests that have not become part of an order yet.
+    asked: HashMap<Identity, Lookback>,
+    asked_refused: u64,
+    reactions: Reactions,
     book: Book,
     losses: Losses,
     lines: Lines,
@@ -215,10 +278,11 @@ pub struct Correlator {
 }
 
 impl Correlator {
-    /// A correlator that knows `topology` and has seen nothing. `texts` are
-    /// those that the topology was learned with.
-    pub fn new(settings: &Settings, points: &Points, topology: Topology, texts: Texts) -> Self {
+    /// A correlator that knows what was `learned` and has seen nothing. `texts`
+    /// are those that it was learned with.
+    pub fn new(settings: &Settings, points: &Points, learned: Learned, texts: Texts) -> Self {
         let window = window_ns(settings);
+        let Learned { topology, reactions } = learned;
         Self {
             settings: settings.clone(),
             points: points.clone(),
@@ -229,6 +293,10 @@ impl Correlator {
             ties: Ties::default(),
             gatherer: Gatherer::new(window),
             wants: Wants::new(window),
+            recent: Recent::default(),
+            asked: HashMap::new(),
+            asked_refused: 0,
+            reactions,
             book: Book::new(window),
             losses: Losses::new(window),
             lines: Lines::new(),
@@ -298,6 +366,8 @@ impl Correlator {
         let over_limits = self.gatherer.closed_early()
             + self.book.closed_early()
             + self.wants.refused()
+            + self.recent.forgotten()
+            + self.asked_refused
             + self.texts.refused()
             + self.losses.dropped()
             + self.hops.refused();
@@ -337,9 +407,30 @@ impl Correlator {
         if !observation.is_copy() {
             self.wants.note(observation, way);
         }
+        self.look_back(observation, stream, way);
         let seq_counted = self.streams.is_counted(stream);
         self.gatherer.push(&Observation { seq_counted, ..*observation }, stream, way);
         self.advance(observation.at);
+    }
+
+    /// Remembers market data, and what came before a new order.
+    fn look_back(&mut self, observation: &Observation, stream: StreamIx, way: Way) {
+        if way == Way::Feed && !observation.is_copy() {
+            self.recent.note(observation, stream);
+        }
+        if !is_new_order(observation, way) {
+            return;
+        }
+        if self.asked.len() >= ASKED_MAX {
+            self.asked_refused += 1;
+            return;
+        }
+        let instruments = followed(observation.symbol, &self.settings, &mut self.texts);
+        let before = self.recent.before(&instruments, observation.at);
+        if observation.trigger_seq.is_none() {
+            self.wants.note_candidates(&before.candidates, observation.at);
+        }
+        self.asked.insert(Sighting::of(observation, false).identity, before);
     }
 
     /// Nothing before `watermark` (corrected time) comes any more.
@@ -410,10 +501,20 @@ impl Correlator {
     fn closed_session(&mut self, event: Event, conversation: crate::text::TextId) {
         let named = event.obs.trigger_seq.filter(|_| is_request(event.obs.kind));
         let at = event.at();
+        let start = event.start().map(|start| start.identity);
+        let before = event.sightings.iter().filter_map(|s| {
+            let before = self.asked.remove(&s.identity)?;
+            (Some(s.identity) == start).then_some(before)
+        });
+        let before: Vec<Lookback> = before.collect();
+        let case = before.into_iter().next().map(|before| case(&event.obs, conversation, before));
         match self.book.take(Arc::new(event), conversation, &self.texts, &self.clocks) {
             Ok(order) => {
                 if let Some(seq) = named {
                     self.pend(at, Pending::Trigger { order, seq });
+                }
+                if let Some(case) = case {
+                    self.pend(at, Pending::Reaction { order, case });
                 }
             }
             Err(event) => {
@@ -439,6 +540,7 @@ impl Correlator {
                     order.triggers.push((seq, found));
                 }
             }
+            Pending::Reaction { order, case } => self.react(order, &case),
             Pending::Relayed(event) => {
                 let found = event.obs.trigger_seq.map(|seq| self.wants.found(seq));
                 let link = trigger::relayed(&event, &found.unwrap_or_default(), &self.clocks);
@@ -447,6 +549,25 @@ impl Correlator {
                 }
             }
         }
+    }
+
+    /// Decides what a request reacted to, and learns from it.
+    fn react(&mut self, order: OrderNumber, case: &Case) {
+        let choice = self.reactions.choose(case).filter(|_| case.named.is_none());
+        let chosen = choice.and_then(|choice| {
+            let candidate = case.before.candidates.get(choice.candidate)?;
+            Some(Likely {
+                seq: candidate.seq,
+                relayed: candidate.relayed,
+                confidence: choice.confidence,
+                candidates: case.before.candidates.len() as u32,
+                found: self.wants.found(candidate.seq),
+            })
+        });
+        if let Some(order) = self.book.order_mut(order) {
+            order.likely = order.likely.take().or(chosen);
+        }
+        self.reactions.note(case);
     }
 
     fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {
@@ -485,8 +606,12 @@ impl Correlator {
             let events = events.map_or(&[][..], Vec::as_slice);
             found.extend(trigger::explicit(request, seq, events, &follows, &self.clocks));
         }
-        self.counters.without_trigger += u64::from(named == 0);
         self.counters.trigger_not_found += (named - found.len()) as u64;
+        let first = root.request().filter(|request| request.obs.trigger_seq.is_none());
+        if let (Some(request), Some(likely)) = (first, &root.likely) {
+            found.extend(trigger::reacted(request, likely, &follows, &self.clocks));
+        }
+        self.counters.without_trigger += u64::from(named == 0 && found.is_empty());
         found
     }
 

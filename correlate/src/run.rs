@@ -2,18 +2,17 @@
 //! that correlation makes, all at once.
 //!
 //! ```text
-//! messages ──merge──> scout (a sample) ──topology──┐
+//! messages ──merge──> scout (a sample) ──learned───┐
 //! messages ──merge──────────────────> correlator <─┘ ──> links, hops, losses, lines,
 //!                                                         orders, lineage, clocks
 //! ```
 
 use crate::clock::Clocks;
 use crate::config::Settings;
-use crate::engine::{Correlator, Counters, Rows, Scout, Summary};
+use crate::engine::{Correlator, Counters, Learned, Rows, Scout, Summary};
 use crate::merge::{Merge, is_telling};
 use crate::points::Points;
 use crate::text::Texts;
-use crate::topology::Topology;
 use arrow::error::ArrowError;
 use std::time::Duration;
 use taptrail_capture::point::PointConfig;
@@ -97,9 +96,9 @@ pub fn correlate_locked(
     let points = all_points(&catalog, points);
     let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
     let mut texts = Texts::new();
-    let topology = learn(store, &catalog, settings, &points, &clocks, &mut texts)?;
+    let learned = learn(store, &catalog, settings, &points, &clocks, &mut texts)?;
     let mut merge = Merge::new(store, &catalog, &points, clocks, &mut texts)?;
-    let mut correlator = Correlator::new(settings, &points, topology, texts);
+    let mut correlator = Correlator::new(settings, &points, learned, texts);
     let mut replacement = lock.replace_tables(catalog.inputs(), config_hash)?;
     let mut outcome = Outcome::default();
     let of = messages_in(&catalog);
@@ -139,7 +138,7 @@ fn learn(
     points: &Points,
     clocks: &Clocks,
     texts: &mut Texts,
-) -> Result<Topology, CorrelateError> {
+) -> Result<Learned, CorrelateError> {
     let mut merge = Merge::new(store, catalog, points, clocks.clone(), texts)?;
     let mut scout = Scout::new(settings, points);
     let mut taken = 0;

@@ -14,6 +14,7 @@
 
 use crate::event::Event;
 use crate::matching::public::Published;
+use crate::matching::recent::Candidate;
 use crate::observation::{Observation, Way, is_report};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -68,6 +69,13 @@ impl Wants {
             && way != Way::FromVenue
         {
             self.note_sequence(seq, obs.at);
+        }
+    }
+
+    /// Notes what a request may have reacted to.
+    pub fn note_candidates(&mut self, candidates: &[Candidate], at: i64) {
+        for candidate in candidates {
+            self.note_sequence(candidate.seq, at);
         }
     }
 

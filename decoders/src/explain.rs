@@ -161,11 +161,13 @@ pub fn explain_whole(
 ) -> Option<ExplainedMessage> {
     let explained = match library.find(whole.protocol, config)? {
         ProtocolRef::Fixed(at) => {
-            fixed::explain::explain(library.fixed.get(usize::from(at))?, whole.bytes, whole.sender)
+            let protocol = library.fixed.get(usize::from(at))?;
+            let show_secrets = config.decode.show_secrets;
+            fixed::explain::explain_with(protocol, whole.bytes, whole.sender, show_secrets)
         }
         ProtocolRef::Fix if !whole.bytes.starts_with(b"8=FIXT") => {
             let show_secrets = config.decode.show_secrets;
-            FixDecoder::new(FixConfig { show_secrets }).explain(whole.bytes)
+            FixDecoder::new(FixConfig { show_secrets }).explain(whole.bytes, library.fix_tags(0))
         }
         _ => return None,
     };

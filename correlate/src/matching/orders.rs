@@ -14,6 +14,7 @@ use crate::clock::Clocks;
 use crate::event::Event;
 use crate::link::Evidence;
 use crate::matching::order;
+use crate::matching::trigger::Likely;
 use crate::observation::{Observation, is_report, is_request};
 use crate::text::{TextId, Texts};
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -63,6 +64,8 @@ pub struct Order {
     pub downs: Vec<OrderNumber>,
     /// Feed events that a request names as its trigger, by the sequence named.
     pub triggers: Vec<(u64, Vec<Arc<Event>>)>,
+    /// What its first request likely reacted to, where it names nothing.
+    pub likely: Option<Likely>,
     last_at: i64,
     client_ids: Vec<TextId>,
     order_ids: Vec<u64>,
@@ -80,6 +83,7 @@ impl Order {
             bond: None,
             downs: Vec::new(),
             triggers: Vec::new(),
+            likely: None,
             last_at: i64::MIN,
             client_ids: Vec::new(),
             order_ids: Vec::new(),
@@ -293,6 +297,7 @@ impl Book {
         kept.bond = kept.bond.or(gone.bond);
         kept.downs.extend(gone.downs);
         kept.triggers.extend(gone.triggers);
+        kept.likely = kept.likely.take().or(gone.likely);
         kept.client_ids.extend(gone.client_ids);
         kept.order_ids.extend(gone.order_ids);
         kept.exec_ids.extend(gone.exec_ids);

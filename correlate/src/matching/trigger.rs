@@ -1,4 +1,5 @@
-//! From market data to the request it triggered, where the request says so.
+//! From market data to the request it triggered, where the request says so, or
+//! where [`crate::matching::reaction`] found it likely.
 //!
 //! ```text
 //! ITCH seq 88123: P1/A P1/B P2/A P2/B P3/A P3/B ──trigger, explicit_tag──> FIX D (tag 88123): P5
@@ -33,6 +34,7 @@ pub struct Trigger {
 }
 
 /// Which instruments an order follows.
+#[derive(Clone, Copy)]
 pub struct Follows<'a> {
     /// Configured pairs.
     pub instruments: &'a Instruments,
@@ -59,6 +61,53 @@ pub fn explicit(
     follows: &Follows,
     clocks: &Clocks,
 ) -> Option<Trigger> {
+    let named = |candidates: u32, sure: f32| Evidence {
+        rule: "explicit_tag",
+        confidence: sure / candidates as f32,
+        candidates,
+        skipped: 0,
+    };
+    of_sequence(request, seq, found, follows, clocks, named)
+}
+
+/// What a request that names nothing likely reacted to.
+#[derive(Clone, Debug)]
+pub struct Likely {
+    /// Number of the feed message.
+    pub seq: u64,
+    /// Whether it was heard over a bus.
+    pub relayed: bool,
+    /// The chance that it is the one.
+    pub confidence: f32,
+    /// How many it was chosen from.
+    pub candidates: u32,
+    /// The events that carry the number.
+    pub found: Vec<Arc<Event>>,
+}
+
+/// The trigger of a request that names none.
+pub fn reacted(
+    request: &Event,
+    likely: &Likely,
+    follows: &Follows,
+    clocks: &Clocks,
+) -> Option<Trigger> {
+    let rule = if likely.relayed { "bus_reaction" } else { "feed_reaction" };
+    let Likely { confidence, candidates, .. } = *likely;
+    let learned = |_, _| Evidence { rule, confidence, candidates, skipped: 0 };
+    of_sequence(request, likely.seq, &likely.found, follows, clocks, learned)
+}
+
+/// The trigger with a number; `evidence` is made of how many messages have it
+/// and how sure it is that the order follows its instrument.
+fn of_sequence(
+    request: &Event,
+    seq: u64,
+    found: &[Arc<Event>],
+    follows: &Follows,
+    clocks: &Clocks,
+    evidence: impl FnOnce(u32, f32) -> Evidence,
+) -> Option<Trigger> {
     let start = request.start()?;
     let early = |event: &Arc<Event>| nearest(event, start, clocks).is_some();
     let fits = |event: &Arc<Event>| follows.follows(request.obs.symbol, event.obs.symbol);
@@ -80,12 +129,7 @@ pub fn explicit(
     let from = nearest(last, start, clocks)?;
     let candidates = chosen_from.len().max(1) as u32;
     let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
-    let evidence = Evidence {
-        rule: "explicit_tag",
-        confidence: sure / candidates as f32,
-        candidates,
-        skipped: 0,
-    };
+    let evidence = evidence(candidates, sure);
     let link = Link::new(LinkKind::Trigger, evidence, &last.obs, from, start, clocks);
     let mut events = vec![last.clone()];
     events.extend(copied.filter(|event| !Arc::ptr_eq(event, last)).cloned());

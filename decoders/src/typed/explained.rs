@@ -5,8 +5,7 @@
 //!                                         group_path NoMDEntries
 //! ```
 
-use crate::field::{Datum, Explained, Field, Value};
-use crate::framing::fields::SECRET;
+use crate::field::{Datum, Explained, Field, SECRET, Value};
 use crate::typed::{ColumnKind, Emit, ROWS_MAX, TypedColumn, TypedTable};
 
 /// The table of all FIX fields.

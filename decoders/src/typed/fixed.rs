@@ -210,7 +210,8 @@ impl<'a> Reader<'a, '_, '_> {
     fn fields_of(&mut self, fields: &'a [FieldPlan], body: &'a [u8], parts: Option<Parts<'_>>) {
         for field in fields {
             let end = field.def.offset as usize + field.def.ty.wire.width() as usize;
-            if end > body.len() {
+            // Secrets are in no table.
+            if end > body.len() || field.def.ty.secret {
                 continue;
             }
             let datum = self.datum(field, body, parts);
@@ -262,7 +263,7 @@ impl<'a> Reader<'a, '_, '_> {
     }
 
     fn text(&mut self, step: &'a Step, at: usize, len: usize) {
-        let What::Text { is_text, trim, .. } = &step.what else { return };
+        let What::Text { is_text, trim, secret: false, .. } = &step.what else { return };
         let plans = &self.plan.texts;
         let found = plans.iter().find(|plan| plan.name == step.name && self.is_at(&plan.path));
         let bytes = self.message.bytes.get(at..at + len);
@@ -332,7 +333,7 @@ impl<'a> Visitor<'a> for Reader<'a, '_, '_> {
         match event {
             Event::Open(name, _) => self.open.push((name, self.entry.len())),
             Event::Close => self.close(),
-            Event::Row | Event::Unknown(..) => {}
+            Event::Row | Event::Bits(..) | Event::Unknown(..) => {}
             Event::RowEnd if self.plan.entries.is_none() => self.row(),
             Event::RowEnd => {}
             Event::Fields(shape, base) => {

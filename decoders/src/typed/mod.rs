@@ -21,6 +21,7 @@ mod plan;
 
 use crate::field::Datum;
 use crate::fix::decode::{FixConfig, FixDecoder};
+use crate::fix::user::UserTags;
 use crate::fixed::protocol::FixedProtocol;
 use crate::kind::Sender;
 use crate::library::{Library, ProtocolRef};
@@ -95,8 +96,8 @@ pub type Emit<'e> = dyn FnMut(u32, &[Option<Datum<'_>>]) + 'e;
 pub enum TypedReader {
     /// Of a message of fixed layout, or of a group of it.
     Fixed(Box<FixedReader>),
-    /// The tags of FIX messages.
-    Fix(Box<FixDecoder>),
+    /// The tags of FIX messages, with those of every session.
+    Fix(Box<(FixDecoder, UserTags)>),
 }
 
 impl TypedReader {
@@ -105,7 +106,10 @@ impl TypedReader {
     pub fn rows(&mut self, message: &StoredMessage<'_>, before: &mut Before<'_>, emit: &mut Emit) {
         match self {
             Self::Fixed(reader) => reader.rows(message, before, emit),
-            Self::Fix(decoder) => fix_tags(&decoder.explain(message.bytes), message.bytes, emit),
+            Self::Fix(fix) => {
+                let explained = fix.0.explain(message.bytes, &fix.1);
+                fix_tags(&explained, message.bytes, emit);
+            }
         }
     }
 
@@ -154,7 +158,8 @@ pub fn reader(
             Some(TypedReader::Fixed(Box::new(reader)))
         }
         ProtocolRef::Fix if table == explained::FIX_TAGS => {
-            Some(TypedReader::Fix(Box::new(FixDecoder::new(FixConfig { show_secrets }))))
+            let decoder = FixDecoder::new(FixConfig { show_secrets });
+            Some(TypedReader::Fix(Box::new((decoder, library.fix_tags(0).clone()))))
         }
         _ => None,
     }

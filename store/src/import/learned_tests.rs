@@ -61,6 +61,7 @@ fn pcap(start_ns: i64, frames: &[Vec<u8>]) -> Vec<u8> {
             ts,
             ts_record: ts,
             ts_source: TsSource::Record,
+            ts_ps: 0,
             ts_flags: 0,
             packet_ix: ix as u32,
             interface: 0,
