@@ -7,8 +7,8 @@
 //! ```
 //!
 //! What a message teaches holds for the messages after it, wherever a block is
-//! cut: a run ends before the first message that does not teach after one that
-//! does.
+//! cut: after a message that teaches, a run ends before the first one that does
+//! not, or that needs what was taught.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
 use crate::fixed::run::{Item, Lesson, Machine, Output, Tables};
 use crate::fixed::text::NO_NAME;
-use crate::fixed::walk;
+use crate::fixed::walk::{self, Step, What};
 use crate::kind::{Kind, Sender, flags};
 use crate::names::{Name, Names};
 
@@ -67,6 +67,8 @@ struct LayoutHead {
     always: bool,
     /// Whether one teaches where `lesson` is not known yet.
     where_absent: bool,
+    /// Whether it needs what others taught.
+    asks: bool,
     /// Whether there are several such lessons, or one with another kind of key.
     many_lessons: bool,
     /// Key and table of the only lesson.
@@ -197,7 +199,7 @@ impl FixedDecoder {
             teaches = would_learn(&mut self.machine.tables, protocol, queued, layout);
         }
         let has_lane = head.has_lane;
-        if self.run_teaches && !teaches {
+        if self.run_teaches && (!teaches | head.asks) {
             return false;
         }
         self.run_teaches |= teaches;
@@ -365,6 +367,20 @@ impl FixedDecoder {
     }
 }
 
+/// Whether any of these needs what was learned.
+fn asks(ops: &[Op], learn: &[Learn], steps: &[Step]) -> bool {
+    let of = |step: &Step| match &step.what {
+        What::Once(shape) | What::Each { shape, .. } => {
+            asks(&shape.ops, &shape.learn, &shape.steps)
+        }
+        // Their operations are the protocol's: they may.
+        What::Elements { .. } | What::Chosen { .. } => true,
+        What::Text { .. } | What::Bits { .. } => false,
+    };
+    let by_learned = |learn: &Learn| matches!(learn.key, KeyAt::Learned(_));
+    ops.iter().any(Op::asks) || learn.iter().any(by_learned) || steps.iter().any(of)
+}
+
 /// Whether a layout's messages fit in lanes.
 fn has_lane(layout: &Layout) -> bool {
     layout.steps.is_empty() && layout.size as usize <= size_of::<Lane>()
@@ -419,6 +435,7 @@ impl LayoutHead {
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
             always: !absent,
+            asks: asks(&layout.ops, &layout.learn, &layout.steps),
             where_absent: absent && lesson.is_some(),
             many_lessons: absent && lesson.is_none() && !layout.learn.is_empty(),
             lesson: lesson.unwrap_or((code, 0)),

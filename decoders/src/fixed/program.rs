@@ -329,6 +329,17 @@ pub struct Layout {
 }
 
 impl Op {
+    /// Whether it needs what was learned.
+    pub fn asks(&self) -> bool {
+        let learned = |at: &ElsewhereAt| matches!(at, ElsewhereAt::Learned(_));
+        match self {
+            Self::Lookup { .. } | Self::LookupBy { .. } => true,
+            Self::Moment { plus: Some(plus), .. } => learned(&plus.at),
+            Self::Scaled { scale: ScaleAt::Places(at), .. } => learned(at),
+            _ => false,
+        }
+    }
+
     /// First byte that the operation does not need.
     pub fn end(&self) -> u32 {
         match self {

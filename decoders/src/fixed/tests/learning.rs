@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::fixed::tests::rows::{OPEN_NS, Rows, shipped};
+use crate::fixed::tests::rows::{MIDNIGHT_NS, OPEN_NS, Rows, shipped};
 use crate::fixed::tests::wire_bytes::WireBytes;
 
 const ID: &str = "nasdaq.totalview-itch.5.0";
@@ -45,6 +45,17 @@ fn a_symbol_is_known_after_its_directory_message_and_not_before() {
         (delete(2), 0),
     ];
     assert_eq!(symbols(&messages, 100), ["", "ALFA", "ALFA", "BRVO", "BRVO", "", ""]);
+}
+
+#[test]
+fn what_teaches_may_need_what_the_message_before_it_taught() {
+    let seconds = (MIDNIGHT_NS / 1_000_000_000) as u32;
+    let time = [&[49][..], &seconds.to_le_bytes()].concat();
+    let mut update = [&[1][..], &7u32.to_le_bytes(), &9u32.to_le_bytes(), b"ALFA       "].concat();
+    update.resize(42, b' ');
+    let mut rows = Rows::new(shipped("miax.pearl-dom.1.3"));
+    rows.decode(&[(time, 0), (update, 0)], None, 2);
+    assert!(rows.cells(1).contains("ts_exch=7 instrument_id=9"), "{}", rows.cells(1));
 }
 
 #[test]
