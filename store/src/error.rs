@@ -64,6 +64,20 @@ pub enum StoreError {
         /// The newest format known.
         known: u32,
     },
+    /// An older version wrote the store.
+    #[error(
+        "{}: the store has format {found}, this version reads format {known}, whose tables have \
+         more columns. Import its captures into a new store; `taptrail export` of the version \
+         that wrote it gives their packets back", path.display()
+    )]
+    Older {
+        /// The FORMAT file.
+        path: PathBuf,
+        /// The store's format.
+        found: u32,
+        /// The format known.
+        known: u32,
+    },
     /// FORMAT or a manifest is damaged.
     #[error("{}: {reason}", path.display())]
     Damaged {

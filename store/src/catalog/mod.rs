@@ -1,7 +1,7 @@
 //! What a store holds, and how it changes: by one rename at a time.
 //!
 //! ```text
-//! <store>/FORMAT                           "taptrail store 1"
+//! <store>/FORMAT                           "taptrail store 2"
 //! <store>/LOCK                             held by the one process that writes
 //! <store>/manifests/P1-00c0ffee00c0ffee.json   one an import; its rename makes the import visible
 //! <store>/manifests/correlate.json         the current files of links, hops, ..
@@ -33,7 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// The newest store format that this version knows, and the one it writes.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What FORMAT begins with.
 const FORMAT_WORDS: &str = "taptrail store ";
@@ -194,7 +194,10 @@ fn check_format(path: &Path, text: &str) -> Result<(), StoreError> {
         Some(found) if found > FORMAT_VERSION => {
             Err(StoreError::Newer { path: path.to_owned(), found, known: FORMAT_VERSION })
         }
-        Some(1..) => Ok(()),
+        Some(FORMAT_VERSION) => Ok(()),
+        Some(found @ 1..) => {
+            Err(StoreError::Older { path: path.to_owned(), found, known: FORMAT_VERSION })
+        }
         _ => Err(StoreError::Damaged {
             path: path.to_owned(),
             reason: format!("needs the words \"{FORMAT_WORDS}\" and a number, has {text:?}"),
@@ -242,12 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_refused() {
+    fn another_format_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         Store::open_or_create(directory.path()).unwrap();
-        fs::write(directory.path().join("FORMAT"), "taptrail store 2\n").unwrap();
-        let error = Store::open_or_create(directory.path()).unwrap_err();
-        assert!(error.to_string().contains("has format 2"), "{error}");
+        for other in [FORMAT_VERSION - 1, FORMAT_VERSION + 1] {
+            let text = format!("taptrail store {other}\n");
+            fs::write(directory.path().join("FORMAT"), text).unwrap();
+            let error = Store::open_or_create(directory.path()).unwrap_err();
+            assert!(error.to_string().contains(&format!("has format {other}")), "{error}");
+        }
         for damaged in ["", "taptrail store 0", "taptrail store x", "other"] {
             fs::write(directory.path().join("FORMAT"), damaged).unwrap();
             assert!(matches!(Store::open(directory.path()), Err(StoreError::Damaged { .. })));
