@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST ──┐
+//!                           │        FIX                     │
 //!                           └─ TCP ─ in order ─ soupbintcp, FIX ┴─► Sink
 //! ```
 //!
@@ -14,6 +15,10 @@ pub mod datagram;
 pub(crate) mod declared;
 #[cfg(test)]
 mod declared_tests;
+mod fast;
+#[cfg(test)]
+mod fix_fast_tests;
+pub mod fix_udp;
 pub mod sink;
 #[cfg(test)]
 mod tests;
