@@ -36,9 +36,12 @@ pub struct FeedConfig {
     /// FAST: the templates file, in the folder of `[decode] schemas`.
     #[serde(default)]
     pub templates: Option<String>,
-    /// FAST: the bytes before the message.
+    /// FAST: a venue's way of sending, which the keys below change.
     #[serde(default)]
-    pub preamble: PreambleConfig,
+    pub profile: Option<String>,
+    /// FAST, and FIX in datagrams: the bytes before the message.
+    #[serde(default)]
+    pub preamble: Option<PreambleConfig>,
     /// FAST: when previous values are forgotten: `never`, `message`,
     /// `datagram` or `template`.
     #[serde(default)]
@@ -56,12 +59,6 @@ pub enum PreambleConfig {
     Bytes(usize),
     /// Fields such as `"u32le seq"`.
     Fields(Vec<String>),
-}
-
-impl Default for PreambleConfig {
-    fn default() -> Self {
-        Self::Bytes(0)
-    }
 }
 
 /// A `[[session]]`: TCP connections to one server.
@@ -175,14 +172,27 @@ mod tests {
             server = "10.20.5.9"
             port = 9101
             trigger_tag = 9717
+            [[session.tag]]
+            tag = 5979
+            name = "RequestTime"
+            type = "epoch-ns"
+            column = "ts_exch"
             [decode]
             schemas = "schemas/"
+            [[decode.fix_tag]]
+            tag = 20001
+            secret = true
             "#,
         )
         .unwrap();
         assert_eq!(config.feeds.len(), 2);
-        assert_eq!(config.feeds[1].preamble, PreambleConfig::Fields(vec!["u32le seq".into()]));
+        assert_eq!(
+            config.feeds[1].preamble,
+            Some(PreambleConfig::Fields(vec!["u32le seq".into()]))
+        );
         assert_eq!(config.sessions[0].trigger_tag, Some(9717));
+        assert_eq!(config.sessions[0].tags[0].column.as_deref(), Some("ts_exch"));
+        assert!(config.decode.fix_tags[0].secret);
     }
 
     #[test]

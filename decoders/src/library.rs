@@ -10,8 +10,11 @@
 
 use crate::config::{DecoderConfig, FeedConfig, FixTagConfig, PreambleConfig};
 use crate::fast::decode::ResetPolicy;
-use crate::fast::preamble::{Preamble, PreambleError};
+use crate::fast::packet_header::PacketHeader;
+use crate::fast::preamble::{Preamble, PreambleError, Prefix};
+use crate::fast::profiles::{self, Profile};
 use crate::fast::templates::{TemplateError, Templates};
+use crate::field::Field;
 use crate::fix::user::{UserTagError, UserTags};
 use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
@@ -75,6 +78,20 @@ pub enum LibraryError {
         /// What is wrong.
         error: PreambleError,
     },
+    /// A feed's profile.
+    #[error("feed {feed}: profile = {profile:?} is none of {}", profiles::NAMES)]
+    Profile {
+        /// The feed's protocol.
+        feed: String,
+        /// What it says.
+        profile: String,
+    },
+    /// A feed with packet headers whose templates have none.
+    #[error("feed {feed}: no template has PacketSeqNum and keeps nothing, as packet headers do")]
+    PacketHeader {
+        /// The feed's protocol.
+        feed: String,
+    },
     /// A feed's reset.
     #[error(
         "feed {feed}: reset = {reset:?} is none of \"never\", \"message\", \"datagram\", \"template\""
@@ -114,6 +131,35 @@ pub struct FastFeed {
     pub reset: ResetPolicy,
     /// A template id that means so.
     pub implicit_template: Option<u32>,
+    /// The messages that are packet headers.
+    pub packet_header: Option<PacketHeader>,
+}
+
+impl FastFeed {
+    /// What stands before the messages at the start of `bytes`.
+    ///
+    /// # Errors
+    /// The bytes end inside the preamble.
+    pub fn prefix(&self, bytes: &[u8]) -> Result<Prefix, PreambleError> {
+        let prefix = self.preamble.read(bytes)?;
+        let rest = bytes.get(prefix.len..).unwrap_or_default();
+        Ok(match self.packet_header.as_ref().and_then(|header| header.read(rest)) {
+            Some(header) => Prefix { len: prefix.len + header.len, ..header },
+            None => prefix,
+        })
+    }
+
+    /// Its fields, for people.
+    pub fn explain_prefix(&self, bytes: &[u8]) -> Vec<Field> {
+        let mut fields = self.preamble.explain(bytes).unwrap_or_default();
+        let at = fields.iter().map(|field| field.size).sum::<u32>();
+        let rest = bytes.get(at as usize..).unwrap_or_default();
+        if let Some(header) = self.packet_header.as_ref().filter(|_| !rest.is_empty()) {
+            let shift = |field: Field| Field { offset: field.offset + at, ..field };
+            fields.extend(header.explain(rest).into_iter().map(shift));
+        }
+        fields
+    }
 }
 
 /// What a protocol id means.
@@ -149,6 +195,8 @@ pub struct Library {
     /// Tags of FIX sessions: those of every session, then one for each session
     /// of the configuration.
     fix_tags: Vec<UserTags>,
+    /// By the index of the feed: the bytes before FIX messages.
+    pub preambles: Vec<Option<Preamble>>,
     on_framings: Vec<u128>,
     /// By framing, where in `fixed` its own messages are.
     sessions: Vec<Option<u16>>,
@@ -182,6 +230,11 @@ impl Library {
             errors.push(LibraryError::TooMany { folder, had: library.protocol_count() });
         }
         library.fix_tags = load_fix_tags(config, &mut errors);
+        let fix = |feed: &&FeedConfig| feed.templates.is_none();
+        for feed in &config.feeds {
+            let preamble = Some(feed).filter(fix).and_then(|feed| load_preamble(feed, &mut errors));
+            library.preambles.push(preamble.flatten());
+        }
         library.check_ids(config, &mut errors);
         if errors.is_empty() { Ok(library) } else { Err(errors) }
     }
@@ -231,6 +284,7 @@ impl Library {
             fast,
             framings,
             fix_tags: Vec::new(),
+            preambles: Vec::new(),
         }
     }
 
@@ -501,28 +555,54 @@ fn load_fast(
         None => base.join(file),
     };
     let templates = read_templates(&path).map_err(|error| errors.push(error)).ok();
-    let preamble = match &feed.preamble {
-        PreambleConfig::Bytes(count) => Preamble::opaque(*count),
-        PreambleConfig::Fields(fields) => Preamble::parse(fields),
-    };
-    let preamble = preamble
-        .map_err(|error| LibraryError::Preamble { feed: feed.protocol.clone(), error })
-        .map_err(|error| errors.push(error))
-        .ok();
-    let reset = match &feed.reset {
-        None => Some(ResetPolicy::default()),
-        Some(text) => ResetPolicy::from_text(text).or_else(|| {
-            let (feed, reset) = (feed.protocol.clone(), text.clone());
-            errors.push(LibraryError::Reset { feed, reset });
+    let name = || feed.protocol.clone();
+    let profile = match &feed.profile {
+        None => Some(Profile::default()),
+        Some(text) => Profile::from_text(text).or_else(|| {
+            errors.push(LibraryError::Profile { feed: name(), profile: text.clone() });
             None
         }),
     };
+    let preamble = load_preamble(feed, errors);
+    let reset = match &feed.reset {
+        None => profile.as_ref().map(|profile| profile.reset),
+        Some(text) => ResetPolicy::from_text(text).or_else(|| {
+            errors.push(LibraryError::Reset { feed: name(), reset: text.clone() });
+            None
+        }),
+    };
+    let (profile, templates) = (profile?, Arc::new(templates?));
+    let packet_header = match profile.packet_header {
+        true => Some(PacketHeader::find(&templates).or_else(|| {
+            errors.push(LibraryError::PacketHeader { feed: name() });
+            None
+        })?),
+        false => None,
+    };
     Some(FastFeed {
-        templates: Arc::new(templates?),
-        preamble: preamble?,
+        templates,
+        preamble: preamble?.unwrap_or(profile.preamble),
         reset: reset?,
-        implicit_template: feed.implicit_template,
+        implicit_template: feed.implicit_template.or(profile.implicit_template),
+        packet_header,
     })
+}
+
+/// The bytes before a feed's messages, where it says so: `None` where it says
+/// it wrongly.
+fn load_preamble(feed: &FeedConfig, errors: &mut Vec<LibraryError>) -> Option<Option<Preamble>> {
+    let preamble = match &feed.preamble {
+        None => return Some(None),
+        Some(PreambleConfig::Bytes(count)) => Preamble::opaque(*count),
+        Some(PreambleConfig::Fields(fields)) => Preamble::parse(fields),
+    };
+    match preamble {
+        Ok(preamble) => Some(Some(preamble)),
+        Err(error) => {
+            errors.push(LibraryError::Preamble { feed: feed.protocol.clone(), error });
+            None
+        }
+    }
 }
 
 fn read_templates(path: &Path) -> Result<Templates, LibraryError> {

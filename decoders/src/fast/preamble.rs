@@ -70,6 +70,10 @@ pub struct Prefix {
     pub channel: Option<u32>,
     /// Bytes of the message that follows.
     pub length: Option<usize>,
+    /// Whose sequence number it is, where senders share a channel.
+    pub sender: Option<u64>,
+    /// When it was sent, ns since the epoch.
+    pub ts_send: Option<i64>,
 }
 
 impl Preamble {

@@ -28,4 +28,6 @@ pub mod words;
 pub const SOH: u8 = 1;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+#[cfg(test)]
+mod user_tests;

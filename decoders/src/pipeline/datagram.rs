@@ -1,7 +1,10 @@
-//! One UDP flow: what it is, MoldUDP64 packets and FAST datagrams.
-//! [`super::declared`] has the packets of other framings.
+//! One UDP flow: what it is, and MoldUDP64 packets. [`super::declared`] has the
+//! packets of other framings, [`super::fast`] and [`super::fix_udp`] those of
+//! FAST and FIX.
 
 use super::declared::{Flow, Lanes, Unit};
+use super::fast::FastFlow;
+use super::fix_udp;
 use super::known::Known;
 use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
 use super::{Arrived, Shared};
@@ -37,6 +40,8 @@ enum Mode {
     Waiting(u16),
     Known(Known),
     Fast(u16),
+    /// With the section that the flow belongs to.
+    Fix(Option<u16>, Recognised),
     Ignored,
 }
 
@@ -61,8 +66,7 @@ pub(crate) struct Datagrams {
     sessions: Vec<Session>,
     current: usize,
     lanes: Lanes,
-    /// Datagrams of a FAST feed.
-    datagrams: Tracker,
+    fast: FastFlow,
     asked: bool,
     answers: bool,
 }
@@ -99,6 +103,10 @@ impl Datagrams {
                 let at = own.unwrap_or(at);
                 (Mode::Fast(at), fast_name(shared, at))
             }
+            Some(ProtocolRef::Fix) => {
+                let feed = feed.as_ref().map(|feed| feed.0);
+                (Mode::Fix(feed, Recognised::Configured), None)
+            }
             _ => (Mode::Undecided { tried: 0 }, None),
         };
         let line = feed.as_ref().and_then(|feed| shared.name(feed.2.as_deref()?));
@@ -116,7 +124,7 @@ impl Datagrams {
             sessions: Vec::new(),
             current: 0,
             lanes: Lanes::default(),
-            datagrams: Tracker::new(),
+            fast: FastFlow::default(),
             asked: false,
             answers: false,
         }
@@ -144,7 +152,14 @@ impl Datagrams {
                 self.carried(known, arrived, shared, sink)
             }
             Mode::Fast(feed) => {
-                self.fast(feed, arrived, shared, sink);
+                let protocol = fast_name(shared, feed).unwrap_or(shared.ids.unknown);
+                let head = Head { protocol, ..self.head(arrived, shared) };
+                self.fast.datagram(feed, head, arrived, shared, sink);
+                false
+            }
+            Mode::Fix(feed, recognised) => {
+                let head = self.head(arrived, shared);
+                fix_udp::datagram(feed, recognised, head, arrived, shared, sink);
                 false
             }
             Mode::Ignored => {
@@ -191,6 +206,10 @@ impl Datagrams {
         if let Some(known) = found {
             self.become_known(known, arrived.flow_id, shared);
             return self.carried(known, arrived, shared, sink);
+        }
+        if matches!(self.mode, Mode::Undecided { .. }) && fix_udp::is_fix(arrived.payload) {
+            self.mode = Mode::Fix(None, Recognised::Certain);
+            return self.datagram(arrived, shared, sink);
         }
         let tried = if let Mode::Undecided { tried } = self.mode { tried + 1 } else { 1 };
         self.mode =
@@ -363,102 +382,6 @@ impl Datagrams {
             // A feed is sent to whoever listens: only a session has two ends.
             sender: None,
         }
-    }
-
-    /// A datagram of a FAST feed.
-    fn fast<'p>(
-        &mut self,
-        feed: u16,
-        arrived: &Arrived<'p, '_>,
-        shared: &mut Shared,
-        sink: &mut impl Sink<'p>,
-    ) {
-        let library = Arc::clone(&shared.library);
-        let Some(Some(setup)) = library.fast.get(usize::from(feed)) else {
-            return undecoded(arrived, 0, NOT_RECOGNISED, shared, sink);
-        };
-        let self_contained = matches!(
-            setup.reset,
-            crate::fast::decode::ResetPolicy::Message | crate::fast::decode::ResetPolicy::Datagram
-        );
-        let mut head = Head {
-            protocol: fast_name(shared, feed).unwrap_or(shared.ids.unknown),
-            ..self.head(arrived, shared)
-        };
-        let (mut at, mut first) = (0, true);
-        while at < arrived.payload.len() || first {
-            let rest = arrived.payload.get(at..).unwrap_or_default();
-            let Ok(prefix) = setup.preamble.read(rest) else {
-                note_error(arrived, "payload ends inside the preamble", shared);
-                return undecoded(arrived, at, "payload ends inside the preamble", shared, sink);
-            };
-            let placed =
-                self.place_datagram(first.then_some(prefix.seq).flatten(), arrived, shared);
-            let from = at + prefix.len;
-            let len = prefix.length.unwrap_or(usize::MAX).min(arrived.payload.len() - from);
-            if prefix.len > 0 {
-                sink.header(Header {
-                    place: place(arrived, at),
-                    protocol: shared.names.text(head.protocol),
-                    recognised: Some(Recognised::Configured),
-                    bytes: rest.get(..prefix.len).unwrap_or_default(),
-                    fields: &|bytes| setup.preamble.explain(bytes).unwrap_or_default(),
-                });
-            }
-            if first {
-                head.gap_before = placed.gap_before;
-                head.flags = placed.flags;
-            }
-            head.seq = prefix.seq.map(|seq| (seq, SeqUnit::Packet)).or(head.seq);
-            head.channel = prefix.channel.or(head.channel);
-            head.raw_off = Some((arrived.segment.payload.start + from) as u32);
-            head.raw_len = len as u32;
-            if arrived.segment.truncated {
-                head.flags |= flags::TRUNCATED;
-            }
-            let repeated = placed.flags & (flags::DUPLICATE | flags::RETRANSMIT) != 0;
-            let gap = placed.gap_before.is_some_and(|gap| gap > 0);
-            let engine = if repeated && !self_contained {
-                Engine::Opaque
-            } else {
-                Engine::Fast { feed, first, gap }
-            };
-            if len > 0 {
-                let bytes = arrived.payload.get(from..from + len).unwrap_or_default();
-                let cut = Cut {
-                    head: &head,
-                    bytes: Bytes::Frame(bytes),
-                    place: place(arrived, from),
-                    engine,
-                    recognised: Some(Recognised::Configured),
-                };
-                let outcome = sink.message(&mut shared.names, cut);
-                head.msg_ix = head.msg_ix.saturating_add(outcome.messages);
-                count(outcome, arrived.flow_id, shared);
-            }
-            head.gap_before = head.gap_before.map(|_| 0);
-            (at, first) = (from + len, false);
-            if prefix.length.is_none() {
-                return;
-            }
-        }
-    }
-
-    /// Where a FAST datagram stands in its feed's sequence.
-    fn place_datagram(
-        &mut self,
-        seq: Option<u64>,
-        arrived: &Arrived<'_, '_>,
-        shared: &mut Shared,
-    ) -> Placed {
-        let Some(seq) = seq else { return Placed { gap_before: None, flags: 0 } };
-        let before = (self.datagrams.gaps, self.datagrams.missing);
-        let placed = self.datagrams.packet(seq, 1, fingerprint(arrived.payload));
-        let after = (self.datagrams.gaps, self.datagrams.missing);
-        if before != after {
-            count_gaps(before, after, arrived.flow_id, shared);
-        }
-        placed
     }
 }
 

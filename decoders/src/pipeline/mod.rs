@@ -1,8 +1,8 @@
 //! The way of a packet to its messages, for rows and for explanations alike.
 //!
 //! ```text
-//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST ─┐
-//!                           └─ TCP ─ in order ─ declared, FIX ──┴─► Sink
+//! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST, FIX ─┐
+//!                           └─ TCP ─ in order ─ declared, FIX ───────┴─► Sink
 //! ```
 //!
 //! The pipeline knows flows, sequences and recognition; a [`sink::Sink`] runs
@@ -14,6 +14,10 @@ pub mod datagram;
 pub(crate) mod declared;
 #[cfg(test)]
 mod declared_tests;
+mod fast;
+#[cfg(test)]
+mod fix_fast_tests;
+pub mod fix_udp;
 mod known;
 mod resync;
 pub mod sink;
