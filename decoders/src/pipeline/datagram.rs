@@ -526,7 +526,7 @@ fn is_on_udp(framing: u16, library: &Library) -> bool {
 
 /// Where the payload's byte `at` stands.
 #[inline]
-fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
+pub(super) fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
     Place {
         packet_ix: arrived.packet_ix,
         ts: arrived.ts,
@@ -536,7 +536,7 @@ fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
 }
 
 /// The payload from byte `from` on was not decoded.
-fn undecoded<'p>(
+pub(super) fn undecoded<'p>(
     arrived: &Arrived<'p, '_>,
     from: usize,
     reason: &'static str,
@@ -550,7 +550,7 @@ fn undecoded<'p>(
     }
 }
 
-fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
+pub(super) fn note_error(arrived: &Arrived<'_, '_>, what: &'static str, shared: &mut Shared) {
     if let Some(info) = shared.flows.get_mut(arrived.flow_id) {
         info.error(what);
     }

@@ -76,7 +76,7 @@ impl FastFlow {
                 let cut = Cut { head: &head, bytes, place, engine, recognised };
                 let outcome = sink.message(&mut shared.names, cut);
                 head.msg_ix = head.msg_ix.saturating_add(outcome.messages);
-                count(outcome, arrived, shared);
+                count(outcome, arrived.flow_id, shared);
             }
             head.gap_before = head.gap_before.map(|_| 0);
             at = from + len;

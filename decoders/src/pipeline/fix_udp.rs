@@ -73,7 +73,7 @@ pub(super) fn datagram<'p>(
                 let cut = Cut { head: &head, bytes, place, engine, recognised: Some(recognised) };
                 let outcome = sink.message(&mut shared.names, cut);
                 head.msg_ix = head.msg_ix.saturating_add(outcome.messages);
-                count(outcome, arrived, shared);
+                count(outcome, arrived.flow_id, shared);
                 (at, skipped) = (at + len, 0);
             }
             Scan::Skip(len) => skipped += len.max(1),
