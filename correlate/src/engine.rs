@@ -11,7 +11,7 @@
 //! Two runs: a [`Scout`] learns from a sample in which order messages pass the
 //! points, then a [`Correlator`] makes the rows.
 
-use crate::clock::{Clocks, Stamp};
+use crate::clock::{Clocks, Gauge, Stamp};
 use crate::config::Settings;
 use crate::event::{Event, Identity, Sighting, StreamIx};
 use crate::hops::Hops;
@@ -139,7 +139,7 @@ fn is_message(observation: &Observation, texts: &Texts) -> bool {
 }
 
 /// What a sample says.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Learned {
     /// In which order messages pass the points.
     pub topology: Topology,
@@ -275,6 +275,8 @@ pub struct Correlator {
     last_at: i64,
     counters: Counters,
     rows: Rows,
+    /// Where links are gathered to measure the clocks, in the first run.
+    gauge: Option<Gauge>,
 }
 
 impl Correlator {
@@ -306,7 +308,26 @@ impl Correlator {
             last_at: 0,
             counters: Counters::default(),
             rows: Rows::default(),
+            gauge: None,
         }
+    }
+
+    /// The same correlator with clocks that were measured.
+    pub fn with_clocks(mut self, clocks: Clocks) -> Self {
+        self.clocks = clocks;
+        self
+    }
+
+    /// The same correlator, to measure clocks: it makes no links, only gathers
+    /// what crosses between clocks.
+    pub fn measuring(mut self) -> Self {
+        self.gauge = Some(Gauge::default());
+        self
+    }
+
+    /// What was gathered, and the texts to go on with. Call it after `finish`.
+    pub fn into_gauge(self) -> (Gauge, Texts) {
+        (self.gauge.unwrap_or_default(), self.texts)
     }
 
     /// Where observations' texts are interned.
@@ -357,7 +378,7 @@ impl Correlator {
         Summary {
             hops: self.hops.rows(&self.points, &self.clocks),
             lines: self.lines.rows(&self.points, &self.streams, &self.texts),
-            clocks: self.clock_rows(),
+            clocks: self.clocks.rows(self.last_at),
             counters: self.counters(),
         }
     }
@@ -372,22 +393,6 @@ impl Correlator {
             + self.losses.dropped()
             + self.hops.refused();
         Counters { over_limits, ..self.counters }
-    }
-
-    fn clock_rows(&self) -> Vec<ClockRow> {
-        let pairs = self.clocks.pairs(self.last_at);
-        let row = |pair: crate::clock::ClockPair| ClockRow {
-            clock_from: pair.clock,
-            clock_to: pair.reference,
-            ts_lo: None,
-            ts_hi: None,
-            offset_ns: Some(pair.offset_ns),
-            drift_ppb: Some(pair.drift_ppb),
-            bound_ns: pair.bound_ns,
-            method: Arc::from("configured"),
-            residual_ns: None,
-        };
-        pairs.into_iter().map(row).collect()
     }
 
     fn observe(&mut self, observation: &Observation) {
@@ -571,6 +576,12 @@ impl Correlator {
     }
 
     fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {
+        if let Some(gauge) = &mut self.gauge {
+            if link.orders_its_ends() {
+                gauge.add(link.from.stamp(), link.to.stamp(), &self.clocks);
+            }
+            return;
+        }
         let contradicts =
             link.kind.is_causal() && link.latency.bounds.is_some_and(|(_, hi)| hi < 0);
         self.counters.contradictions += u64::from(contradicts);

@@ -118,6 +118,15 @@ impl Link {
         }
     }
 
+    /// Whether it is sure that the end came after the start, so that the link
+    /// says something about their clocks. A drop copy may overtake.
+    pub fn orders_its_ends(&self) -> bool {
+        let caused = matches!(self.kind, LinkKind::Same | LinkKind::Relay | LinkKind::Trigger);
+        let sure = self.evidence.candidates == 1 && self.evidence.confidence >= 1.0;
+        let copied = ["drop_copy_exec_id", "match_id"].contains(&self.evidence.rule);
+        caused && sure && !copied
+    }
+
     /// The link's id: a hash of kind, rule and ends.
     pub fn id(&self) -> u64 {
         let ends = [self.from.identity, self.to.identity];

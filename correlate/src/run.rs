@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! messages ──merge──> scout (a sample) ──learned───┐
+//! messages ──merge──> correlator (measures) ─clocks─┤   more than one clock only
 //! messages ──merge──────────────────> correlator <─┘ ──> links, hops, losses, lines,
 //!                                                         orders, lineage, clocks
 //! ```
 
-use crate::clock::Clocks;
+use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
 use crate::engine::{Correlator, Counters, Learned, Rows, Scout, Summary};
 use crate::merge::{Merge, is_telling};
@@ -97,8 +98,17 @@ pub fn correlate_locked(
     let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
     let mut texts = Texts::new();
     let learned = learn(store, &catalog, settings, &points, &clocks, &mut texts)?;
-    let mut merge = Merge::new(store, &catalog, &points, clocks, &mut texts)?;
-    let mut correlator = Correlator::new(settings, &points, learned, texts);
+    let mut correlator = Correlator::new(settings, &points, learned.clone(), texts);
+    let clocks = if clocks.is_many() {
+        let mut merge = Merge::new(store, &catalog, &points, clocks.clone(), correlator.texts())?;
+        let (gauge, texts) = measure(correlator.measuring(), &mut merge)?;
+        correlator = Correlator::new(settings, &points, learned, texts);
+        clocks.measured(&gauge)
+    } else {
+        clocks
+    };
+    let mut merge = Merge::new(store, &catalog, &points, clocks.clone(), correlator.texts())?;
+    let mut correlator = correlator.with_clocks(clocks);
     let mut replacement = lock.replace_tables(catalog.inputs(), config_hash)?;
     let mut outcome = Outcome::default();
     let of = messages_in(&catalog);
@@ -151,6 +161,23 @@ fn learn(
         }
     }
     Ok(scout.finish())
+}
+
+/// Runs a correlator over everything only to see what crosses between clocks.
+fn measure(
+    mut correlator: Correlator,
+    merge: &mut Merge,
+) -> Result<(Gauge, Texts), CorrelateError> {
+    let mut messages = 0;
+    while let Some(observation) = merge.next(correlator.texts())? {
+        correlator.push(observation);
+        messages += 1;
+        if messages % WRITE_EVERY == 0 {
+            drop(correlator.take_rows());
+        }
+    }
+    drop(correlator.finish());
+    Ok(correlator.into_gauge())
 }
 
 fn messages_in(catalog: &Catalog) -> u64 {

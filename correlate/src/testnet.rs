@@ -27,6 +27,8 @@ pub struct Net {
     pub packets: u32,
     /// Whether the clocks' offsets are configured.
     pub calibrated: bool,
+    /// Whether the traffic is asked for the clocks' offsets.
+    pub measured: bool,
 }
 
 /// A message to be seen somewhere.
@@ -35,7 +37,13 @@ pub struct Message(pub Observation);
 
 impl Net {
     pub fn new() -> Self {
-        Self { texts: Texts::new(), observations: Vec::new(), packets: 0, calibrated: true }
+        Self {
+            texts: Texts::new(),
+            observations: Vec::new(),
+            packets: 0,
+            calibrated: true,
+            measured: false,
+        }
     }
 
     pub fn text(&mut self, text: &str) -> TextId {
@@ -173,7 +181,14 @@ impl Net {
         for observation in &self.observations {
             scout.push(*observation, &mut texts);
         }
-        let mut correlator = Correlator::new(&settings, &points, scout.finish(), texts);
+        let learned = scout.finish();
+        let mut first =
+            Correlator::new(&settings, &points, learned.clone(), texts.clone()).measuring();
+        self.observations.iter().for_each(|observation| first.push(*observation));
+        first.finish();
+        let clocks = if self.measured { clocks.measured(&first.into_gauge().0) } else { clocks };
+        let mut correlator =
+            Correlator::new(&settings, &points, learned, texts).with_clocks(clocks);
         for observation in self.observations {
             correlator.push(observation);
         }

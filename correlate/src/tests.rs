@@ -470,3 +470,37 @@ fn two_sides_disagree_on_nothing_but_ids() {
     let (rows, _) = net.run();
     assert!(!shown(&rows, "relay").iter().any(|s| s.contains("P5>P6")), "sides differ");
 }
+
+#[test]
+fn two_way_traffic_bounds_clocks_that_nobody_configured() {
+    let mut net = Net::new();
+    (net.calibrated, net.measured) = (false, true);
+    for number in 0..400_i64 {
+        let at = number * 5_000_000;
+        let id = format!("O{number}");
+        let queue = number * 7_919 % 5_000;
+        let request = net.fix(number as u64 + 1, Kind::ReqNew, &id, "");
+        net.see(request, 4, at);
+        net.see(request, 5, at + 2_000 + queue);
+        let report = net.fix(number as u64 + 1, Kind::RptAck, &id, "");
+        net.see(report, 5, at + 40_000);
+        net.see(report, 4, at + 42_300 + queue);
+    }
+    let (rows, summary) = net.run();
+    let way = |from: &str, to: &str| -> Vec<_> {
+        let links = rows.links.iter();
+        links
+            .filter(|l| &*l.kind == "same" && &*l.from_point == from && &*l.to_point == to)
+            .collect()
+    };
+    for (links, delay) in [(way("P5", "P6"), 2_000), (way("P6", "P5"), 2_300)] {
+        assert_eq!(links.len(), 400);
+        for (number, link) in (0_i64..).zip(links) {
+            let truth = delay + number * 7_919 % 5_000;
+            let (lo, hi) = (link.lo_ns.unwrap(), link.hi_ns.unwrap());
+            assert!(lo <= truth && truth <= hi, "{number}: {truth} outside [{lo}, {hi}]");
+            assert!(hi - lo <= 2 * (2_000 + 2_300), "{number}: [{lo}, {hi}] is too wide");
+        }
+    }
+    assert!(summary.clocks.iter().any(|row| &*row.state == "ok" && row.forward > 0));
+}

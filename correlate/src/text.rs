@@ -36,7 +36,7 @@ impl TextId {
 }
 
 /// The texts, numbered from 1 in order of first sight, never removed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Texts {
     texts: Vec<Arc<str>>,
     index: HashMap<Arc<str>, TextId>,

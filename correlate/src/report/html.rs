@@ -360,7 +360,17 @@ fn matching(report: &Report, out: &mut String) {
 }
 
 fn clocks(report: &Report, out: &mut String) {
-    let mut table = Table::new(&["clock", "against", "#offset", "#bound", "#drift", "method"]);
+    let mut table = Table::new(&[
+        "clock",
+        "against",
+        "#offset",
+        "#bound",
+        "#drift",
+        "#at most",
+        "#in 100 us",
+        "#steps",
+        "method",
+    ]);
     for c in &report.clocks {
         table.row(&[
             c.clock.clone(),
@@ -368,6 +378,9 @@ fn clocks(report: &Report, out: &mut String) {
             maybe_duration(c.offset_ns),
             c.bound_ns.map(|bound| format!("\u{b1}{}", duration(bound))).unwrap_or_default(),
             c.drift_ppb.map(|drift| format!("{drift} ppb")).unwrap_or_default(),
+            maybe_duration(c.divergence_max_ns),
+            format!("{}/{}", c.within_100us, c.windows),
+            c.events.to_string(),
             c.method.clone(),
         ]);
     }

@@ -269,21 +269,31 @@ pub struct Step {
     pub hi_ns: Option<i64>,
 }
 
-/// A clock against its reference.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A clock against another: what a certificate of its synchronisation says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Clock {
     /// The clock.
     pub clock: String,
     /// Its reference.
     pub reference: String,
-    /// Offset.
+    /// Offset, the last known.
     pub offset_ns: Option<i64>,
-    /// Drift, parts per billion.
+    /// Drift, parts per billion, the last known.
     pub drift_ppb: Option<i64>,
-    /// Half width of the offset's bound.
+    /// Half width of the offset's widest bound.
     pub bound_ns: Option<i64>,
     /// How it is known.
     pub method: String,
+    /// Windows looked at.
+    pub windows: u64,
+    /// Windows in which the offset is bounded on both sides.
+    pub bounded: u64,
+    /// Windows in which the two are surely within 100 us.
+    pub within_100us: u64,
+    /// The farthest apart they may have been.
+    pub divergence_max_ns: Option<i64>,
+    /// Steps and contradictions.
+    pub events: u64,
 }
 
 /// A word of the report.

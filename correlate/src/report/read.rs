@@ -49,7 +49,7 @@ impl Report {
             report.rules = tables.rules()?;
             tables.each(|row: HopRow| report.hops.push(hop(row)))?;
             tables.each(|row: LineRow| report.lines.push(line(row)))?;
-            tables.each(|row: ClockRow| report.clocks.push(clock(row)))?;
+            tables.each(|row: ClockRow| clock(&mut report.clocks, &row))?;
             tables.losses(&mut report)?;
             tables.orders(&mut report)?;
         }
@@ -247,15 +247,33 @@ fn line(row: LineRow) -> LineSum {
     }
 }
 
-fn clock(row: ClockRow) -> Clock {
-    Clock {
-        clock: row.clock_from.to_string(),
-        reference: row.clock_to.to_string(),
-        offset_ns: row.offset_ns,
-        drift_ppb: row.drift_ppb,
-        bound_ns: row.bound_ns,
-        method: row.method.to_string(),
+/// Adds a row to its pair's certificate.
+fn clock(clocks: &mut Vec<Clock>, row: &ClockRow) {
+    let names = (&*row.clock_from, &*row.clock_to, &*row.method);
+    let found = clocks.iter().position(|c| (&*c.clock, &*c.reference, &*c.method) == names);
+    let place = found.unwrap_or_else(|| {
+        clocks.push(Clock {
+            clock: row.clock_from.to_string(),
+            reference: row.clock_to.to_string(),
+            method: row.method.to_string(),
+            ..Clock::default()
+        });
+        clocks.len() - 1
+    });
+    let Some(clock) = clocks.get_mut(place) else { return };
+    if !["ok", "one_way", "none"].contains(&&*row.state) {
+        clock.events += 1;
+        return;
     }
+    clock.windows += 1;
+    clock.bounded += u64::from(row.bound_ns.is_some());
+    clock.offset_ns = row.offset_ns.or(clock.offset_ns);
+    clock.drift_ppb = row.drift_ppb.or(clock.drift_ppb);
+    clock.bound_ns = clock.bound_ns.max(row.bound_ns);
+    let ends = row.lo_ns.zip(row.hi_ns).filter(|_| row.bound_ns.is_some());
+    let farthest = ends.map(|(lo, hi)| lo.saturating_abs().max(hi.saturating_abs()));
+    clock.divergence_max_ns = clock.divergence_max_ns.max(farthest);
+    clock.within_100us += u64::from(farthest.is_some_and(|ns| ns <= 100_000));
 }
 
 fn loss(row: LossRow) -> Loss {

@@ -246,8 +246,7 @@ fn rules(report: &Report, out: &mut String) {
 }
 
 fn clocks(report: &Report, out: &mut String) {
-    let mut table =
-        Table::new(&["clock", "against", "offset", "bound", "drift", "method"], &[2, 3, 4]);
+    let mut table = Table::new(&CLOCK_HEADS, &[2, 3, 4, 5, 6, 7]);
     for c in &report.clocks {
         table.row([
             c.clock.clone(),
@@ -255,11 +254,17 @@ fn clocks(report: &Report, out: &mut String) {
             maybe_duration(c.offset_ns),
             c.bound_ns.map(|bound| format!("+-{}", duration(bound))).unwrap_or_default(),
             c.drift_ppb.map(|drift| format!("{drift} ppb")).unwrap_or_default(),
+            maybe_duration(c.divergence_max_ns),
+            format!("{}/{}", c.within_100us, c.windows),
+            c.events.to_string(),
             c.method.clone(),
         ]);
     }
     table.write(out, "Clocks");
 }
+
+const CLOCK_HEADS: [&str; 9] =
+    ["clock", "against", "offset", "bound", "drift", "at most", "in 100 us", "steps", "method"];
 
 fn slow(order: &SlowOrder, out: &mut String) {
     let heads =

@@ -156,8 +156,13 @@ mod tests {
             offset_ns: Some(offset_ns),
             drift_ppb: None,
             bound_ns: Some(200),
+            lo_ns: None,
+            hi_ns: None,
             method: "configured".into(),
+            state: "ok".into(),
             residual_ns: None,
+            forward: 0,
+            reverse: 0,
         }
     }
 

@@ -4,7 +4,7 @@
 //! C2 | C1 | offset 1500 ns | bound 200 ns | configured     time(C2) - time(C1) = 1500 +- 200
 //! ```
 
-use crate::tables::row::{I64, Name, Null, Text, Time, rows};
+use crate::tables::row::{I64, Name, Null, Text, Time, U64, rows};
 
 rows! {
     /// The offset between two clocks over a window.
@@ -23,9 +23,21 @@ rows! {
         drift_ppb: Option<i64> as Null<I64>,
         /// Half width of the offset's bound in ns; null where nothing bounds it.
         bound_ns: Option<i64> as Null<I64>,
-        /// How it is known: configured.
+        /// Smallest offset, ns; null where that side is open.
+        lo_ns: Option<i64> as Null<I64>,
+        /// Largest offset, ns; null where that side is open.
+        hi_ns: Option<i64> as Null<I64>,
+        /// How it is known: configured, `two_way` traffic, `causality` (one way
+        /// only, with what follows from other clocks), all.
         method: Text as Name,
+        /// `ok`, `one_way`, `none`; of a row about an event: `step` or `tai_utc`
+        /// (`offset_ns` is then the change), `contradiction`, `not_as_configured`.
+        state: Text as Name,
         /// What the data leaves unexplained, in ns.
         residual_ns: Option<i64> as Null<I64>,
+        /// Messages from `clock_to` to `clock_from`.
+        forward: u64 as U64,
+        /// Messages from `clock_from` to `clock_to`.
+        reverse: u64 as U64,
     }
 }

@@ -38,7 +38,12 @@ const RULES: &str = "SELECT kind, rule, count(*) AS n, avg(confidence) AS confid
 
 const STATES: &str = "SELECT state, count(*) AS n FROM orders GROUP BY state ORDER BY n DESC";
 
-const CLOCKS: &str = "SELECT * FROM clocks ORDER BY clock_from, clock_to, ts_lo";
+const CLOCKS: &str = "SELECT clock_from, clock_to, method, \
+    min(ts_lo) AS ts_lo, max(ts_hi) AS ts_hi, \
+    last_value(offset_ns ORDER BY ts_lo) AS offset_ns, \
+    last_value(drift_ppb ORDER BY ts_lo) AS drift_ppb, max(bound_ns) AS bound_ns \
+    FROM clocks WHERE state IN ('ok', 'one_way', 'none') \
+    GROUP BY clock_from, clock_to, method ORDER BY clock_from, clock_to, method";
 
 /// A stage of an order's life: n, p50, p99, max of a column of `orders`.
 fn stage(stage: &str) -> String {

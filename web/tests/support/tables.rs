@@ -250,8 +250,13 @@ fn clocks() -> Vec<ClockRow> {
         offset_ns: Some(offset),
         drift_ppb: None,
         bound_ns: bound,
+        lo_ns: None,
+        hi_ns: None,
         method: "configured".into(),
+        state: "ok".into(),
         residual_ns: None,
+        forward: 0,
+        reverse: 0,
     };
     vec![clock("C2", 1_500, Some(64)), clock("C3", -820, Some(64))]
 }

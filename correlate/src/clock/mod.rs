@@ -3,18 +3,40 @@
 //! ```text
 //! stamp at P1 (clock C1) ─┐           one clock: difference +- noise of both
 //!                         ├─ latency          stamps, +- 100 ppm of itself
-//! stamp at P3 (clock C2) ─┘           two: difference - configured offset,
-//!                                             +- bound of the offset and noise
-//!                                     nothing configured: difference, no bounds
+//! stamp at P3 (clock C2) ─┘           two: difference - offset, +- bound of
+//!                                             the offset and noise
+//!                                     nothing known: difference, no bounds
 //! ```
+//!
+//! Offsets are configured, and measured from traffic: [`gauge`] gathers what
+//! crosses between clocks, [`fit`] bounds one pair at one moment, [`compose`]
+//! puts all pairs and the configuration together, [`track`] fills the time
+//! between.
 
+pub mod compose;
+pub mod fit;
+pub mod gauge;
+pub mod track;
+
+#[cfg(test)]
+mod traffic_tests;
+
+use self::compose::{Composed, Interval, Pair, compose as compose_all};
+use self::fit::{Sample, Unbounded};
+use self::gauge::{Direction, PairTraffic};
+use self::track::Offset;
 use crate::config::{ClockConfig, HopConfig};
 use crate::points::{PointIx, Points};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use taptrail_store::tables::clocks::ClockRow;
 
 /// Rate error of a free-running oscillator: 100 parts per million.
 const RATE_ERROR_PPM: i64 = 100;
+
+/// Corrections of a stamp to the reference's time: each leaves 200 ppm of the
+/// error of the one before.
+const REFERENCE_ROUNDS: usize = 3;
 
 /// A linear function of time, exact: value(t) = (constant + slope x t) / 10^9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +101,30 @@ pub struct Clocks {
     /// For each clock, the first clock of its component: the reference.
     roots: Vec<usize>,
     floors: HashMap<(PointIx, PointIx), i64>,
+    measured: Option<Arc<Composed>>,
+}
+
+/// What crossed between clocks in a run.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge {
+    pairs: BTreeMap<Pair, PairTraffic>,
+}
+
+impl Gauge {
+    /// Takes a message or its consequence that was at `from` before it was at `to`.
+    pub fn add(&mut self, from: Stamp, to: Stamp, clocks: &Clocks) {
+        let ends = clocks.clock(from.point).zip(clocks.clock(to.point));
+        let Some((a, b)) = ends.filter(|(a, b)| a != b) else { return };
+        let floor = clocks.floor(from.point, to.point).unwrap_or(0);
+        let noise = clocks.noise(from.point).saturating_add(clocks.noise(to.point));
+        let delay = to.ts.saturating_sub(from.ts).saturating_sub(floor);
+        let (sample, direction) = if a < b {
+            (Sample { t: from.ts, d: delay }, Direction::Forward)
+        } else {
+            (Sample { t: to.ts, d: delay.saturating_neg() }, Direction::Reverse)
+        };
+        self.pairs.entry((a.min(b), a.max(b))).or_default().add(sample, direction, noise);
+    }
 }
 
 impl Clocks {
@@ -104,7 +150,77 @@ impl Clocks {
             .map(|a| (0..names.len()).find(|&b| relations[a][b].is_some()).unwrap_or(a))
             .collect();
         let noise_ns = points.all().iter().map(|point| point.noise_ns).collect();
-        Self { names, clock_of, noise_ns, relations, roots, floors: floors(points, hops) }
+        Self {
+            names,
+            clock_of,
+            noise_ns,
+            relations,
+            roots,
+            floors: floors(points, hops),
+            measured: None,
+        }
+    }
+
+    /// Whether more than one clock stamps.
+    pub fn is_many(&self) -> bool {
+        self.clock_of.iter().any(|&clock| Some(&clock) != self.clock_of.first())
+    }
+
+    /// The clocks, with what the traffic says of them besides what is
+    /// configured. The first clock becomes the reference of all that traffic
+    /// or configuration ties to it.
+    pub fn measured(&self, gauge: &Gauge) -> Self {
+        let known = |t: i64| self.known(t);
+        let composed = compose_all(self.names.len(), &gauge.pairs, &known);
+        Self { measured: Some(Arc::new(composed)), ..self.clone() }
+    }
+
+    /// What measuring found.
+    pub fn composed(&self) -> Option<&Composed> {
+        self.measured.as_deref()
+    }
+
+    /// The name of a clock by its number.
+    pub fn name(&self, clock: usize) -> Arc<str> {
+        self.names.get(clock).cloned().unwrap_or_else(|| Arc::from(""))
+    }
+
+    /// What the configuration bounds at a time of the reference.
+    fn known(&self, t: i64) -> Vec<Interval> {
+        let mut known = Vec::new();
+        for (a, row) in self.relations.iter().enumerate() {
+            for (b, relation) in row.iter().enumerate().take(a) {
+                let Some(relation) = relation else { continue };
+                let Some(bound) = relation.bound_ns else { continue };
+                let ns = relation.offset.at(t);
+                let (lo_ns, hi_ns) = (ns.saturating_sub(bound), ns.saturating_add(bound));
+                known.push(Interval { pair: (b, a), lo_ns, hi_ns });
+            }
+        }
+        known
+    }
+
+    /// Measured time(b) - time(a) at a time of the reference.
+    fn measured_at(&self, a: usize, b: usize, t: i64) -> Option<Offset> {
+        let tracks = &self.measured.as_ref()?.tracks;
+        let found = tracks.get(&(a.min(b), a.max(b)))?.at(t)?;
+        if a <= b {
+            return Some(found);
+        }
+        let bounds = found.bounds.map(|(lo, hi)| (hi.saturating_neg(), lo.saturating_neg()));
+        Some(Offset { ns: found.ns.saturating_neg(), bounds })
+    }
+
+    /// Reference time of a stamp as measured.
+    fn reference_time(&self, clock: usize, ts: i64) -> Option<i64> {
+        if clock == 0 {
+            return self.measured.as_ref().map(|_| ts);
+        }
+        let mut t = ts;
+        for _ in 0..REFERENCE_ROUNDS {
+            t = ts.saturating_sub(self.measured_at(0, clock, t)?.ns);
+        }
+        Some(t)
     }
 
     fn clock(&self, point: PointIx) -> Option<usize> {
@@ -118,6 +234,10 @@ impl Clocks {
     /// The stamp on the reference clock of its component; unchanged where the
     /// clock stands alone.
     pub fn corrected(&self, stamp: Stamp) -> i64 {
+        let measured = self.clock(stamp.point).and_then(|c| self.reference_time(c, stamp.ts));
+        if let Some(measured) = measured {
+            return measured;
+        }
         let relation = self.clock(stamp.point).and_then(|clock| {
             self.relations.get(clock)?.get(*self.roots.get(clock)?).copied().flatten()
         });
@@ -131,47 +251,68 @@ impl Clocks {
 
     /// Whether times of the two points can be compared at all.
     pub fn comparable(&self, a: PointIx, b: PointIx) -> bool {
-        self.relation(a, b).is_some()
+        let pair = self.clock(a).zip(self.clock(b)).map(|(a, b)| (a.min(b), a.max(b)));
+        let measured = pair.is_some_and(|pair| {
+            self.measured.as_ref().is_some_and(|all| all.tracks.contains_key(&pair))
+        });
+        measured || self.relation(a, b).is_some()
+    }
+
+    /// The configured smallest latency between two points, ns.
+    fn floor(&self, from: PointIx, to: PointIx) -> Option<i64> {
+        self.floors.get(&(from, to)).copied()
+    }
+
+    /// The offset of the second stamp's clock to the first's, as measured.
+    fn measured_between(&self, from: Stamp, to: Stamp) -> Option<Offset> {
+        let (a, b) = (self.clock(from.point)?, self.clock(to.point)?);
+        let t = self.reference_time(a, from.ts)?;
+        self.measured_at(a, b, t)
     }
 
     /// Time from one stamp to another. `causal`: the second cannot be before
     /// the first, so that the lower bound is at least 0 or the hop's floor.
     pub fn latency(&self, from: Stamp, to: Stamp, causal: bool) -> Latency {
         let raw = to.ts.saturating_sub(from.ts);
-        let Some(relation) = self.relation(to.point, from.point) else {
-            return Latency { ns: raw, bounds: None };
-        };
         let noise = self.noise(from.point) + self.noise(to.point);
         if self.same(from.point, to.point) {
             let rate = (raw.saturating_abs() / 1_000_000).saturating_mul(RATE_ERROR_PPM) + 1;
             let width = noise.saturating_add(rate).max(1);
-            return self.bounded(from.point, to.point, raw, Some(width), false);
+            return self.bounded(from.point, to.point, raw, Some((width, width)), false);
         }
-        let ns = raw.saturating_sub(relation.offset.at(to.ts));
-        let width = relation.bound_ns.map(|bound| bound.saturating_add(noise).max(1));
-        self.bounded(from.point, to.point, ns, width, causal)
+        let offset = self.measured_between(from, to).or_else(|| {
+            let relation = self.relation(to.point, from.point)?;
+            let ns = relation.offset.at(to.ts);
+            let around = |bound: i64| (ns.saturating_sub(bound), ns.saturating_add(bound));
+            Some(Offset { ns, bounds: relation.bound_ns.map(around) })
+        });
+        let Some(offset) = offset else { return Latency { ns: raw, bounds: None } };
+        let width = offset.bounds.map(|(lo, hi)| {
+            let side = |apart: i64| apart.saturating_add(noise).max(1);
+            (side(hi.saturating_sub(offset.ns)), side(offset.ns.saturating_sub(lo)))
+        });
+        self.bounded(from.point, to.point, raw.saturating_sub(offset.ns), width, causal)
     }
 
     fn noise(&self, point: PointIx) -> i64 {
         self.noise_ns.get(usize::from(point)).copied().unwrap_or(0)
     }
 
-    /// Intersects ns +- width with what the floor or causality allows. Where
+    /// Intersects ns - width.0 ... ns + width.1 with what the floor or causality allows. Where
     /// nothing is left the evidence contradicts itself and stays as it is.
     fn bounded(
         &self,
         from: PointIx,
         to: PointIx,
         ns: i64,
-        width: Option<i64>,
+        width: Option<(i64, i64)>,
         causal: bool,
     ) -> Latency {
         let Some(width) = width else {
             return Latency { ns, bounds: None };
         };
-        let (lo, hi) = (ns.saturating_sub(width), ns.saturating_add(width));
-        let configured = self.floors.get(&(from, to)).copied();
-        let floor = configured.or(causal.then_some(0)).unwrap_or(i64::MIN);
+        let (lo, hi) = (ns.saturating_sub(width.0), ns.saturating_add(width.1));
+        let floor = self.floor(from, to).or(causal.then_some(0)).unwrap_or(i64::MIN);
         if floor > hi {
             return Latency { ns, bounds: Some((lo, hi)) };
         }
@@ -210,6 +351,114 @@ pub struct ClockPair {
     pub drift_ppb: i64,
     /// Half width in ns.
     pub bound_ns: Option<i64>,
+}
+
+impl Clocks {
+    /// The rows of `clocks`: what is configured at `t`, then every window of
+    /// every pair with traffic, then steps and contradictions.
+    pub fn rows(&self, t: i64) -> Vec<ClockRow> {
+        let mut rows: Vec<ClockRow> = self.pairs(t).into_iter().map(configured_row).collect();
+        let Some(all) = self.composed() else { return rows };
+        for moment in &all.moments {
+            rows.push(self.window_row(moment));
+        }
+        for (&pair, track) in &all.tracks {
+            for step in track.steps() {
+                let is_tai = step.by_ns.abs_diff(0).abs_diff(TAI_UTC_NS) < TAI_SLACK_NS;
+                let state = if is_tai { "tai_utc" } else { "step" };
+                rows.push(ClockRow {
+                    ts_lo: Some(step.between.0),
+                    ts_hi: Some(step.between.1),
+                    offset_ns: Some(step.by_ns),
+                    ..self.row(pair, "two_way", state)
+                });
+            }
+        }
+        for alarm in &all.alarms {
+            let state = if alarm.in_traffic { "contradiction" } else { "not_as_configured" };
+            rows.push(ClockRow {
+                ts_lo: Some(alarm.t),
+                ts_hi: Some(alarm.t),
+                ..self.row((0, 0), "all", state)
+            });
+        }
+        rows
+    }
+
+    fn row(&self, (a, b): Pair, method: &str, state: &str) -> ClockRow {
+        ClockRow {
+            clock_from: self.name(b),
+            clock_to: self.name(a),
+            ts_lo: None,
+            ts_hi: None,
+            offset_ns: None,
+            drift_ppb: None,
+            bound_ns: None,
+            lo_ns: None,
+            hi_ns: None,
+            method: Arc::from(method),
+            state: Arc::from(state),
+            residual_ns: None,
+            forward: 0,
+            reverse: 0,
+        }
+    }
+
+    fn window_row(&self, moment: &compose::Moment) -> ClockRow {
+        let window = &moment.window;
+        let fit = window.fit.ok();
+        let two_way = fit.is_some_and(|fit| fit.offset_ns.is_some());
+        let state = match (window.fit, two_way) {
+            (Err(Unbounded::None), _) => "none",
+            (Err(Unbounded::Contradiction), _) => "contradiction",
+            (Ok(_), true) => "ok",
+            (Ok(_), false) => "one_way",
+        };
+        let middle = |(lo, hi): (i64, i64)| lo.saturating_add(hi.saturating_sub(lo) / 2);
+        let half = |(lo, hi): (i64, i64)| hi.saturating_sub(lo).saturating_add(1) / 2;
+        let method = if two_way { "two_way" } else { "causality" };
+        ClockRow {
+            ts_lo: Some(window.span.0),
+            ts_hi: Some(window.span.1),
+            offset_ns: moment.bounds.map(middle),
+            drift_ppb: fit.map(|fit| fit.drift_ppb),
+            bound_ns: moment.bounds.map(half),
+            lo_ns: moment.bounds.map(|(lo, _)| lo).or(fit.and_then(|fit| fit.lo_ns)),
+            hi_ns: moment.bounds.map(|(_, hi)| hi).or(fit.and_then(|fit| fit.hi_ns)),
+            residual_ns: fit.map(|fit| moment.residual_ns.unwrap_or(fit.residual_ns)),
+            forward: window.samples.0.into(),
+            reverse: window.samples.1.into(),
+            ..self.row(moment.pair, method, state)
+        }
+    }
+}
+
+/// TAI - UTC since 2017, ns: what a clock is off that took one for the other.
+const TAI_UTC_NS: u64 = 37_000_000_000;
+
+/// How far from it a mistake may lie, ns.
+const TAI_SLACK_NS: u64 = 500_000_000;
+
+fn configured_row(pair: ClockPair) -> ClockRow {
+    let bounds = pair
+        .bound_ns
+        .map(|bound| (pair.offset_ns.saturating_sub(bound), pair.offset_ns.saturating_add(bound)));
+    ClockRow {
+        clock_from: pair.clock,
+        clock_to: pair.reference,
+        ts_lo: None,
+        ts_hi: None,
+        offset_ns: Some(pair.offset_ns),
+        drift_ppb: Some(pair.drift_ppb),
+        bound_ns: pair.bound_ns,
+        lo_ns: bounds.map(|(lo, _)| lo),
+        hi_ns: bounds.map(|(_, hi)| hi),
+        method: Arc::from("configured"),
+        state: Arc::from("ok"),
+        residual_ns: None,
+        forward: 0,
+        reverse: 0,
+    }
 }
 
 fn floors(points: &Points, hops: &[HopConfig]) -> HashMap<(PointIx, PointIx), i64> {

@@ -1,0 +1,164 @@
+//! The offset of two clocks over time: fits at regular moments, and what holds
+//! between them.
+//!
+//! ```text
+//! knot ───── knot ───── knot   │   knot ───── (nothing) ───── knot
+//!   straight between two       step    straight, wider by the hold rate
+//!                           both sides' bounds together
+//! ```
+
+/// Longest time without a fit that is bridged, ns.
+pub const HOLD_MAX_NS: i64 = 60_000_000_000;
+
+/// How much a clock's rate may change where no traffic shows it: 1 ppm.
+const HOLD_PPB: i64 = 1_000;
+
+/// A change that the rate does not explain is a step from here on, ns.
+pub const STEP_MIN_NS: i64 = 1_000;
+
+/// A change is a step from so many residuals on.
+const STEP_RESIDUALS: i64 = 8;
+
+const BILLION: i128 = 1_000_000_000;
+
+/// An offset and what bounds it, ns. `lo_ns <= offset_ns <= hi_ns`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// Best estimate.
+    pub ns: i64,
+    /// Lower and upper bound; `None` where nothing bounds it.
+    pub bounds: Option<(i64, i64)>,
+}
+
+/// The offset at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knot {
+    /// The moment.
+    pub t: i64,
+    /// The offset then.
+    pub offset: Offset,
+    /// Its rate, parts per billion.
+    pub drift_ppb: i64,
+    /// What the data leaves unexplained, ns.
+    pub residual_ns: i64,
+}
+
+impl Knot {
+    /// The knot's line at another moment, its bounds wider by the hold rate.
+    fn held(&self, t: i64) -> Offset {
+        let elapsed = t.saturating_sub(self.t);
+        let moved = share(elapsed, self.drift_ppb, BILLION);
+        let wander = share(elapsed.saturating_abs(), HOLD_PPB, BILLION);
+        let bounds = self.offset.bounds.map(|(lo, hi)| {
+            let by = |bound: i64, ns: i64| bound.saturating_add(moved).saturating_add(ns);
+            (by(lo, -wander - 1), by(hi, wander + 1))
+        });
+        Offset { ns: self.offset.ns.saturating_add(moved), bounds }
+    }
+}
+
+/// value x by / of, rounded to the nearest.
+fn share(value: i64, by: i64, of: i128) -> i64 {
+    let product = i128::from(value) * i128::from(by);
+    ((product + of.signum() * of / 2).div_euclid(of)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
+}
+
+/// A sudden change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The last moment before it and the first after it that are known.
+    pub between: (i64, i64),
+    /// By how much the offset changed beyond its rate, ns.
+    pub by_ns: i64,
+}
+
+/// Knots in order of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Track {
+    knots: Vec<Knot>,
+}
+
+impl Track {
+    /// Of knots in any order.
+    pub fn new(mut knots: Vec<Knot>) -> Self {
+        knots.sort_by_key(|knot| knot.t);
+        Self { knots }
+    }
+
+    /// The knots, by time.
+    pub fn knots(&self) -> &[Knot] {
+        &self.knots
+    }
+
+    /// The offset at a moment; without bounds farther than [`HOLD_MAX_NS`] from
+    /// what is known; `None` where there is no knot at all.
+    pub fn at(&self, t: i64) -> Option<Offset> {
+        let place = self.knots.partition_point(|knot| knot.t <= t);
+        let before = place.checked_sub(1).and_then(|place| self.knots.get(place));
+        match (before, self.knots.get(place)) {
+            (Some(a), Some(b)) => Some(between(a, b, t)),
+            (Some(one), None) | (None, Some(one)) => Some(limited(one, t)),
+            (None, None) => None,
+        }
+    }
+
+    /// The steps between neighbouring knots.
+    pub fn steps(&self) -> Vec<Step> {
+        self.knots.windows(2).filter_map(|pair| step(pair.first()?, pair.last()?)).collect()
+    }
+}
+
+fn limited(knot: &Knot, t: i64) -> Offset {
+    let held = knot.held(t);
+    let near = t.saturating_sub(knot.t).saturating_abs() <= HOLD_MAX_NS;
+    Offset { bounds: held.bounds.filter(|_| near), ..held }
+}
+
+/// What the rates of two knots do not explain of the way from one to the other.
+fn step(a: &Knot, b: &Knot) -> Option<Step> {
+    let elapsed = b.t.saturating_sub(a.t);
+    let rate = (a.drift_ppb + b.drift_ppb) / 2;
+    let by_ns = b.offset.ns.saturating_sub(a.offset.ns) - share(elapsed, rate, BILLION);
+    let residual = a.residual_ns.max(b.residual_ns).saturating_mul(STEP_RESIDUALS);
+    let wander = share(elapsed, HOLD_PPB, BILLION);
+    let is_step = by_ns.saturating_abs() > STEP_MIN_NS.max(residual).saturating_add(wander);
+    is_step.then_some(Step { between: (a.t, b.t), by_ns })
+}
+
+fn between(a: &Knot, b: &Knot, t: i64) -> Offset {
+    let gap = b.t.saturating_sub(a.t);
+    if gap > HOLD_MAX_NS {
+        let nearer = if t.saturating_sub(a.t) <= b.t.saturating_sub(t) { a } else { b };
+        let held = nearer.held(t);
+        return Offset { bounds: None, ..held };
+    }
+    if step(a, b).is_some() {
+        return either(a.held(t), b.held(t), t.saturating_sub(a.t) < b.t.saturating_sub(t));
+    }
+    let straight = |from: i64, to: i64| {
+        let moved = share(t.saturating_sub(a.t), to.saturating_sub(from), i128::from(gap.max(1)));
+        from.saturating_add(moved)
+    };
+    let wander = bend(a, b, gap);
+    let bounds = a.offset.bounds.zip(b.offset.bounds).map(|(a, b)| {
+        let lo = straight(a.0, b.0).saturating_sub(wander);
+        (lo, straight(a.1, b.1).saturating_add(wander))
+    });
+    Offset { ns: straight(a.offset.ns, b.offset.ns), bounds }
+}
+
+/// How far a clock strays from the straight line between two knots: half the
+/// way, the rates' difference; over a long gap, what the hold rate allows.
+fn bend(a: &Knot, b: &Knot, gap: i64) -> i64 {
+    let change = a.drift_ppb.abs_diff(b.drift_ppb).min(HOLD_PPB as u64) as i64;
+    let unseen = if gap > LONG_GAP_NS { HOLD_PPB } else { 0 };
+    share(gap, change.max(unseen), 4 * BILLION) + 1
+}
+
+/// A gap from which on neighbouring windows no longer overlap, ns.
+const LONG_GAP_NS: i64 = 1_000_000_000;
+
+fn either(a: Offset, b: Offset, first: bool) -> Offset {
+    let bounds = a.bounds.zip(b.bounds).map(|(a, b)| (a.0.min(b.0), a.1.max(b.1)));
+    Offset { ns: if first { a.ns } else { b.ns }, bounds }
+}
