@@ -170,7 +170,7 @@ fn true_links(network: &Network, kind: &str, rule: &[&str]) -> Vec<i64> {
 fn links_and_their_latencies_are_the_true_ones() {
     let network = network();
     let cases: [(&str, &[&str], &str); 3] = [
-        ("trigger", &["tagged"], "kind = 'trigger'"),
+        ("trigger", &["tagged"], "kind = 'trigger' AND rule = 'explicit_tag'"),
         ("relay", &["request"], "kind = 'relay' AND from_point = 'P5' AND to_point = 'P6'"),
         ("relay", &["report"], "kind = 'relay' AND from_point = 'P6' AND to_point = 'P5'"),
     ];

@@ -78,7 +78,7 @@ fn learned_scales_reach_typed_tables_and_decoding_anew_changes_no_row() {
     import(store, Some("acme.quotes.1.0.toml"), &[("P1", "acme.quotes.1.0.pcap")]);
     let prices = "SELECT count(*) AS n FROM acme_quotes_1_0.levels x JOIN messages m \
                   USING (capture_id, packet_ix, msg_ix, entry) \
-                  WHERE x.price IS NOT DISTINCT FROM m.price AND x.nanoseconds = m.ts_exch";
+                  WHERE (x.price IS NOT DISTINCT FROM m.price) AND x.nanoseconds = m.ts_exch";
     let levels = sql_n(store, "SELECT count(*) AS n FROM messages WHERE msg_name = 'levels'");
     assert!(levels > 0);
     assert_eq!(sql_n(store, prices), levels);
