@@ -408,10 +408,23 @@ fn a_named_message_that_only_the_bus_shows_triggers_from_there() {
 }
 
 #[test]
-fn an_order_without_a_tag_has_no_trigger() {
+fn an_order_without_a_tag_has_a_likely_trigger_and_no_certain_one() {
     let mut net = Net::new();
     let tick = net.itch(100, Kind::OrderAdd, "ALFA", 1);
     publish(&mut net, tick, None, 0);
+    let request = net.fix(1, Kind::ReqNew, "C1", "");
+    net.see(request, 4, 30_000);
+    let (rows, summary) = net.run();
+    let triggers: Vec<_> = rows.links.iter().filter(|link| &*link.kind == "trigger").collect();
+    assert_eq!(triggers.len(), 1);
+    assert_eq!((&*triggers[0].rule, triggers[0].candidates), ("feed_reaction", 1));
+    assert!(triggers[0].confidence < 1.0, "{}", triggers[0].confidence);
+    assert_eq!(summary.counters.without_trigger, 0);
+}
+
+#[test]
+fn an_order_that_nothing_came_before_has_no_trigger() {
+    let mut net = Net::new();
     let request = net.fix(1, Kind::ReqNew, "C1", "");
     net.see(request, 4, 30_000);
     let (rows, summary) = net.run();

@@ -46,16 +46,19 @@ const CLOCKS: &str = "SELECT clock_from, clock_to, method, \
     GROUP BY clock_from, clock_to, method ORDER BY clock_from, clock_to, method";
 
 /// A stage of an order's life: n, p50, p99, max of a column of `orders`.
-fn stage(stage: &str) -> String {
+fn stage((place, stage): (usize, &str)) -> String {
     format!(
-        "SELECT '{stage}' AS stage, count({stage}_ns) AS n, \
+        "SELECT {place} AS place, '{stage}' AS stage, count({stage}_ns) AS n, \
          hdr_quantile({stage}_ns, 0.5) AS p50_ns, hdr_quantile({stage}_ns, 0.99) AS p99_ns, \
          max({stage}_ns) AS max_ns FROM orders"
     )
 }
 
 fn stages() -> String {
-    ["tick_to_order", "relay", "ack", "first_fill"].map(stage).join(" UNION ALL ")
+    let stages = ["tick_to_order", "relay", "ack", "first_fill"].into_iter().enumerate().map(stage);
+    let all = stages.collect::<Vec<_>>().join(" UNION ALL ");
+    // A union has no order of its own.
+    format!("SELECT stage, n, p50_ns, p99_ns, max_ns FROM ({all}) ORDER BY place")
 }
 
 /// `GET /api/summary`

@@ -88,9 +88,12 @@ async function orders() {
   const symbol = (await row.locator("td").nth(2).innerText()).trim();
   await at("search").fill(symbol);
   await page.waitForURL(/q=/);
+  const others = at("orders").locator("tbody tr td:nth-child(3)").filter({ hasNotText: symbol });
+  for (let tries = 0; tries < 100 && (await others.count()) > 0; tries += 1) {
+    await page.waitForTimeout(100);
+  }
+  assert.equal(await others.count(), 0, `only ${symbol} is found`);
   await at("orders").locator("tbody tr").first().waitFor();
-  const symbols = await at("orders").locator("tbody tr td:nth-child(3)").allInnerTexts();
-  assert.ok(symbols.every((found) => found.trim() === symbol), `only ${symbol} is found`);
   const found = at("orders").locator("tbody tr", { hasText: id }).first();
   await found.focus();
   await page.keyboard.press("Enter");
