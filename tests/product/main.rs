@@ -6,5 +6,6 @@ mod browser;
 mod golden;
 mod layout;
 mod network;
+mod score;
 mod support;
 mod typed;

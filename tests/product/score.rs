@@ -1,0 +1,63 @@
+//! A bad day of the simulated network against its truth: no calibrated clocks,
+//! losses, repeats, wander.
+
+use crate::support::taptrail_ok;
+use serde_json::Value;
+use std::fs;
+use tempfile::TempDir;
+
+fn score() -> Value {
+    let dir = TempDir::new().unwrap();
+    let text = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (sim, store) = (text("sim"), text("trail"));
+    let size = ["--seed", "5", "--orders", "600", "--rate", "5000", "--seconds", "6"];
+    let args = [&["sim", "--out", &sim, "--faults", "heavy"][..], &size[..]].concat();
+    taptrail_ok(&args);
+    let config = format!("--config={sim}/taptrail.toml");
+    let mut args = vec!["import".to_owned(), "--store".to_owned(), store.clone(), config];
+    for entry in fs::read_dir(&sim).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if let Some((point, rest)) = name.split_once('.')
+            && rest.starts_with("pcap")
+        {
+            args.push(format!("{point}={sim}/{name}"));
+        }
+    }
+    taptrail_ok(&args);
+    let args = ["sim", "score", "--sim", &sim, "--store", &store, "--format", "json"];
+    serde_json::from_str(&taptrail_ok(&args).out).unwrap()
+}
+
+fn of<'v>(score: &'v Value, list: &str, key: &str, name: &str) -> &'v Value {
+    let rows = score[list].as_array().unwrap();
+    rows.iter().find(|row| row[key] == name).unwrap_or_else(|| panic!("no {name} in {list}"))
+}
+
+#[test]
+fn a_bad_day_is_told_nearly_as_it_was() {
+    let score = score();
+    for (kind, recall_ppm) in [
+        ("same", 999_000),
+        ("relay", 995_000),
+        ("ack", 995_000),
+        ("fill", 995_000),
+        ("chain", 995_000),
+        ("public", 995_000),
+        ("trigger", 850_000),
+    ] {
+        let found = of(&score, "kinds", "kind", kind);
+        assert!(found["truth"].as_u64().unwrap() > 50, "{found}");
+        assert!(found["recall_ppm"].as_u64().unwrap() >= recall_ppm, "{found}");
+    }
+    for (rule, precision_ppm) in
+        [("session_seq", 1_000_000), ("explicit_tag", 1_000_000), ("late_bound_order_id", 990_000)]
+    {
+        let found = of(&score, "rules", "rule", rule);
+        assert!(found["precision_ppm"].as_u64().unwrap() >= precision_ppm, "{found}");
+    }
+    let hops = score["latencies"].as_array().unwrap();
+    for hop in hops.iter().filter(|hop| hop["links"].as_u64() > Some(100)) {
+        assert_eq!(hop["links"], hop["bounded"], "{hop}");
+        assert!(hop["coverage_ppm"].as_u64().unwrap() >= 950_000, "{hop}");
+    }
+}
