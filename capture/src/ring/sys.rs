@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bytes of a block, handed over as a whole: larger than any packet but those of
 /// offloads beyond 64 KiB, small enough that it is still in the cache when it is
-/// read (1 MiB costs a packet twice as much).
+/// read.
 pub(super) const BLOCK_BYTES: usize = 1 << 17;
 
 /// Where a block's status stands.
