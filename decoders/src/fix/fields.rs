@@ -104,7 +104,8 @@ impl Iterator for Fields<'_> {
     fn next(&mut self) -> Option<RawField> {
         let start = self.at;
         let rest = self.msg.get(start..).filter(|rest| !rest.is_empty())?;
-        let read = rest.first_chunk().and_then(words::tag).or_else(|| tag(rest));
+        let read = rest.first_chunk().and_then(words::tag).filter(|&(tag, _)| tag != 0);
+        let read = read.or_else(|| tag(rest));
         let (tag, digits) = read.unwrap_or((0, 0));
         let value = start.wrapping_add(digits).wrapping_add(usize::from(digits > 0));
         let end = self.value_end(tag, value);

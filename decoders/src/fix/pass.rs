@@ -156,7 +156,7 @@ impl Seen {
 #[inline(always)]
 fn tag_of(msg: &[u8], start: usize) -> (u32, usize, u64) {
     let word = words::eight_at(msg, start);
-    let found = words::tag_of(word);
+    let found = words::tag_of(word).filter(|&(tag, _)| tag != 0);
     let found = found.or_else(|| fields::tag(msg.get(start..).unwrap_or_default()));
     let (tag, digits) = found.unwrap_or((0, 0));
     (tag, digits, word)
