@@ -5,6 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use taptrail_capture::point::PointName;
+use taptrail_samples::trouble::Trouble;
 
 /// Follow a trade from tap to tap, to the nanosecond, with evidence.
 #[derive(Debug, Parser)]
@@ -172,6 +173,10 @@ pub struct SimNetwork {
     /// What goes wrong
     #[arg(long, value_enum, default_value_t = FaultLevel::Light)]
     pub faults: FaultLevel,
+    /// What else happens: clock-step, tai-clock, session-reset, sequence-wrap,
+    /// snaplen, batching, throttling, baskets
+    #[arg(long, value_name = "TROUBLE", value_delimiter = ',')]
+    pub with: Vec<Trouble>,
     /// Seconds of trading
     #[arg(long, default_value_t = 10)]
     pub seconds: u32,

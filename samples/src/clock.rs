@@ -6,8 +6,9 @@
 //! ```
 //! C1 is the reference: its reading is true time.
 
-use crate::config::Faults;
+use crate::config::{Faults, SimConfig};
 use crate::rng::SimRng;
+use crate::trouble::Trouble;
 
 const NS_PER_S: i64 = 1_000_000_000;
 
@@ -21,6 +22,14 @@ pub const CLOCK_NAMES: [&str; 3] = ["C1", "C2", "C3"];
 /// site's configuration states as the bound.
 pub const CALIBRATION_BOUND_NS: [i64; 3] = [0, 40, 80];
 
+/// TAI minus UTC since 2017.
+pub const TAI_AHEAD_NS: i64 = 37 * NS_PER_S;
+/// The clocks that count TAI and that are set anew, where those happen.
+const TAI_CLOCK: usize = 1;
+const STEPPED_CLOCK: usize = 2;
+/// How far a clock is set, at least and at most.
+const STEP_NS: (i64, i64) = (20_000, 400_000);
+
 /// One clock.
 #[derive(Debug)]
 pub struct NodeClock {
@@ -33,23 +42,38 @@ pub struct NodeClock {
     /// Wander at whole seconds since the start, as far as it was needed.
     wander_ns: Vec<i64>,
     wander_rng: SimRng,
+    /// When it is set, and by how much.
+    step: Option<(i64, i64)>,
+    /// How far ahead it is because it counts other seconds.
+    pub ahead_ns: i64,
+}
+
+/// When a clock is set: on a whole second, in the middle of the day.
+pub fn step_at_ns(config: &SimConfig) -> i64 {
+    let seconds = i64::try_from(config.seconds / 2).unwrap_or(i64::MAX / NS_PER_S).max(1);
+    config.start_ns.saturating_add(seconds.saturating_mul(NS_PER_S))
 }
 
 /// Seconds of wander kept; later ones repeat the last.
 const WANDER_MAX_S: usize = 100_000;
 
 impl NodeClock {
-    /// The clock `index` of [`CLOCK_NAMES`] for a seed and level of faults.
-    pub fn new(index: usize, seed: u64, faults: Faults, start_ns: i64) -> Self {
-        let mut rng = SimRng::new(seed, 100 + index as u64);
-        let (offset_max, drift_max, wander_step_ns) = match faults {
+    /// The clock `index` of [`CLOCK_NAMES`].
+    pub fn new(index: usize, config: &SimConfig) -> Self {
+        let mut rng = SimRng::new(config.seed, 100 + index as u64);
+        let (offset_max, drift_max, wander_step_ns) = match config.faults {
             _ if index == 0 => (0, 0, 0),
             Faults::None => (5_000, 20, 0),
             Faults::Light => (1_000_000, 2_000, 0),
             Faults::Heavy => (1_000_000, 80_000, 300),
         };
+        let has = |trouble| config.troubles.contains(&trouble);
+        let tai = index == TAI_CLOCK && has(Trouble::TaiClock);
+        let stepped = index == STEPPED_CLOCK && has(Trouble::ClockStep);
         Self {
-            start_ns,
+            start_ns: config.start_ns,
+            step: stepped.then(|| (step_at_ns(config), step_ns(config.seed))),
+            ahead_ns: if tai { TAI_AHEAD_NS } else { 0 },
             offset_ns: rng.between(-offset_max, offset_max),
             drift_ppb: rng.between(-drift_max, drift_max),
             wander_step_ns,
@@ -62,7 +86,9 @@ impl NodeClock {
     pub fn offset_at(&mut self, t_ns: i64) -> i64 {
         let elapsed = i128::from(t_ns - self.start_ns);
         let drift = elapsed * i128::from(self.drift_ppb) / i128::from(NS_PER_S);
-        self.offset_ns + drift as i64 + self.wander_at(t_ns - self.start_ns)
+        let step = self.step.filter(|&(at_ns, _)| t_ns >= at_ns).map_or(0, |(_, by_ns)| by_ns);
+        let wander = self.wander_at(t_ns - self.start_ns);
+        self.offset_ns + self.ahead_ns + drift as i64 + wander + step
     }
 
     /// A random walk, straight between whole seconds.
@@ -83,20 +109,31 @@ impl NodeClock {
     }
 }
 
+/// Forward or back.
+fn step_ns(seed: u64) -> i64 {
+    let mut rng = SimRng::new(seed, 200);
+    let by_ns = rng.between(STEP_NS.0, STEP_NS.1);
+    if rng.percent(50) { by_ns } else { -by_ns }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn clock(index: usize, faults: Faults, start_ns: i64) -> NodeClock {
+        NodeClock::new(index, &SimConfig { seed: 9, faults, start_ns, ..SimConfig::default() })
+    }
+
     #[test]
     fn the_reference_is_true_time() {
-        let mut clock = NodeClock::new(0, 9, Faults::Heavy, 1_000);
+        let mut clock = clock(0, Faults::Heavy, 1_000);
         assert_eq!(clock.offset_at(1_000), 0);
         assert_eq!(clock.offset_at(1_000 + 3_600 * NS_PER_S), 0);
     }
 
     #[test]
     fn drift_adds_up() {
-        let mut clock = NodeClock::new(1, 9, Faults::Light, 0);
+        let mut clock = clock(1, Faults::Light, 0);
         let grown = clock.offset_at(10 * NS_PER_S) - clock.offset_at(0);
         assert_eq!(grown, clock.drift_ppb * 10);
         assert_ne!(clock.drift_ppb, 0);
@@ -104,9 +141,22 @@ mod tests {
 
     #[test]
     fn wander_is_continuous() {
-        let mut clock = NodeClock::new(2, 9, Faults::Heavy, 0);
+        let mut clock = clock(2, Faults::Heavy, 0);
         let before = clock.offset_at(2 * NS_PER_S - 1);
         let after = clock.offset_at(2 * NS_PER_S);
         assert!((after - before).abs() <= 2, "{before} {after}");
+    }
+
+    #[test]
+    fn a_set_clock_jumps_and_one_of_tai_is_ahead() {
+        let troubles = [Trouble::ClockStep, Trouble::TaiClock].into();
+        let config = SimConfig { start_ns: 0, troubles, ..SimConfig::default() };
+        let (mut tai, mut stepped) = (NodeClock::new(1, &config), NodeClock::new(2, &config));
+        let plain = SimConfig { start_ns: 0, ..SimConfig::default() };
+        let mut same = NodeClock::new(1, &plain);
+        assert_eq!(tai.offset_at(77) - same.offset_at(77), TAI_AHEAD_NS);
+        let at_ns = step_at_ns(&config);
+        let jump = stepped.offset_at(at_ns) - stepped.offset_at(at_ns - 1);
+        assert!((STEP_NS.0..=STEP_NS.1 + 1).contains(&jump.abs()), "{jump}");
     }
 }

@@ -1,5 +1,6 @@
 //! What to simulate.
 
+use crate::trouble::Troubles;
 use std::str::FromStr;
 
 /// How much goes wrong in the simulated network.
@@ -41,6 +42,8 @@ pub struct SimConfig {
     pub seconds: u64,
     /// What goes wrong.
     pub faults: Faults,
+    /// What else does.
+    pub troubles: Troubles,
     /// Start of the day in nanoseconds since the epoch, UTC.
     pub start_ns: i64,
     /// Whether to keep and give out the truth. A run without it needs memory
@@ -63,6 +66,7 @@ impl Default for SimConfig {
             rate_msgs_per_s: 20_000,
             seconds: 10,
             faults: Faults::None,
+            troubles: Troubles::new(),
             start_ns: DEFAULT_START_NS,
             truth: true,
         }

@@ -5,6 +5,7 @@ use crate::config::{FaultRates, SimConfig};
 use crate::event::Event;
 use crate::net::tap::Taps;
 use crate::rng::SimRng;
+use crate::trouble::{Trouble, Troubles};
 use crate::truth::TruthLog;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
@@ -47,6 +48,7 @@ pub struct Context {
     pub rng: SimRng,
     /// How often what goes wrong.
     pub rates: FaultRates,
+    troubles: Troubles,
     /// The points.
     pub taps: Taps,
     /// What really happened.
@@ -63,6 +65,7 @@ impl Context {
             now_ns: config.start_ns,
             rng: SimRng::new(config.seed, 1),
             rates: FaultRates::of(config.faults),
+            troubles: config.troubles.clone(),
             taps: Taps::new(config),
             truth: TruthLog::new(config.truth),
             queue: BinaryHeap::new(),
@@ -94,6 +97,11 @@ impl Context {
     pub fn new_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Whether this is one of the run's troubles.
+    pub fn has(&self, trouble: Trouble) -> bool {
+        self.troubles.contains(&trouble)
     }
 
     /// Whether a fault of this rate happens now.

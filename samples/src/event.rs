@@ -29,8 +29,9 @@ pub enum Event {
     FeedIdle,
     /// A datagram arrives at the feed handler.
     FeedArrival(Arc<FeedPacket>),
-    /// The handler stops waiting for messages before this sequence number.
-    FeedGapTimeout(u64),
+    /// The handler stops waiting for messages of a session before this
+    /// sequence number.
+    FeedGapTimeout(Arc<str>, u64),
     /// The handler puts updates onto the bus.
     BusSend(Vec<Update>),
     /// The handler looks whether the bus has been silent.
@@ -61,6 +62,10 @@ pub enum Event {
     TcpAck(usize, Side),
     /// The site writes down its clocks.
     NoteClocks,
+    /// It does so once more, between.
+    NoteClocksOnce,
+    /// The feed and a FIX session begin again.
+    SessionReset,
 }
 
 /// Phases of the trading day.

@@ -28,5 +28,6 @@ pub mod points;
 pub mod rng;
 pub mod sim;
 pub mod site_config;
+pub mod trouble;
 pub mod truth;
 pub mod venue;

@@ -7,6 +7,7 @@
 //! ```
 
 use crate::calendar;
+use crate::clock::step_at_ns;
 use crate::config::{SECONDS_MIN, SimConfig};
 use crate::context::Context;
 use crate::desk::bus::Bus;
@@ -23,6 +24,7 @@ use crate::net::delay::Delay;
 use crate::net::stream::{Arrived, Connection, Side, Way};
 use crate::net::tap::SimPacket;
 use crate::points::{P1, P5, P6, P7};
+use crate::trouble::Trouble;
 use crate::truth::{CountTable, Truth};
 use crate::venue::engine::Venue;
 
@@ -161,6 +163,13 @@ impl Simulation {
             self.ctx.at(day.first_order_ns, Event::Intent);
         }
         self.ctx.after(0, Event::NoteClocks);
+        if self.ctx.has(Trouble::ClockStep) {
+            self.ctx.at(step_at_ns(&self.config) - 1, Event::NoteClocksOnce);
+        }
+        if self.ctx.has(Trouble::SessionReset) {
+            let (from, to) = (day.first_order_ns, day.last_order_ns);
+            self.ctx.at(from + (to - from) * 2 / 3, Event::SessionReset);
+        }
         for event in [Event::FeedIdle, Event::BusIdle, Event::SoupIdle] {
             self.ctx.at(connect_ns + IDLE_CHECK_NS, event);
         }
@@ -196,7 +205,9 @@ impl Simulation {
             Event::Publish(message) => self.venue.publisher.publish(ctx, message),
             Event::FeedFlush => self.venue.publisher.flush(ctx),
             Event::FeedArrival(packet) => self.handler.arrive(ctx, packet),
-            Event::FeedGapTimeout(seq) => self.handler.give_up_before(ctx, seq),
+            Event::FeedGapTimeout(session, seq) => {
+                self.handler.give_up_before(ctx, &session, seq);
+            }
             Event::BusSend(updates) => {
                 self.bus.send(ctx, &updates);
                 self.desk.updates(ctx, &updates);
@@ -220,6 +231,11 @@ impl Simulation {
             | Event::TcpArrival(..)
             | Event::TcpRepeat(..)
             | Event::TcpAck(..) => self.tcp(event),
+            Event::NoteClocksOnce => ctx.taps.note_clocks(ctx.now_ns, &mut ctx.truth),
+            Event::SessionReset => {
+                self.venue.publisher.begin_again(ctx);
+                self.fix[0].log_on(ctx, &mut self.connections, Side::Client);
+            }
             Event::FeedIdle
             | Event::BusIdle
             | Event::SoupIdle

@@ -39,6 +39,7 @@ fn network(args: SimNetwork) -> anyhow::Result<()> {
         rate_msgs_per_s: args.rate.into(),
         seconds: args.seconds.into(),
         faults: faults(args.faults),
+        troubles: args.with.into_iter().collect(),
         ..SimConfig::default()
     };
     let summary = write(&config, &out)?;

@@ -73,9 +73,11 @@ impl FixSession {
         self.send(ctx, connections, side, fix, id, App::Nothing);
     }
 
-    /// A side logs on; the server does so in answer.
+    /// A side logs on, and numbers its messages from 1; the server does so in
+    /// answer.
     pub fn log_on(&mut self, ctx: &mut Context, connections: &mut [Connection], side: Side) {
         self.logged_on = true;
+        self.numbers[side as usize] = 0;
         let fix = Fix::new("A").field(98, 0).field(108, HEARTBEAT_S).field(141, 'Y');
         self.send_first(ctx, connections, side, &fix, App::Logon);
     }

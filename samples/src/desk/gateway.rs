@@ -11,8 +11,15 @@ use crate::desk::messages::{
     Answer, Ask, FixReport, FixRequest, OuchReport, OuchRequest, Said, Terms,
 };
 use crate::event::Event;
+use crate::trouble::Trouble;
 use std::collections::BTreeMap;
 
+/// Shortest time between two requests that are passed on, and where the
+/// gateway throttles.
+const SPACING_NS: i64 = 250;
+const THROTTLE_NS: i64 = 150_000;
+/// Requests leave together at multiples of this, where the gateway batches.
+const BATCH_NS: i64 = 40_000;
 /// Percent of new orders that fail the gateway's own checks.
 const RISK_PERCENT: u64 = 1;
 /// The bound above which an order fails them, as text for its sender.
@@ -168,13 +175,23 @@ impl Gateway {
         let id = ctx.new_id();
         ctx.truth.link_request(ctx.now_ns, request.id, id);
         let ready_ns = ctx.now_ns + 1_100 + ctx.rng.waiting(2_200);
-        self.last_forward_ns = ready_ns.max(self.last_forward_ns + 250);
+        self.last_forward_ns = self.forward_at(ctx, ready_ns);
         let FixRequest { ask, order, terms, .. } = *request;
         // Letters and digits only, different from every identifier of FIX.
         let token = format!("GW{:08X}", u64::from(user_ref) * 2_654_435_761 % 4_294_967_296);
         let forward = OuchRequest { id, ask, order, user_ref, original, token, terms };
         ctx.at(self.last_forward_ns, Event::GatewayForward(forward));
         id
+    }
+
+    /// When a request that is ready leaves.
+    fn forward_at(&self, ctx: &Context, ready_ns: i64) -> i64 {
+        if ctx.has(Trouble::Batching) {
+            let batch_ns = (ready_ns / BATCH_NS + 1) * BATCH_NS;
+            return batch_ns.max(self.last_forward_ns);
+        }
+        let spacing_ns = if ctx.has(Trouble::Throttling) { THROTTLE_NS } else { SPACING_NS };
+        ready_ns.max(self.last_forward_ns + spacing_ns)
     }
 
     /// The exchange's report arrives.

@@ -49,6 +49,8 @@ struct Known {
 /// See the module.
 #[derive(Debug)]
 pub struct Handler {
+    session: Arc<str>,
+    ended: Vec<Arc<str>>,
     next_seq: u64,
     waiting: BTreeMap<u64, Arc<FeedPacket>>,
     orders: HashMap<u64, Known>,
@@ -60,6 +62,8 @@ impl Handler {
     /// Before the day.
     pub fn new() -> Self {
         Self {
+            session: "".into(),
+            ended: Vec::new(),
             next_seq: 1,
             waiting: BTreeMap::new(),
             orders: HashMap::new(),
@@ -70,20 +74,31 @@ impl Handler {
 
     /// A datagram arrives on one of the lines.
     pub fn arrive(&mut self, ctx: &mut Context, packet: Arc<FeedPacket>) {
+        if self.ended.contains(&packet.session) {
+            return;
+        }
+        if packet.session != self.session {
+            let before = std::mem::replace(&mut self.session, packet.session.clone());
+            self.ended.push(before);
+            self.waiting.clear();
+            self.next_seq = 1;
+        }
         let end = packet.first_seq + packet.count();
         if end <= self.next_seq {
             return;
         }
         if packet.first_seq > self.next_seq {
-            ctx.after(GAP_WAIT_NS, Event::FeedGapTimeout(packet.first_seq));
+            let missing = (packet.session.clone(), packet.first_seq);
+            ctx.after(GAP_WAIT_NS, Event::FeedGapTimeout(missing.0, missing.1));
         }
         self.waiting.entry(packet.first_seq).or_insert(packet);
         self.take_in_order(ctx);
     }
 
-    /// Neither line brought what is missing before `seq`: go on without.
-    pub fn give_up_before(&mut self, ctx: &mut Context, seq: u64) {
-        if self.next_seq < seq {
+    /// Neither line brought what is missing before `seq` of a session: go on
+    /// without.
+    pub fn give_up_before(&mut self, ctx: &mut Context, session: &str, seq: u64) {
+        if *self.session == *session && self.next_seq < seq {
             self.next_seq = seq;
             self.take_in_order(ctx);
         }

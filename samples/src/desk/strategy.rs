@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::desk::handler::Update;
 use crate::desk::messages::{Ask, FixReport, FixRequest, Said, Terms};
 use crate::event::Event;
+use crate::trouble::Trouble;
 use crate::venue::symbols::{SYMBOLS, TICK_E4};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -14,6 +15,10 @@ pub const STRATEGIES: usize = 3;
 const UNTRIGGERED_PERCENT: u64 = 12;
 /// Percent of triggered orders that name their trigger.
 const TAGGED_PERCENT: u64 = 70;
+/// Percent of triggers that move a strategy to a basket, where they do, and
+/// most orders in one beside the first.
+const BASKET_PERCENT: u64 = 15;
+const BASKET_MAX: usize = 3;
 /// From the bus to the decision: floor and mean of the rest.
 const DECISION_FLOOR_NS: i64 = 3_200;
 const DECISION_WAIT_NS: i64 = 8_500;
@@ -105,7 +110,20 @@ impl Desk {
             let terms = draw_terms(ctx, update.symbol, update.price_e4);
             let Update { feed_id, feed_seq, .. } = update;
             let tagged = ctx.rng.percent(TAGGED_PERCENT);
-            self.decide(ctx, index, terms, Some(Trigger { feed_id, feed_seq, tagged }));
+            let trigger = Trigger { feed_id, feed_seq, tagged };
+            self.decide(ctx, index, terms, Some(trigger));
+            if ctx.has(Trouble::Baskets) && ctx.rng.percent(BASKET_PERCENT) {
+                self.basket(ctx, index, update.symbol, trigger);
+            }
+        }
+    }
+
+    /// The same trigger moves the strategy to orders of other instruments.
+    fn basket(&mut self, ctx: &mut Context, index: usize, but: usize, trigger: Trigger) {
+        let others = SYMBOLS.iter().enumerate().filter(|(ix, s)| s.watched && *ix != but);
+        for (symbol, spec) in others.take(BASKET_MAX) {
+            let terms = draw_terms(ctx, symbol, spec.start_e4);
+            self.decide(ctx, index, terms, Some(trigger));
         }
     }
 

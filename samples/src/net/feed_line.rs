@@ -4,7 +4,7 @@
 use crate::config::FaultRates;
 use crate::context::Context;
 use crate::encode::itch::Itch;
-use crate::encode::{ether, ip, udp};
+use crate::encode::{ether, ip, mold, udp};
 use crate::net::addresses::{FEED_A, FEED_B, PUBLISHER};
 use crate::net::delay::{Delay, wire_ns};
 use crate::net::tap::Sighting;
@@ -52,6 +52,21 @@ impl FeedPacket {
     /// Messages that have a sequence number.
     pub fn count(&self) -> u64 {
         self.items.len() as u64
+    }
+
+    /// How many of its tags are of messages that are whole in the first `len`
+    /// bytes of its payload.
+    fn whole_in(&self, len: usize) -> usize {
+        if self.items.is_empty() {
+            return self.tags.len();
+        }
+        let mut end = mold::HEADER_LEN;
+        let ends = self.tags.iter().map_while(|_| {
+            let size: [u8; 2] = self.payload.get(end..end + 2)?.try_into().ok()?;
+            end += 2 + usize::from(u16::from_be_bytes(size));
+            (end <= len).then_some(end)
+        });
+        ends.count()
     }
 }
 
@@ -130,14 +145,15 @@ impl FeedLine {
     ) {
         let frame = self.frame(packet, point, ttl, tagged);
         let interface = u32::from(tagged && self.name == 'B');
+        let headers = frame.len() - packet.payload.len();
+        let whole = packet.whole_in(ctx.taps.kept(point).saturating_sub(headers));
         let key = ctx.taps.pass(point, at_ns, frame, interface);
-        if key.is_none() {
-            self.note(ctx, packet, "capture", point, at_ns);
-        }
-        for tag in &packet.tags {
+        let kept = key.map_or(0, |_| whole);
+        self.note(ctx, packet, "capture", point, at_ns, kept as u64);
+        for (position, tag) in packet.tags.iter().enumerate() {
             ctx.truth.passed(tag.id, point, at_ns);
             let line = Some(self.name);
-            match key {
+            match key.filter(|_| position < kept) {
                 Some(key) => {
                     let tag = tag.clone();
                     let sighting = Sighting { tag, line, true_ns: at_ns, whole: true };
@@ -165,7 +181,7 @@ impl FeedLine {
 
     /// The packet is lost before `leg`: no later point sees it.
     fn note_loss(&self, ctx: &mut Context, packet: &FeedPacket, leg: usize, at_ns: i64) {
-        self.note(ctx, packet, "network", WAY[leg].0, at_ns);
+        self.note(ctx, packet, "network", WAY[leg].0, at_ns, 0);
         for &(point, ..) in &WAY[leg..] {
             for tag in &packet.tags {
                 ctx.truth.lost_on_the_way(tag, point, Some(self.name));
@@ -173,6 +189,7 @@ impl FeedLine {
         }
     }
 
+    /// All messages of the packet but the first `kept` are lost at a point.
     fn note(
         &self,
         ctx: &mut Context,
@@ -180,8 +197,9 @@ impl FeedLine {
         cause: &'static str,
         point: PointIx,
         at_ns: i64,
+        kept: u64,
     ) {
-        if packet.count() == 0 {
+        if packet.count() <= kept {
             return;
         }
         ctx.truth.loss(LossTruth {
@@ -191,8 +209,8 @@ impl FeedLine {
             session: packet.session.clone(),
             line: Some(self.name),
             unit: "message",
-            first_seq: packet.first_seq,
-            count: packet.count(),
+            first_seq: packet.first_seq + kept,
+            count: packet.count() - kept,
             true_ns: at_ns,
         });
     }

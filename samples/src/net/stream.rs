@@ -17,6 +17,7 @@ use crate::net::delay::{Delay, wire_ns};
 use crate::net::ranges::Ranges;
 use crate::net::tap::{PacketKey, Sighting};
 use crate::points::{POINTS, PointIx};
+use crate::trouble::Trouble;
 use crate::truth::{LossTruth, MessageTag};
 use std::collections::VecDeque;
 use std::net::SocketAddrV4;
@@ -34,6 +35,8 @@ const LOSSES_MAX: u8 = 2;
 const GATHER_PERCENT: u64 = 12;
 /// Percent of flushes that cut at a place of no meaning.
 const SPLIT_PERCENT: u64 = 4;
+/// Bytes before 2^32 at which a connection may begin that is to pass it.
+const WRAPS_WITHIN: u32 = 20_000;
 const WINDOW: u16 = 0x7D00;
 
 /// One of the two ends.
@@ -162,7 +165,7 @@ impl Connection {
         ctx: &mut Context,
     ) -> Self {
         let half = |ctx: &mut Context| Half {
-            isn: ctx.rng.bits() as u32,
+            isn: first_number(ctx),
             ip_id: ctx.rng.bits() as u16,
             views: way.points.iter().map(|_| TapView::default()).collect(),
             ..Half::default()
@@ -451,6 +454,12 @@ impl Connection {
             window: WINDOW,
         }
     }
+}
+
+/// Any number; one that soon passes 2^32 where that is the run's trouble.
+fn first_number(ctx: &mut Context) -> u32 {
+    let bits = ctx.rng.bits() as u32;
+    if ctx.has(Trouble::SequenceWrap) { u32::MAX - bits % WRAPS_WITHIN } else { bits }
 }
 
 /// A segment without data.

@@ -12,8 +12,9 @@
 use crate::clock::{CLOCK_NAMES, NodeClock, STAMP_NOISE_NS};
 use crate::config::{FaultRates, SimConfig};
 use crate::encode::metamako;
-use crate::points::{POINTS, PointIx};
+use crate::points::{P2, POINTS, PointIx};
 use crate::rng::SimRng;
+use crate::trouble::{SNAPLEN, Trouble};
 use crate::truth::{ClockTruth, MessageTag, MessageTruth, Status, TruthLog};
 use std::collections::{BTreeMap, VecDeque};
 use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource, ts_flags};
@@ -92,19 +93,23 @@ pub struct Taps {
     rates: FaultRates,
     /// Faults happen only while this is set.
     pub faults_on: bool,
+    /// Whether a capture keeps the first bytes only.
+    cuts: bool,
     ready: VecDeque<SimPacket>,
 }
 
 impl Taps {
     /// Taps for a run.
     pub fn new(config: &SimConfig) -> Self {
-        let clock = |index| NodeClock::new(index, config.seed, config.faults, config.start_ns);
+        let clock = |index| NodeClock::new(index, config);
+        let cuts = config.troubles.contains(&Trouble::Snaplen);
         Self {
             taps: Default::default(),
             clocks: [clock(0), clock(1), clock(2)],
             rng: SimRng::new(config.seed, 2),
             rates: FaultRates::of(config.faults),
             faults_on: false,
+            cuts,
             ready: VecDeque::new(),
         }
     }
@@ -138,6 +143,11 @@ impl Taps {
         let copy = Held { frame: held.frame.clone(), sightings: Vec::new(), ..held };
         let twin = self.hold(point, stamped_ns + late_ns, copy);
         Some(self.hold(point, stamped_ns, Held { twin: Some(twin), ..held }))
+    }
+
+    /// Bytes of a packet that the point's capture keeps; all without a limit.
+    pub fn kept(&self, point: PointIx) -> usize {
+        if self.cuts && point == P2 { SNAPLEN } else { usize::MAX }
     }
 
     /// Notes that a packet, still held, shows a message.
@@ -235,6 +245,7 @@ impl Taps {
 
     fn give_out(&mut self, point: PointIx, stamped_ns: i64, held: Held, truth: &mut TruthLog) {
         let record_ns = self.record_ns(point, stamped_ns);
+        let kept = self.kept(point);
         let tap = &mut self.taps[point];
         let packet_ix = tap.packet_ix;
         tap.packet_ix = tap.packet_ix.wrapping_add(1);
@@ -271,6 +282,7 @@ impl Taps {
             link_type: LinkType::ETHERNET,
             wire_len: data.len() as u32,
         };
+        data.truncate(kept);
         self.ready.push_back(SimPacket { point, meta, data });
     }
 

@@ -137,6 +137,15 @@ impl Publisher {
         }
     }
 
+    /// Ends the session, and goes on with another one, from number 1.
+    pub fn begin_again(&mut self, ctx: &mut Context) {
+        self.end(ctx);
+        // Ten characters, as long as before.
+        let rest = self.session.get(..9).unwrap_or_default();
+        self.session = format!("{rest}X").into();
+        self.next_seq = 1;
+    }
+
     /// Sends the end of the session.
     pub fn end(&mut self, ctx: &mut Context) {
         self.flush(ctx);
