@@ -10,12 +10,13 @@
 //!
 //! Offsets are configured, and measured from traffic: [`gauge`] gathers what
 //! crosses between clocks, [`fit`] bounds one pair at one moment, [`compose`]
-//! puts all pairs and the configuration together, [`track`] fills the time
-//! between.
+//! puts all pairs and the configuration together, [`steady`] lets the moments
+//! of a run tell of each other, [`track`] fills the time between.
 
 pub mod compose;
 pub mod fit;
 pub mod gauge;
+pub mod steady;
 pub mod track;
 
 #[cfg(test)]
