@@ -470,6 +470,7 @@ impl Correlator {
             Route { protocol: stream.protocol, conversation: stream.conversation, way: event.way };
         event.path = self.topology.order(route, &event);
         let learned = self.topology.path(route);
+        event.note_missed(learned);
         let full_path: &[PointIx] = if learned.is_empty() { &event.path } else { learned };
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
         if event.is_repeat() {

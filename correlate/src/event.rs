@@ -81,6 +81,9 @@ pub struct Event {
     pub sightings: Vec<Sighting>,
     /// The points that saw it, in the order it passed them.
     pub path: Vec<PointIx>,
+    /// For each point of its way that did not see it: how many of `path` come
+    /// before it.
+    pub missed: Vec<u16>,
     /// Links between its sightings.
     pub same: Vec<Link>,
 }
@@ -104,6 +107,30 @@ impl Event {
     /// The last sighting on its way, over all lines the earliest there.
     pub fn end(&self) -> Option<&Sighting> {
         self.path.iter().rev().find_map(|&point| self.first_at(point))
+    }
+
+    /// Notes which points of the whole way did not see it.
+    pub fn note_missed(&mut self, way: &[PointIx]) {
+        let mut passed = 0;
+        for point in way {
+            if self.path.contains(point) {
+                passed += 1;
+            } else {
+                self.missed.push(passed);
+            }
+        }
+    }
+
+    /// How many points before its first sighting did not see it.
+    pub fn missed_before(&self) -> u16 {
+        self.missed.iter().filter(|&&passed| passed == 0).count() as u16
+    }
+
+    /// How many points of its way after `point` did not see it.
+    pub fn missed_after(&self, point: PointIx) -> u16 {
+        let place = self.path.iter().position(|&other| other == point);
+        let after = |passed: &&u16| place.is_some_and(|place| usize::from(**passed) > place);
+        self.missed.iter().filter(after).count() as u16
     }
 
     /// Whether all that was seen of it was sent again: the original came too

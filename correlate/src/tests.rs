@@ -3,6 +3,7 @@
 use crate::testnet::{Message, Net, shown};
 use proptest::prelude::*;
 use taptrail_decoders::kind::{Kind, Side, flags};
+use taptrail_store::tables::links::LinkRow;
 
 const UNIT: i128 = 1_000_000_000;
 
@@ -175,6 +176,27 @@ fn a_missing_middle_is_skipped_and_told_as_a_capture_loss() {
         (&*loss.point, &*loss.cause, loss.first_seq, loss.count),
         ("P2", "capture", Some(3), 1)
     );
+}
+
+#[test]
+fn links_run_between_the_neighbours_of_a_point_that_missed_the_message() {
+    let mut net = Net::new();
+    order(&mut net, 0);
+    let missed = |o: &crate::observation::Observation| match o.kind {
+        Kind::RptFill => o.point == 5,
+        Kind::RptAck => o.point == 0,
+        Kind::OrderAdd => o.seq == Some(100) && o.point == 2,
+        _ => false,
+    };
+    net.observations.retain(|o| !missed(o));
+    let (rows, _) = net.run();
+    let links = rows.links.iter().filter(|link| &*link.kind != "same");
+    let shown = |l: &LinkRow| format!("{} {}>{} {}", l.rule, l.from_point, l.to_point, l.skipped);
+    let mut skipping: Vec<String> = links.filter(|link| link.skipped > 0).map(shown).collect();
+    skipping.sort();
+    let expected =
+        ["explicit_tag P2>P5 1", "match_id P1>P5 1", "order_id P6>P1 1", "source_seq P2>P4 1"];
+    assert_eq!(skipping, expected);
 }
 
 #[test]

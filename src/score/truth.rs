@@ -119,6 +119,9 @@ struct Order {
 /// The true times at which each message passed points, line by line.
 type Ways = HashMap<(u64, Option<char>), Vec<(i64, u16)>>;
 
+/// The true times at which each message was captured, with the points.
+type Passed = HashMap<u64, Vec<(i64, u16)>>;
+
 impl Truth {
     /// Reads the files in `dir`.
     ///
@@ -129,9 +132,8 @@ impl Truth {
         let mut ways = Ways::new();
         each(&dir.join("messages.jsonl"), |message| truth.message(message, &mut ways))?;
         truth.same_links(&mut ways);
-        let seen: HashSet<(u64, u16)> =
-            truth.seen.iter().map(|(place, seen)| (seen.id, place.0)).collect();
-        each(&dir.join("links.jsonl"), |link| truth.link(&link, &seen))?;
+        let passed = truth.passed();
+        each(&dir.join("links.jsonl"), |link| truth.link(&link, &passed))?;
         each(&dir.join("losses.jsonl"), |loss| truth.loss(loss))?;
         each(&dir.join("clocks.jsonl"), |clock: Clock| {
             truth.offsets.entry(clock.clock).or_default().push((clock.true_ns, clock.offset_ns));
@@ -191,12 +193,39 @@ impl Truth {
         }
     }
 
-    /// A link that captures can show: both ends were seen where it runs.
-    fn link(&mut self, link: &Link, seen: &HashSet<(u64, u16)>) {
+    /// When each message was captured where, in order of time.
+    fn passed(&self) -> Passed {
+        let mut passed = Passed::new();
+        for (place, seen) in self.seen.iter().filter(|(_, seen)| !seen.copy) {
+            passed.entry(seen.id).or_default().push((seen.true_ns, place.0));
+        }
+        passed.values_mut().for_each(|way| way.sort_unstable());
+        passed
+    }
+
+    /// A link that captures can show. Inside an order it needs both ends at
+    /// its point. Between points it runs, where one of them missed its
+    /// message, between the nearest that did not.
+    fn link(&mut self, link: &Link, passed: &Passed) {
+        let Some(kind) = kind_of(&link.kind) else { return };
         let (from_point, to_point) =
             (self.point_number(&link.from_point), self.point_number(&link.to_point));
-        let both = seen.contains(&(link.from, from_point)) && seen.contains(&(link.to, to_point));
-        if let Some(kind) = kind_of(&link.kind).filter(|_| both) {
+        let way = |id: u64| passed.get(&id).map_or(&[][..], Vec::as_slice);
+        let (from, to) = (way(link.from), way(link.to));
+        let at = |way: &[(i64, u16)], point| way.iter().find(|(_, at)| *at == point).copied();
+        let (start, end) = match link.kind.as_str() {
+            "relay" | "trigger" => {
+                let end = at(to, to_point).or(to.first().copied());
+                let before = |(ns, _): &&(i64, u16)| end.is_some_and(|(end_ns, _)| *ns <= end_ns);
+                (at(from, from_point).or(from.iter().rfind(before).copied()), end)
+            }
+            "public" => {
+                let nearest = |way: &[(i64, u16)], point| at(way, point).or(way.first().copied());
+                (nearest(from, from_point), nearest(to, to_point))
+            }
+            _ => (at(from, from_point), at(to, to_point)),
+        };
+        if let (Some((_, from_point)), Some((_, to_point))) = (start, end) {
             self.links.insert((kind, link.from, from_point, link.to, to_point));
         }
     }

@@ -11,7 +11,7 @@
 //! nodes). A loop below zero is an empty intersection: an alarm, no clamp.
 
 use super::gauge::{PairTraffic, Window};
-use super::track::{Knot, Offset, Track};
+use super::track::{BILLION, HOLD_PPB, Knot, Offset, Track, share};
 use std::collections::BTreeMap;
 
 /// Most moments that are composed; longer runs have them farther apart.
@@ -56,6 +56,8 @@ pub struct Alarm {
 pub struct Moment {
     /// The pair.
     pub pair: Pair,
+    /// The moment, by the reference clock.
+    pub t: i64,
     /// Its own traffic.
     pub window: Window,
     /// What follows from all evidence; `None` where one side stays open.
@@ -147,22 +149,32 @@ pub fn compose(
     let step = step.max(end.saturating_sub(start) / MOMENTS_MAX).max(1);
     let mut offsets = vec![0; n];
     let mut knots: BTreeMap<Pair, Vec<Knot>> = BTreeMap::new();
+    let mut drifts: BTreeMap<Pair, i64> = BTreeMap::new();
     let mut t = start;
     while t <= end {
-        match moment(n, traffic, &known(t), t, &mut offsets) {
-            (Ok(bounds), windows) => {
+        let (bounds, windows) = moment(n, traffic, &known(t), t, &mut offsets, &drifts);
+        drifts =
+            windows.iter().filter_map(|(pair, w)| Some((*pair, w.fit.ok()?.drift_ppb))).collect();
+        match bounds {
+            Ok(bounds) => {
                 for (pair, knot) in knots_of(t, &bounds, &windows, &offsets) {
                     knots.entry(pair).or_default().push(knot);
                 }
-                composed.moments.extend(
-                    windows.into_iter().map(|(pair, window)| told(pair, window, &bounds, &offsets)),
-                );
+                composed
+                    .moments
+                    .extend(windows.into_iter().map(|(pair, window)| told(t, pair, window)));
             }
-            (Err(alarm), _) => composed.alarms.push(alarm),
+            Err(alarm) => composed.alarms.push(alarm),
         }
         t = t.saturating_add(step);
     }
     composed.tracks = knots.into_iter().map(|(pair, knots)| (pair, Track::new(knots))).collect();
+    for moment in &mut composed.moments {
+        let knot = composed.tracks.get(&moment.pair).and_then(|track| track.knot(moment.t));
+        let own = moment.window.fit.ok().and_then(|fit| fit.offset_ns);
+        moment.bounds = knot.and_then(|knot| knot.offset.bounds);
+        moment.residual_ns = own.zip(knot).map(|(own, all)| own.saturating_sub(all.offset.ns));
+    }
     composed
 }
 
@@ -177,13 +189,14 @@ fn moment(
     known: &[Interval],
     t: i64,
     offsets: &mut [i64],
+    drifts: &BTreeMap<Pair, i64>,
 ) -> (Result<Bounds, Alarm>, Windows) {
     let mut found = (Err(Alarm { t, in_traffic: true }), Vec::new());
     for _ in 0..ROUNDS {
         let read = |clock: usize| t.saturating_add(offsets.get(clock).copied().unwrap_or(0));
         let windows: Windows =
             traffic.iter().map(|(&pair, own)| (pair, own.window(read(pair.0)))).collect();
-        let bounds = closed(n, &windows, known, t);
+        let bounds = closed(n, &windows, known, t, drifts);
         let mut moved = 0;
         if let Ok(bounds) = &bounds {
             for (clock, offset) in offsets.iter_mut().enumerate().skip(1) {
@@ -200,11 +213,30 @@ fn moment(
     found
 }
 
-fn closed(n: usize, windows: &Windows, known: &[Interval], t: i64) -> Result<Bounds, Alarm> {
+/// How far an offset may stray from the line that a window took it for: a rate
+/// that changed within the window moved its line's rate against that of the
+/// window before, half of it earlier.
+fn stray_ns(window: &Window, drift_ppb: i64, before_ppb: Option<i64>) -> i64 {
+    let change = before_ppb.map_or(0, |before| drift_ppb.abs_diff(before));
+    let change = change.min(HOLD_PPB.unsigned_abs()) as i64;
+    share(window.span.1.saturating_sub(window.span.0), change, 2 * BILLION)
+}
+
+fn closed(
+    n: usize,
+    windows: &Windows,
+    known: &[Interval],
+    t: i64,
+    drifts: &BTreeMap<Pair, i64>,
+) -> Result<Bounds, Alarm> {
     let mut bounds = Bounds::new(n);
     for (pair, window) in windows {
         match window.fit {
-            Ok(fit) => bounds.between(*pair, fit.lo_ns, fit.hi_ns),
+            Ok(fit) => {
+                let stray = stray_ns(window, fit.drift_ppb, drifts.get(pair).copied());
+                let lo = fit.lo_ns.map(|lo| lo.saturating_sub(stray));
+                bounds.between(*pair, lo, fit.hi_ns.map(|hi| hi.saturating_add(stray)));
+            }
             Err(super::fit::Unbounded::None) => {}
             Err(super::fit::Unbounded::Contradiction) => {
                 return Err(Alarm { t, in_traffic: true });
@@ -266,15 +298,9 @@ fn rates(n: usize, windows: &Windows) -> Vec<i64> {
     rates.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-fn told((a, b): Pair, window: Window, bounds: &Bounds, offsets: &[i64]) -> Moment {
-    let own = window.fit.ok().and_then(|fit| fit.offset_ns);
-    let apart = offsets.get(b).zip(offsets.get(a)).map(|(b, a)| b.saturating_sub(*a));
-    Moment {
-        pair: (a, b),
-        window,
-        bounds: bounds.bounds((a, b)),
-        residual_ns: own.zip(apart).map(|(own, all)| own.saturating_sub(all)),
-    }
+/// A pair with its own traffic; the rest is known once all moments are.
+fn told(t: i64, pair: Pair, window: Window) -> Moment {
+    Moment { pair, t, window, bounds: None, residual_ns: None }
 }
 
 #[cfg(test)]

@@ -10,12 +10,13 @@
 //!
 //! Offsets are configured, and measured from traffic: [`gauge`] gathers what
 //! crosses between clocks, [`fit`] bounds one pair at one moment, [`compose`]
-//! puts all pairs and the configuration together, [`track`] fills the time
-//! between.
+//! puts all pairs and the configuration together, [`steady`] lets the moments
+//! of a run tell of each other, [`track`] fills the time between.
 
 pub mod compose;
 pub mod fit;
 pub mod gauge;
+pub mod steady;
 pub mod track;
 
 #[cfg(test)]
@@ -37,6 +38,11 @@ const RATE_ERROR_PPM: i64 = 100;
 /// Corrections of a stamp to the reference's time: each leaves 200 ppm of the
 /// error of the one before.
 const REFERENCE_ROUNDS: usize = 3;
+
+/// How wrong a free-running clock may measure a time, whole ns.
+fn rate_error(ns: i64) -> i64 {
+    (i128::from(ns).abs() * i128::from(RATE_ERROR_PPM)).div_euclid(1_000_000) as i64
+}
 
 /// A linear function of time, exact: value(t) = (constant + slope x t) / 10^9.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -276,8 +282,7 @@ impl Clocks {
         let raw = to.ts.saturating_sub(from.ts);
         let noise = self.noise(from.point) + self.noise(to.point);
         if self.same(from.point, to.point) {
-            let rate = (raw.saturating_abs() / 1_000_000).saturating_mul(RATE_ERROR_PPM) + 1;
-            let width = noise.saturating_add(rate).max(1);
+            let width = noise.saturating_add(rate_error(raw)) + 1;
             return self.bounded(from.point, to.point, raw, Some((width, width)), false);
         }
         let offset = self.measured_between(from, to).or_else(|| {
@@ -287,11 +292,14 @@ impl Clocks {
             Some(Offset { ns, bounds: relation.bound_ns.map(around) })
         });
         let Some(offset) = offset else { return Latency { ns: raw, bounds: None } };
+        let ns = raw.saturating_sub(offset.ns);
+        // The offset is that of the start; until the end it may drift.
+        let stamped = noise.saturating_add(rate_error(ns));
         let width = offset.bounds.map(|(lo, hi)| {
-            let side = |apart: i64| apart.saturating_add(noise).max(1);
+            let side = |apart: i64| apart.saturating_add(stamped).max(1);
             (side(hi.saturating_sub(offset.ns)), side(offset.ns.saturating_sub(lo)))
         });
-        self.bounded(from.point, to.point, raw.saturating_sub(offset.ns), width, causal)
+        self.bounded(from.point, to.point, ns, width, causal)
     }
 
     fn noise(&self, point: PointIx) -> i64 {
@@ -553,7 +561,17 @@ mod tests {
         let clocks = Clocks::new(&points(), &[], &[]);
         let latency = clocks.latency(stamp(0, 1_000), stamp(1, 51_000_000), true);
         assert_eq!(latency.ns, 50_999_000);
-        assert_eq!(latency.bounds, Some((50_999_000 - 16 - 5_001, 50_999_000 + 16 + 5_001)));
+        assert_eq!(latency.bounds, Some((50_999_000 - 16 - 5_100, 50_999_000 + 16 + 5_100)));
+    }
+
+    #[test]
+    fn a_clock_runs_wrong_below_a_millisecond_too() {
+        let configured = [clock("C2", "C1", 0, Some(0))];
+        let clocks = Clocks::new(&points(), &configured, &[]);
+        for (to, others) in [(1, 17), (2, 16)] {
+            let (lo, hi) = clocks.latency(stamp(0, 0), stamp(to, 900_000), true).bounds.unwrap();
+            assert_eq!((lo, hi), (900_000 - 90 - others, 900_000 + 90 + others));
+        }
     }
 
     #[test]

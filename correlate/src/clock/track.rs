@@ -6,20 +6,27 @@
 //!   straight between two       step    straight, wider by the hold rate
 //!                           both sides' bounds together
 //! ```
+//!
+//! The knots of a run tell of each other ([`super::steady`]): rates change
+//! slowly, so that a knot with little traffic of its own lies where the others
+//! point to, and one that cannot lie there is behind a step.
+
+use super::steady;
 
 /// Longest time without a fit that is bridged, ns.
 pub const HOLD_MAX_NS: i64 = 60_000_000_000;
 
 /// How much a clock's rate may change where no traffic shows it: 1 ppm.
-const HOLD_PPB: i64 = 1_000;
+pub const HOLD_PPB: i64 = 1_000;
 
-/// A change that the rate does not explain is a step from here on, ns.
+/// A change that the rate does not explain may be a step from here on, ns.
 pub const STEP_MIN_NS: i64 = 1_000;
 
-/// A change is a step from so many residuals on.
+/// A change may be a step from so many residuals on.
 const STEP_RESIDUALS: i64 = 8;
 
-const BILLION: i128 = 1_000_000_000;
+/// Parts of a rate.
+pub const BILLION: i128 = 1_000_000_000;
 
 /// An offset and what bounds it, ns. `lo_ns <= offset_ns <= hi_ns`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,10 +62,15 @@ impl Knot {
         });
         Offset { ns: self.offset.ns.saturating_add(moved), bounds }
     }
+
+    /// Distance of the bounds, ns; 0 without any.
+    fn width_ns(&self) -> i64 {
+        self.offset.bounds.map_or(0, |(lo, hi)| hi.saturating_sub(lo))
+    }
 }
 
 /// value x by / of, rounded to the nearest.
-fn share(value: i64, by: i64, of: i128) -> i64 {
+pub fn share(value: i64, by: i64, of: i128) -> i64 {
     let product = i128::from(value) * i128::from(by);
     ((product + of.signum() * of / 2).div_euclid(of)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
@@ -76,18 +88,39 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Track {
     knots: Vec<Knot>,
+    steps: Vec<Step>,
 }
 
 impl Track {
     /// Of knots in any order.
     pub fn new(mut knots: Vec<Knot>) -> Self {
         knots.sort_by_key(|knot| knot.t);
-        Self { knots }
+        let behind = steady::settle(&mut knots);
+        let mut steps: Vec<Step> = Vec::new();
+        for place in behind {
+            let ends = place.checked_sub(1).and_then(|a| knots.get(a)).zip(knots.get(place));
+            let Some((a, b)) = ends else { continue };
+            match steps.last_mut().filter(|step| step.between.1 == a.t) {
+                // Windows that reach over a step lie on neither side.
+                Some(step) => {
+                    step.between.1 = b.t;
+                    step.by_ns = step.by_ns.saturating_add(change(a, b));
+                }
+                None => steps.push(Step { between: (a.t, b.t), by_ns: change(a, b) }),
+            }
+        }
+        Self { knots, steps }
     }
 
     /// The knots, by time.
     pub fn knots(&self) -> &[Knot] {
         &self.knots
+    }
+
+    /// The knot at a moment.
+    pub fn knot(&self, t: i64) -> Option<&Knot> {
+        let place = self.knots.binary_search_by_key(&t, |knot| knot.t).ok()?;
+        self.knots.get(place)
     }
 
     /// The offset at a moment; without bounds farther than [`HOLD_MAX_NS`] from
@@ -96,15 +129,39 @@ impl Track {
         let place = self.knots.partition_point(|knot| knot.t <= t);
         let before = place.checked_sub(1).and_then(|place| self.knots.get(place));
         match (before, self.knots.get(place)) {
-            (Some(a), Some(b)) => Some(between(a, b, t)),
+            (Some(a), Some(b)) => Some(self.between(a, b, t)),
             (Some(one), None) | (None, Some(one)) => Some(limited(one, t)),
             (None, None) => None,
         }
     }
 
-    /// The steps between neighbouring knots.
-    pub fn steps(&self) -> Vec<Step> {
-        self.knots.windows(2).filter_map(|pair| step(pair.first()?, pair.last()?)).collect()
+    /// The steps: changes between knots that no rate explains.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    fn between(&self, a: &Knot, b: &Knot, t: i64) -> Offset {
+        let gap = b.t.saturating_sub(a.t);
+        if gap > HOLD_MAX_NS {
+            let nearer = if t.saturating_sub(a.t) <= b.t.saturating_sub(t) { a } else { b };
+            let held = nearer.held(t);
+            return Offset { bounds: None, ..held };
+        }
+        let place = self.steps.partition_point(|step| step.between.1 < b.t);
+        let known = self.steps.get(place).is_some_and(|step| step.between.0 <= a.t);
+        if known || may_be_step(a, b) {
+            return either(a.held(t), b.held(t), t.saturating_sub(a.t) < b.t.saturating_sub(t));
+        }
+        let straight = |from: i64, to: i64| {
+            let way = to.saturating_sub(from);
+            from.saturating_add(share(t.saturating_sub(a.t), way, i128::from(gap.max(1))))
+        };
+        let wander = bend(a, b, gap);
+        let bounds = a.offset.bounds.zip(b.offset.bounds).map(|(a, b)| {
+            let lo = straight(a.0, b.0).saturating_sub(wander);
+            (lo, straight(a.1, b.1).saturating_add(wander))
+        });
+        Offset { ns: straight(a.offset.ns, b.offset.ns), bounds }
     }
 }
 
@@ -115,36 +172,21 @@ fn limited(knot: &Knot, t: i64) -> Offset {
 }
 
 /// What the rates of two knots do not explain of the way from one to the other.
-fn step(a: &Knot, b: &Knot) -> Option<Step> {
-    let elapsed = b.t.saturating_sub(a.t);
+fn change(a: &Knot, b: &Knot) -> i64 {
     let rate = (a.drift_ppb + b.drift_ppb) / 2;
-    let by_ns = b.offset.ns.saturating_sub(a.offset.ns) - share(elapsed, rate, BILLION);
-    let residual = a.residual_ns.max(b.residual_ns).saturating_mul(STEP_RESIDUALS);
-    let wander = share(elapsed, HOLD_PPB, BILLION);
-    let is_step = by_ns.saturating_abs() > STEP_MIN_NS.max(residual).saturating_add(wander);
-    is_step.then_some(Step { between: (a.t, b.t), by_ns })
+    let moved = share(b.t.saturating_sub(a.t), rate, BILLION);
+    b.offset.ns.saturating_sub(a.offset.ns).saturating_sub(moved)
 }
 
-fn between(a: &Knot, b: &Knot, t: i64) -> Offset {
-    let gap = b.t.saturating_sub(a.t);
-    if gap > HOLD_MAX_NS {
-        let nearer = if t.saturating_sub(a.t) <= b.t.saturating_sub(t) { a } else { b };
-        let held = nearer.held(t);
-        return Offset { bounds: None, ..held };
-    }
-    if step(a, b).is_some() {
-        return either(a.held(t), b.held(t), t.saturating_sub(a.t) < b.t.saturating_sub(t));
-    }
-    let straight = |from: i64, to: i64| {
-        let moved = share(t.saturating_sub(a.t), to.saturating_sub(from), i128::from(gap.max(1)));
-        from.saturating_add(moved)
-    };
-    let wander = bend(a, b, gap);
-    let bounds = a.offset.bounds.zip(b.offset.bounds).map(|(a, b)| {
-        let lo = straight(a.0, b.0).saturating_sub(wander);
-        (lo, straight(a.1, b.1).saturating_add(wander))
-    });
-    Offset { ns: straight(a.offset.ns, b.offset.ns), bounds }
+/// Whether a step too small to be certain of may lie between two knots: their
+/// bounds then hold on their own sides only. An estimate lies midway between
+/// its bounds, so that it moves where only one of them does.
+fn may_be_step(a: &Knot, b: &Knot) -> bool {
+    let residual = a.residual_ns.max(b.residual_ns).saturating_mul(STEP_RESIDUALS);
+    let wander = share(b.t.saturating_sub(a.t), HOLD_PPB, BILLION);
+    let wider = a.width_ns().abs_diff(b.width_ns()) / 2;
+    let explained = STEP_MIN_NS.max(residual).saturating_add(wander);
+    change(a, b).unsigned_abs() > (explained.unsigned_abs()).saturating_add(wider)
 }
 
 /// How far a clock strays from the straight line between two knots: half the

@@ -6,7 +6,8 @@
 //! OUCH C (no number)  ──public──> ITCH X or D of the order's current number
 //! ```
 //!
-//! Whichever came first: latencies may be negative.
+//! Whichever came first: latencies may be negative. Both at the point nearest
+//! the venue that saw them; nearer ones that did not are counted as `skipped`.
 
 use crate::clock::Clocks;
 use crate::event::{Event, Identity};
@@ -53,7 +54,8 @@ pub fn publications(
         let Some((public, rule)) = chosen else { continue };
         let (Some(from), Some(to)) = (event.start(), public.start()) else { continue };
         used.insert(to.identity);
-        let evidence = Evidence::certain(rule);
+        let skipped = event.missed_before().saturating_add(public.missed_before());
+        let evidence = Evidence { skipped, ..Evidence::certain(rule) };
         let link = Link::new(LinkKind::Public, evidence, &event.obs, from, to, clocks);
         found.push(Publication { report, event: public.clone(), link });
     }

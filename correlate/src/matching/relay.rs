@@ -8,6 +8,10 @@
 //! 8/F <───────relay─────────────── E        same match number
 //!  └──relay, drop_copy_exec_id──> 8/F on another session
 //! ```
+//!
+//! A link runs from the last sighting before the gateway to the first one
+//! behind it. Where a point between missed the message, the neighbours are
+//! linked, and the points left out counted as `skipped`.
 
 use crate::clock::Clocks;
 use crate::event::{Event, Sighting};
@@ -63,6 +67,8 @@ fn link(
 ) -> Option<Link> {
     let (from, to) = from.zip(to)?;
     let (start, end) = from.end().zip(to.start())?;
+    let skipped = from.missed_after(start.point).saturating_add(to.missed_before());
+    let evidence = Evidence { skipped, ..evidence };
     Some(Link::new(LinkKind::Relay, evidence, &from.obs, start, end, clocks))
 }
 

@@ -150,6 +150,7 @@ impl Gatherer {
             way,
             sightings,
             path: Vec::new(),
+            missed: Vec::new(),
             same: Vec::new(),
         };
         self.open.push_back(Open { key, content, opened_at: observation.at, next: None, event });

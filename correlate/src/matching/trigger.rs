@@ -129,7 +129,8 @@ fn of_sequence(
     let from = nearest(last, start, clocks)?;
     let candidates = chosen_from.len().max(1) as u32;
     let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
-    let evidence = evidence(candidates, sure);
+    let skipped = last.missed_after(from.point).saturating_add(request.missed_before());
+    let evidence = Evidence { skipped, ..evidence(candidates, sure) };
     let link = Link::new(LinkKind::Trigger, evidence, &last.obs, from, start, clocks);
     let mut events = vec![last.clone()];
     events.extend(copied.filter(|event| !Arc::ptr_eq(event, last)).cloned());
@@ -168,12 +169,12 @@ pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<L
     let sources = || found.iter().filter(carries).filter(|e| nearest(e, start, clocks).is_some());
     let source = sources().max_by_key(|event| (event.at(), event.stream))?;
     let candidates = sources().count() as u32;
+    let from = nearest(source, start, clocks)?;
     let evidence = Evidence {
         rule: "source_seq",
         confidence: 1.0 / candidates as f32,
         candidates,
-        skipped: 0,
+        skipped: source.missed_after(from.point).saturating_add(relay.missed_before()),
     };
-    let from = nearest(source, start, clocks)?;
     Some(Link::new(LinkKind::Relay, evidence, &source.obs, from, start, clocks))
 }
