@@ -160,10 +160,10 @@ pub struct Scout {
 }
 
 impl Scout {
-    /// Knows the configuration only.
-    pub fn new(settings: &Settings, points: &Points) -> Self {
+    /// Knows the configuration only, and what the clocks are taken to be.
+    pub fn new(settings: &Settings, points: &Points, clocks: &Clocks) -> Self {
         Self {
-            clocks: Clocks::new(points, &settings.clocks, &settings.hops),
+            clocks: clocks.clone(),
             streams: Streams::new(),
             gatherer: Gatherer::new(window_ns(settings)),
             learner: Learner::new(),

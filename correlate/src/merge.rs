@@ -21,6 +21,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
+use taptrail_store::catalog::manifest::ImportManifest;
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::reader::SegmentReader;
 use taptrail_store::tables::flows::FlowRow;
@@ -106,6 +107,20 @@ impl Merge {
         clocks: Clocks,
         texts: &mut Texts,
     ) -> Result<Self, CorrelateError> {
+        Self::of(store, &catalog.imports, points, clocks, texts)
+    }
+
+    /// Over some imports.
+    ///
+    /// # Errors
+    /// Where `flows` cannot be read.
+    pub fn of(
+        store: &Store,
+        imports: &[Arc<ImportManifest>],
+        points: &Points,
+        clocks: Clocks,
+        texts: &mut Texts,
+    ) -> Result<Self, CorrelateError> {
         let mut merge = Self {
             clocks,
             sources: Vec::new(),
@@ -113,7 +128,7 @@ impl Merge {
             cursors: HashMap::new(),
             heap: BinaryHeap::new(),
         };
-        for (capture, import) in catalog.imports.iter().enumerate() {
+        for (capture, import) in imports.iter().enumerate() {
             let mut rows: Vec<FlowRow> = Vec::new();
             for segment in import.files_of("flows") {
                 for batch in SegmentReader::open(&store.file(segment), None, None)? {

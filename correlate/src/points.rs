@@ -1,6 +1,6 @@
 //! The points of a run, by small numbers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use taptrail_capture::point::PointConfig;
 
@@ -24,6 +24,8 @@ pub struct PointFacts {
     pub clock: Arc<str>,
     /// Half width of one stamp's error in ns.
     pub noise_ns: i64,
+    /// How far its clock is ahead of the others, in whole seconds, ns.
+    pub ahead_ns: i64,
 }
 
 /// The points, configured ones first, in order.
@@ -56,7 +58,15 @@ impl Points {
         let own = format!("clock of {name}");
         let clock = Arc::from(clock.unwrap_or(&own));
         self.index.insert(name.clone(), self.facts.len() as PointIx);
-        self.facts.push(PointFacts { name, clock, noise_ns });
+        self.facts.push(PointFacts { name, clock, noise_ns, ahead_ns: 0 });
+    }
+
+    /// The same points, with clocks that are ahead of the others, ns by name.
+    pub fn with_ahead(mut self, ahead: &BTreeMap<Arc<str>, i64>) -> Self {
+        for facts in &mut self.facts {
+            facts.ahead_ns = ahead.get(&facts.clock).copied().unwrap_or(0);
+        }
+        self
     }
 
     /// The number of the point with this name.

@@ -2,12 +2,14 @@
 //! that correlation makes, all at once.
 //!
 //! ```text
-//! messages ──merge──> scout (a sample) ──learned───┐
-//! messages ──merge──> correlator (measures) ─clocks─┤   more than one clock only
+//! messages ──by point─> seconds apart ─> scout ─> correlator (measures) ─clocks─┐
+//!                                               where more than one clock stamps │
+//! messages ──merge──> scout (a sample) ──learned──┬──────────────────────────────┘
 //! messages ──merge──────────────────> correlator <─┘ ──> links, hops, losses, lines,
 //!                                                         orders, lineage, clocks
 //! ```
 
+use crate::clock::coarse::{self, Meetings};
 use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
 use crate::engine::{Correlator, Counters, Learned, Rows, Scout, Summary};
@@ -94,21 +96,23 @@ pub fn correlate_locked(
 ) -> Result<Outcome, CorrelateError> {
     let store = lock.store();
     let catalog = store.catalog()?;
-    let points = all_points(&catalog, points);
-    let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
     let mut texts = Texts::new();
+    let points = near_points(store, &catalog, all_points(&catalog, points), &mut texts)?;
+    let mut clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
+    if clocks.is_many() {
+        let doubted = clocks.doubted();
+        let learned = learn(store, &catalog, settings, &points, &doubted, &mut texts)?;
+        let correlator = Correlator::new(settings, &points, learned, texts);
+        let mut correlator = correlator.with_clocks(doubted.clone()).measuring();
+        let mut merge = Merge::new(store, &catalog, &points, doubted, correlator.texts())?;
+        let gauge;
+        (gauge, texts) = measure(correlator, &mut merge)?;
+        clocks = clocks.measured(&gauge);
+    }
     let learned = learn(store, &catalog, settings, &points, &clocks, &mut texts)?;
-    let mut correlator = Correlator::new(settings, &points, learned.clone(), texts);
-    let clocks = if clocks.is_many() {
-        let mut merge = Merge::new(store, &catalog, &points, clocks.clone(), correlator.texts())?;
-        let (gauge, texts) = measure(correlator.measuring(), &mut merge)?;
-        correlator = Correlator::new(settings, &points, learned, texts);
-        clocks.measured(&gauge)
-    } else {
-        clocks
-    };
-    let mut merge = Merge::new(store, &catalog, &points, clocks.clone(), correlator.texts())?;
-    let mut correlator = correlator.with_clocks(clocks);
+    let correlator = Correlator::new(settings, &points, learned, texts);
+    let mut correlator = correlator.with_clocks(clocks.clone());
+    let mut merge = Merge::new(store, &catalog, &points, clocks, correlator.texts())?;
     let mut replacement = lock.replace_tables(catalog.inputs(), config_hash)?;
     let mut outcome = Outcome::default();
     let of = messages_in(&catalog);
@@ -141,6 +145,36 @@ fn all_points(catalog: &Catalog, configured: &[PointConfig]) -> Points {
     Points::new(&all, &[])
 }
 
+/// The points, with clocks that are whole seconds apart brought together.
+fn near_points(
+    store: &Store,
+    catalog: &Catalog,
+    points: Points,
+    texts: &mut Texts,
+) -> Result<Points, CorrelateError> {
+    let clocks = Clocks::new(&points, &[], &[]);
+    if !clocks.is_many() {
+        return Ok(points);
+    }
+    let mut meetings = Meetings::default();
+    for point in points.all() {
+        let here = catalog.imports.iter().filter(|import| *import.point == *point.name);
+        let here: Vec<_> = here.cloned().collect();
+        let mut merge = Merge::of(store, &here, &points, clocks.clone(), texts)?;
+        let mut taken = 0;
+        while taken < coarse::SAMPLE_MESSAGES
+            && let Some(observation) = merge.next(texts)?
+        {
+            if is_telling(&observation) {
+                meetings.add(&observation, &points);
+                taken += 1;
+            }
+        }
+    }
+    let ahead = meetings.ahead(&points);
+    Ok(points.with_ahead(&ahead))
+}
+
 fn learn(
     store: &Store,
     catalog: &Catalog,
@@ -150,7 +184,7 @@ fn learn(
     texts: &mut Texts,
 ) -> Result<Learned, CorrelateError> {
     let mut merge = Merge::new(store, catalog, points, clocks.clone(), texts)?;
-    let mut scout = Scout::new(settings, points);
+    let mut scout = Scout::new(settings, points, clocks);
     let mut taken = 0;
     while taken < SAMPLE_MESSAGES
         && let Some(observation) = merge.next(texts)?

@@ -177,7 +177,7 @@ impl Net {
             |o: &Observation| clocks.corrected(crate::clock::Stamp { point: o.point, ts: o.ts });
         self.observations.sort_by_key(at);
         let mut texts = self.texts;
-        let mut scout = Scout::new(&settings, &points);
+        let mut scout = Scout::new(&settings, &points, &clocks);
         for observation in &self.observations {
             scout.push(*observation, &mut texts);
         }

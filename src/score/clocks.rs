@@ -82,7 +82,7 @@ impl<'t> Clocks<'t> {
         let (lo, hi) = (row.ts_lo.unwrap_or(first_ns), row.ts_hi.unwrap_or(last_ns));
         // A row without a window says what its offset is at the start.
         let stamped_ns = if row.ts_lo.is_some() { lo + (hi - lo) / 2 } else { first_ns };
-        let own = self.truth.offset_at(&row.clock_from, stamped_ns).unwrap_or(0);
+        let own = self.truth.offset_at(&row.clock_to, stamped_ns).unwrap_or(0);
         let true_ns = stamped_ns - own;
         let at = |clock: &str| self.truth.offset_at(clock, true_ns);
         let (Some(from), Some(to)) = (at(&row.clock_from), at(&row.clock_to)) else { return };

@@ -1,17 +1,18 @@
-//! A bad day of the simulated network against its truth: no calibrated clocks,
-//! losses, repeats, wander.
+//! Bad days of the simulated network against their truth: no calibrated
+//! clocks, losses, repeats, wander; then all that can go wrong on purpose, and
+//! calibrated clocks that are not as somebody wrote down.
 
 use crate::support::taptrail_ok;
 use serde_json::Value;
 use std::fs;
 use tempfile::TempDir;
 
-fn score() -> Value {
+fn score(happens: &[&str]) -> Value {
     let dir = TempDir::new().unwrap();
     let text = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let (sim, store) = (text("sim"), text("trail"));
     let size = ["--seed", "5", "--orders", "600", "--rate", "5000", "--seconds", "6"];
-    let args = [&["sim", "--out", &sim, "--faults", "heavy"][..], &size[..]].concat();
+    let args = [&["sim", "--out", &sim][..], happens, &size[..]].concat();
     taptrail_ok(&args);
     let config = format!("--config={sim}/taptrail.toml");
     let mut args = vec!["import".to_owned(), "--store".to_owned(), store.clone(), config];
@@ -35,7 +36,7 @@ fn of<'v>(score: &'v Value, list: &str, key: &str, name: &str) -> &'v Value {
 
 #[test]
 fn a_bad_day_is_told_nearly_as_it_was() {
-    let score = score();
+    let score = score(&["--faults", "heavy"]);
     for (kind, recall_ppm) in [
         ("same", 999_000),
         ("relay", 995_000),
@@ -60,9 +61,40 @@ fn a_bad_day_is_told_nearly_as_it_was() {
         let found = of(&score, "rules", "rule", rule);
         assert!(found["precision_ppm"].as_u64().unwrap() >= precision_ppm, "{found}");
     }
+    bounds_hold(&score);
+}
+
+fn bounds_hold(score: &Value) {
     let hops = score["latencies"].as_array().unwrap();
     for hop in hops.iter().filter(|hop| hop["links"].as_u64() > Some(100)) {
         assert_eq!(hop["links"], hop["bounded"], "{hop}");
         assert!(hop["coverage_ppm"].as_u64().unwrap() >= 990_000, "{hop}");
     }
+}
+
+fn recall(score: &Value, kind: &str) -> u64 {
+    of(score, "kinds", "kind", kind)["recall_ppm"].as_u64().unwrap()
+}
+
+#[test]
+fn troubles_on_top_of_a_bad_day_break_nothing() {
+    let troubles = "clock-step,tai-clock,session-reset,sequence-wrap,batching,throttling,baskets";
+    let score = score(&["--faults", "heavy", "--with", troubles]);
+    for kind in ["same", "relay", "ack", "fill", "chain", "public"] {
+        assert!(recall(&score, kind) >= 995_000, "{}", of(&score, "kinds", "kind", kind));
+    }
+    for rule in ["session_seq", "source_seq", "late_bound_order_id", "order_id"] {
+        let found = of(&score, "rules", "rule", rule);
+        assert!(found["precision_ppm"].as_u64().unwrap() >= 998_000, "{found}");
+    }
+    bounds_hold(&score);
+}
+
+#[test]
+fn the_wire_is_right_where_the_configuration_is_not() {
+    let score = score(&["--faults", "none", "--with", "clock-step,tai-clock"]);
+    for kind in ["same", "relay", "ack", "fill", "chain", "public"] {
+        assert!(recall(&score, kind) >= 999_000, "{}", of(&score, "kinds", "kind", kind));
+    }
+    bounds_hold(&score);
 }

@@ -8,11 +8,13 @@
 //!                                     nothing known: difference, no bounds
 //! ```
 //!
-//! Offsets are configured, and measured from traffic: [`gauge`] gathers what
+//! Offsets are configured, and measured from traffic: [`coarse`] takes out
+//! mistakes of whole seconds, so that messages meet; [`gauge`] gathers what
 //! crosses between clocks, [`fit`] bounds one pair at one moment, [`compose`]
 //! puts all pairs and the configuration together, [`steady`] lets the moments
 //! of a run tell of each other, [`track`] fills the time between.
 
+pub mod coarse;
 pub mod compose;
 pub mod fit;
 pub mod gauge;
@@ -102,6 +104,10 @@ pub struct Clocks {
     names: Vec<Arc<str>>,
     clock_of: Vec<usize>,
     noise_ns: Vec<i64>,
+    /// By clock: how far it is ahead in whole seconds, taken out of its stamps.
+    ahead_ns: Vec<i64>,
+    /// Whether what is configured tells which of two stamps was first.
+    trusted: bool,
     /// relations[a][b]: time(a) - time(b).
     relations: Vec<Vec<Option<Relation>>>,
     /// For each clock, the first clock of its component: the reference.
@@ -121,6 +127,7 @@ impl Gauge {
     pub fn add(&mut self, from: Stamp, to: Stamp, clocks: &Clocks) {
         let ends = clocks.clock(from.point).zip(clocks.clock(to.point));
         let Some((a, b)) = ends.filter(|(a, b)| a != b) else { return };
+        let (from, to) = (clocks.near(from), clocks.near(to));
         let floor = clocks.floor(from.point, to.point).unwrap_or(0);
         let noise = clocks.noise(from.point).saturating_add(clocks.noise(to.point));
         let delay = to.ts.saturating_sub(from.ts).saturating_sub(floor);
@@ -151,7 +158,11 @@ impl Clocks {
                 names.push(Arc::from(name.as_str()));
             }
         }
-        let relations = compose(&names, clocks);
+        let mut ahead_ns = vec![0; names.len()];
+        for (facts, &clock) in points.all().iter().zip(&clock_of) {
+            ahead_ns[clock] = facts.ahead_ns;
+        }
+        let relations = compose(&names, clocks, &ahead_ns);
         let roots = (0..names.len())
             .map(|a| (0..names.len()).find(|&b| relations[a][b].is_some()).unwrap_or(a))
             .collect();
@@ -160,11 +171,36 @@ impl Clocks {
             names,
             clock_of,
             noise_ns,
+            ahead_ns,
+            trusted: true,
             relations,
             roots,
             floors: floors(points, hops),
             measured: None,
         }
+    }
+
+    /// The same clocks, but what is configured does not decide which of two
+    /// stamps was first: to measure whether it is true.
+    pub fn doubted(&self) -> Self {
+        let mut doubted = Self { trusted: false, ..self.clone() };
+        for relation in doubted.relations.iter_mut().flatten().flatten() {
+            relation.bound_ns = None;
+        }
+        doubted
+    }
+
+    /// The stamp without the seconds that its clock is ahead.
+    fn near(&self, stamp: Stamp) -> Stamp {
+        let clock = self.clock(stamp.point);
+        let ahead_ns = clock.and_then(|clock| self.ahead_ns.get(clock)).copied().unwrap_or(0);
+        Stamp { ts: stamp.ts.saturating_sub(ahead_ns), ..stamp }
+    }
+
+    /// How far the second clock is ahead of the first, in whole seconds.
+    fn ahead(&self, (a, b): Pair) -> i64 {
+        let of = |clock: usize| self.ahead_ns.get(clock).copied().unwrap_or(0);
+        of(b).saturating_sub(of(a))
     }
 
     /// Whether more than one clock stamps.
@@ -240,6 +276,7 @@ impl Clocks {
     /// The stamp on the reference clock of its component; unchanged where the
     /// clock stands alone.
     pub fn corrected(&self, stamp: Stamp) -> i64 {
+        let stamp = self.near(stamp);
         let measured = self.clock(stamp.point).and_then(|c| self.reference_time(c, stamp.ts));
         if let Some(measured) = measured {
             return measured;
@@ -261,7 +298,7 @@ impl Clocks {
         let measured = pair.is_some_and(|pair| {
             self.measured.as_ref().is_some_and(|all| all.tracks.contains_key(&pair))
         });
-        measured || self.relation(a, b).is_some()
+        measured || (self.trusted && self.relation(a, b).is_some())
     }
 
     /// The configured smallest latency between two points, ns.
@@ -279,6 +316,7 @@ impl Clocks {
     /// Time from one stamp to another. `causal`: the second cannot be before
     /// the first, so that the lower bound is at least 0 or the hop's floor.
     pub fn latency(&self, from: Stamp, to: Stamp, causal: bool) -> Latency {
+        let (from, to) = (self.near(from), self.near(to));
         let raw = to.ts.saturating_sub(from.ts);
         let noise = self.noise(from.point) + self.noise(to.point);
         if self.same(from.point, to.point) {
@@ -337,7 +375,7 @@ impl Clocks {
             pairs.push(ClockPair {
                 clock: self.names[a].clone(),
                 reference: self.names[root].clone(),
-                offset_ns: relation.offset.at(t),
+                offset_ns: relation.offset.at(t).saturating_add(self.ahead((root, a))),
                 drift_ppb: relation.offset.slope.clamp(i64::MIN.into(), i64::MAX.into()) as i64,
                 bound_ns: relation.bound_ns,
             });
@@ -366,6 +404,7 @@ impl Clocks {
     /// every pair with traffic, then steps and contradictions.
     pub fn rows(&self, t: i64) -> Vec<ClockRow> {
         let mut rows: Vec<ClockRow> = self.pairs(t).into_iter().map(configured_row).collect();
+        rows.extend((0..self.ahead_ns.len()).filter_map(|clock| self.ahead_row(clock)));
         let Some(all) = self.composed() else { return rows };
         for moment in &all.moments {
             rows.push(self.window_row(moment));
@@ -412,7 +451,24 @@ impl Clocks {
         }
     }
 
+    /// A clock that is whole seconds ahead of the first.
+    fn ahead_row(&self, clock: usize) -> Option<ClockRow> {
+        let ahead_ns = Some(self.ahead((0, clock))).filter(|ns| *ns != 0)?;
+        let is_tai = ahead_ns.unsigned_abs().abs_diff(TAI_UTC_NS) < TAI_SLACK_NS;
+        let state = if is_tai { "tai_utc" } else { "apart" };
+        let lo_ns = Some(ahead_ns.saturating_sub(APART_SLACK_NS));
+        let hi_ns = Some(ahead_ns.saturating_add(APART_SLACK_NS));
+        let row = self.row((0, clock), "messages", state);
+        let bound_ns = Some(APART_SLACK_NS);
+        Some(ClockRow { offset_ns: Some(ahead_ns), bound_ns, lo_ns, hi_ns, ..row })
+    }
+
     fn window_row(&self, moment: &compose::Moment) -> ClockRow {
+        let ahead_ns = self.ahead(moment.pair);
+        let whole = |ns: i64| ns.saturating_add(ahead_ns);
+        // The window is of the time that the first clock shows.
+        let first_ahead_ns = self.ahead_ns.get(moment.pair.0).copied().unwrap_or(0);
+        let shown = |ts: i64| ts.saturating_add(first_ahead_ns);
         let window = &moment.window;
         let fit = window.fit.ok();
         let two_way = fit.is_some_and(|fit| fit.offset_ns.is_some());
@@ -426,13 +482,13 @@ impl Clocks {
         let half = |(lo, hi): (i64, i64)| hi.saturating_sub(lo).saturating_add(1) / 2;
         let method = if two_way { "two_way" } else { "causality" };
         ClockRow {
-            ts_lo: Some(window.span.0),
-            ts_hi: Some(window.span.1),
-            offset_ns: moment.bounds.map(middle),
+            ts_lo: Some(shown(window.span.0)),
+            ts_hi: Some(shown(window.span.1)),
+            offset_ns: moment.bounds.map(middle).map(whole),
             drift_ppb: fit.map(|fit| fit.drift_ppb),
             bound_ns: moment.bounds.map(half),
-            lo_ns: moment.bounds.map(|(lo, _)| lo).or(fit.and_then(|fit| fit.lo_ns)),
-            hi_ns: moment.bounds.map(|(_, hi)| hi).or(fit.and_then(|fit| fit.hi_ns)),
+            lo_ns: moment.bounds.map(|(lo, _)| lo).or(fit.and_then(|fit| fit.lo_ns)).map(whole),
+            hi_ns: moment.bounds.map(|(_, hi)| hi).or(fit.and_then(|fit| fit.hi_ns)).map(whole),
             residual_ns: fit.map(|fit| moment.residual_ns.unwrap_or(fit.residual_ns)),
             forward: window.samples.0.into(),
             reverse: window.samples.1.into(),
@@ -446,6 +502,12 @@ const TAI_UTC_NS: u64 = 37_000_000_000;
 
 /// How far from it a mistake may lie, ns.
 const TAI_SLACK_NS: u64 = 500_000_000;
+
+/// Beyond this the nearest whole second is another one.
+const HALF_SECOND_NS: u64 = 500_000_000;
+
+/// How far from whole seconds two clocks may be that are seconds apart, ns.
+const APART_SLACK_NS: i64 = 1_000_000_000;
 
 fn configured_row(pair: ClockPair) -> ClockRow {
     let bounds = pair
@@ -481,15 +543,34 @@ fn floors(points: &Points, hops: &[HopConfig]) -> HashMap<(PointIx, PointIx), i6
     floors
 }
 
-/// Relations of all pairs: breadth first from each clock over the configured ones.
-fn compose(names: &[Arc<str>], clocks: &[ClockConfig]) -> Vec<Vec<Option<Relation>>> {
+/// A configured offset without the whole seconds that the clocks are apart,
+/// which it may or may not have counted; `None` where the messages say that
+/// it is seconds off.
+fn within_a_second(offset_ns: i64, apart_ns: i64) -> Option<i64> {
+    let near = [offset_ns.saturating_sub(apart_ns), offset_ns];
+    near.into_iter()
+        .find(|ns| ns.unsigned_abs() <= HALF_SECOND_NS)
+        .or_else(|| (apart_ns == 0).then_some(offset_ns))
+}
+
+/// Relations of all pairs: breadth first from each clock over the configured
+/// ones. `ahead_ns`: whole seconds taken out of each clock's stamps.
+fn compose(
+    names: &[Arc<str>],
+    clocks: &[ClockConfig],
+    ahead_ns: &[i64],
+) -> Vec<Vec<Option<Relation>>> {
     let find = |name: &str| names.iter().position(|known| **known == *name);
     let mut edges: Vec<Vec<(usize, Relation)>> = vec![Vec::new(); names.len()];
     for clock in clocks {
         let (Some(a), Some(b)) = (find(&clock.name), find(&clock.reference)) else { continue };
         let drift = i128::from(clock.drift_ppb.unwrap_or(0));
-        let at = i128::from(clock.at.unwrap_or(0));
-        let constant = i128::from(clock.offset_ns) * BILLION - drift * at;
+        let of = |clock: usize| ahead_ns.get(clock).copied().unwrap_or(0);
+        let Some(offset_ns) = within_a_second(clock.offset_ns, of(a).saturating_sub(of(b))) else {
+            continue;
+        };
+        let at = i128::from(clock.at.unwrap_or(0)) - i128::from(of(a));
+        let constant = i128::from(offset_ns) * BILLION - drift * at;
         let offset = Line { constant, slope: drift };
         let bound_ns = clock.bound_ns.map(|bound| i64::try_from(bound).unwrap_or(i64::MAX));
         edges[a].push((b, Relation { offset, bound_ns }));
@@ -615,5 +696,33 @@ mod tests {
         let clocks = Clocks::new(&points(), &[drifting], &[]);
         let later = 1_700_000_000_000_000_000 + 86_400_000_000_000;
         assert_eq!(clocks.corrected(stamp(2, later)), later - 100 - 172_800_000);
+    }
+
+    #[test]
+    fn seconds_that_a_clock_is_ahead_are_taken_out() {
+        let ahead = [("C2".into(), 37_000_000_000)].into();
+        let points = points().with_ahead(&ahead);
+        for offset_ns in [2_000, 37_000_002_000] {
+            let configured = [clock("C2", "C1", offset_ns, Some(40))];
+            let clocks = Clocks::new(&points, &configured, &[]);
+            let (from, to) = (stamp(0, 5_000), stamp(2, 37_000_008_000));
+            assert_eq!(clocks.corrected(to), 6_000, "configured as {offset_ns}");
+            assert_eq!(clocks.latency(from, to, true).ns, 1_000, "configured as {offset_ns}");
+            let rows = clocks.rows(0);
+            let row = |method: &str| rows.iter().find(|row| &*row.method == method).unwrap();
+            assert_eq!(row("configured").offset_ns, Some(37_000_002_000));
+            assert_eq!(&*row("messages").state, "tai_utc");
+        }
+        let wrong = Clocks::new(&points, &[clock("C2", "C1", 5_000_000_000, Some(40))], &[]);
+        assert!(wrong.relation(0, 2).is_none(), "the messages say otherwise");
+    }
+
+    #[test]
+    fn doubted_clocks_correct_but_order_nothing() {
+        let clocks = Clocks::new(&points(), &[clock("C2", "C1", 5, Some(1))], &[]);
+        let doubted = clocks.doubted();
+        assert!(clocks.comparable(0, 2) && !doubted.comparable(0, 2));
+        assert_eq!(doubted.corrected(stamp(2, 100)), clocks.corrected(stamp(2, 100)));
+        assert_eq!(doubted.latency(stamp(0, 0), stamp(2, 9), true).bounds, None);
     }
 }
