@@ -1,5 +1,6 @@
 //! The sections of the configuration that correlation reads.
 
+use crate::matching::keys::{self, KeyRule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -51,11 +52,13 @@ pub struct CorrelateConfig {
     /// follow what triggered it, in seconds. Must exceed the largest clock
     /// offset that is not configured. Costs memory: every message is held this long.
     pub window_s: u32,
+    /// `[[correlate.key]]`: which fields say that messages belong together.
+    pub key: Vec<KeyRule>,
 }
 
 impl Default for CorrelateConfig {
     fn default() -> Self {
-        Self { window_s: 2 }
+        Self { window_s: 2, key: Vec::new() }
     }
 }
 
@@ -80,6 +83,7 @@ impl Settings {
         if self.correlate.window_s == 0 {
             wrong.push("[correlate] window_s = 0: needs at least 1 second".to_owned());
         }
+        wrong.extend(keys::check(&self.correlate.key));
         for hop in &self.hops {
             for name in [&hop.from, &hop.to] {
                 if !points.contains(&name.as_str()) {
@@ -122,7 +126,7 @@ mod tests {
     #[test]
     fn every_error_is_named_at_once() {
         let settings = Settings {
-            correlate: CorrelateConfig { window_s: 0 },
+            correlate: CorrelateConfig { window_s: 0, key: Vec::new() },
             hops: vec![HopConfig { from: "P1".into(), to: "PX".into(), floor_ns: None }],
             clocks: vec![ClockConfig {
                 name: "C9".into(),

@@ -19,6 +19,7 @@ use crate::lineage::{Story, Words};
 use crate::lines::Lines;
 use crate::link::{Link, LinkKind};
 use crate::losses::{Losses, Names};
+use crate::matching::keys::{Joins, Keys};
 use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
 use crate::matching::public::{self, Publication};
 use crate::matching::reaction::{CASES_MAX, Case, Reactions};
@@ -155,6 +156,7 @@ pub struct Scout {
     learner: Learner,
     recent: Recent,
     cases: Vec<Case>,
+    keys: Keys,
     settings: Settings,
     points: Points,
 }
@@ -169,6 +171,7 @@ impl Scout {
             learner: Learner::new(),
             recent: Recent::default(),
             cases: Vec::new(),
+            keys: Keys::new(&settings.correlate.key),
             settings: settings.clone(),
             points: points.clone(),
         }
@@ -182,8 +185,10 @@ impl Scout {
         observation.at = corrected(&self.clocks, &observation);
         let stream = self.streams.of(&observation, texts);
         observation.seq_counted = self.streams.is_counted(stream);
+        observation.own_key = self.keys.of(Joins::Same, &observation, texts);
         self.learn_reaction(&observation, stream, texts);
-        self.gatherer.push(&observation, stream, self.streams.way(stream));
+        let home = self.gatherer.push(&observation, stream, self.streams.way(stream));
+        self.streams.join(home, stream);
         self.close(observation.at);
     }
 
@@ -259,6 +264,7 @@ pub struct Correlator {
     texts: Texts,
     streams: Streams,
     ties: Ties,
+    keys: Keys,
     gatherer: Gatherer,
     wants: Wants,
     recent: Recent,
@@ -293,13 +299,14 @@ impl Correlator {
             texts,
             streams: Streams::new(),
             ties: Ties::default(),
+            keys: Keys::new(&settings.correlate.key),
             gatherer: Gatherer::new(window),
             wants: Wants::new(window),
             recent: Recent::default(),
             asked: HashMap::new(),
             asked_refused: 0,
             reactions,
-            book: Book::new(window),
+            book: Book::new(window, Keys::new(&settings.correlate.key)),
             losses: Losses::new(window),
             lines: Lines::new(),
             hops: Hops::new(),
@@ -369,7 +376,7 @@ impl Correlator {
             let stream = self.streams.get(ix);
             let route = stream.map(|stream| Route {
                 protocol: stream.protocol,
-                conversation: stream.conversation,
+                conversation: self.streams.conversation(stream.conversation),
                 way: self.streams.way(ix),
             });
             route.map(|route| self.topology.path(route).to_vec()).unwrap_or_default()
@@ -414,7 +421,10 @@ impl Correlator {
         }
         self.look_back(observation, stream, way);
         let seq_counted = self.streams.is_counted(stream);
-        self.gatherer.push(&Observation { seq_counted, ..*observation }, stream, way);
+        let own_key = self.keys.of(Joins::Same, observation, &self.texts);
+        let known = Observation { seq_counted, own_key, ..*observation };
+        let home = self.gatherer.push(&known, stream, way);
+        self.streams.join(home, stream);
         self.advance(observation.at);
     }
 
@@ -464,7 +474,8 @@ impl Correlator {
 impl Correlator {
     fn closed(&mut self, mut event: Event) {
         self.counters.events += 1;
-        let Some(stream) = self.streams.get(event.stream).copied() else { return };
+        let Some(mut stream) = self.streams.get(event.stream).copied() else { return };
+        stream.conversation = self.streams.conversation(stream.conversation);
         event.way = self.streams.way(event.stream);
         let route =
             Route { protocol: stream.protocol, conversation: stream.conversation, way: event.way };

@@ -4,6 +4,7 @@
 //! row of `messages`  ──interned──>  Observation (about 300 bytes, Copy)
 //! ```
 
+use crate::matching::keys::OwnKey;
 use crate::points::PointIx;
 use crate::text::TextId;
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side, flags};
@@ -92,6 +93,8 @@ pub struct Observation {
     /// the message: captures with different holes count differently, so that
     /// it says nothing at another point. The engine sets it.
     pub seq_counted: bool,
+    /// The key that a rule of the user gives it. The engine sets it.
+    pub own_key: Option<OwnKey>,
 }
 
 /// Which way a message goes.
@@ -155,6 +158,7 @@ impl Observation {
             flags: 0,
             sender: None,
             seq_counted: false,
+            own_key: None,
         }
     }
 

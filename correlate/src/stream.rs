@@ -44,6 +44,8 @@ struct StreamKey {
 #[derive(Debug, Default)]
 pub struct Streams {
     streams: Vec<Stream>,
+    /// Conversations that a rule of the user found to be part of another.
+    joined: HashMap<TextId, TextId>,
     index: HashMap<StreamKey, StreamIx>,
 }
 
@@ -90,6 +92,28 @@ impl Streams {
             counted: false,
         });
         ix
+    }
+
+    /// Both streams carry the same messages: the second's conversation is the
+    /// first's.
+    pub fn join(&mut self, first: StreamIx, second: StreamIx) {
+        let of = |ix| self.get(ix).map(|stream| self.conversation(stream.conversation));
+        if let (Some(first), Some(second)) = (of(first), of(second))
+            && first != second
+            && self.joined.len() < STREAMS_MAX
+        {
+            self.joined.insert(second, first);
+        }
+    }
+
+    /// The name of a conversation under all the names it goes by.
+    pub fn conversation(&self, name: TextId) -> TextId {
+        let mut name = name;
+        // Only names that are no other's are joined, so that there is no ring.
+        while let Some(&other) = self.joined.get(&name) {
+            name = other;
+        }
+        name
     }
 
     /// The stream with this number.

@@ -5,8 +5,9 @@
 //! clocks: P1 P6 on C1, P2 P3 on C2, P4 P5 P7 on C3; P7 is the drop copy
 //! ```
 
-use crate::config::{ClockConfig, HopConfig, Settings};
+use crate::config::{ClockConfig, CorrelateConfig, HopConfig, Settings};
 use crate::engine::{Correlator, Rows, Scout, Summary};
+use crate::matching::keys::KeyRule;
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::text::{TextId, Texts};
@@ -29,6 +30,8 @@ pub struct Net {
     pub calibrated: bool,
     /// Whether the traffic is asked for the clocks' offsets.
     pub measured: bool,
+    /// Key rules of the user.
+    pub keys: Vec<KeyRule>,
 }
 
 /// A message to be seen somewhere.
@@ -43,6 +46,7 @@ impl Net {
             packets: 0,
             calibrated: true,
             measured: false,
+            keys: Vec::new(),
         }
     }
 
@@ -163,6 +167,7 @@ impl Net {
             at: None,
         };
         Settings {
+            correlate: CorrelateConfig { key: self.keys.clone(), ..CorrelateConfig::default() },
             hops: vec![hop(1, 2), hop(2, 3), hop(3, 4), hop(4, 5), hop(5, 6), hop(6, 1)],
             clocks: if self.calibrated { OFFSETS.map(clock).to_vec() } else { Vec::new() },
             ..Settings::default()

@@ -1,5 +1,6 @@
 //! The rules together, on a network whose truth is known.
 
+use crate::matching::keys::{Joins, KeyOf, KeyRule};
 use crate::testnet::{Message, Net, shown};
 use proptest::prelude::*;
 use taptrail_decoders::kind::{Kind, Side, flags};
@@ -538,4 +539,75 @@ fn two_way_traffic_bounds_clocks_that_nobody_configured() {
         }
     }
     assert!(summary.clocks.iter().any(|row| &*row.state == "ok" && row.forward > 0));
+}
+
+fn key_rule(name: &str, link: Joins, of: &[(&str, &[&str])]) -> KeyRule {
+    let made = |(protocol, fields): &(&str, &[&str])| KeyOf {
+        protocol: (*protocol).to_owned(),
+        fields: fields.iter().map(|field| (*field).to_owned()).collect(),
+    };
+    KeyRule { name: name.to_owned(), link, of: of.iter().map(made).collect() }
+}
+
+/// A port whose session is called otherwise behind a router that translates
+/// addresses, asked at P6 and P1, answered at P1 and P6.
+fn translated(net: &mut Net) {
+    for (n, token) in ["T1", "T2", "T1"].iter().enumerate() {
+        let at = n as i64 * 1_000_000;
+        for (name, steps) in
+            [("inside", [(5, 0), (5, 90_000)]), ("outside", [(0, 2_000), (0, 80_000)])]
+        {
+            let session = net.text(name);
+            for (kind, (point, after)) in [Kind::ReqNew, Kind::RptAck].into_iter().zip(steps) {
+                let mut message = net.ouch(1, kind, token, "");
+                message.0.session = session;
+                net.see(message, point, at + after);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_of_the_user_finds_a_session_under_another_name() {
+    let mut net = Net::new();
+    translated(&mut net);
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "same"), [] as [&str; 0], "two sessions, for all that is known");
+    let mut net = Net::new();
+    translated(&mut net);
+    net.keys =
+        vec![key_rule("port_ids", Joins::Same, &[("nasdaq.ouch.*", &["msg_type", "cl_ord_id"])])];
+    let (rows, _) = net.run();
+    assert_eq!(
+        shown(&rows, "same"),
+        ["port_ids P1>P6 10000", "port_ids P1>P6 10000", "port_ids P1>P6 10000"]
+            .into_iter()
+            .chain(["port_ids P6>P1 2000", "port_ids P6>P1 2000", "port_ids P6>P1 2000"])
+            .collect::<Vec<_>>()
+    );
+    assert_eq!(shown(&rows, "ack").len(), 6, "asked and answered in one conversation");
+}
+
+#[test]
+fn a_rule_of_the_user_binds_the_two_sides_of_a_gateway() {
+    let sides = |keys: Vec<KeyRule>| {
+        let mut net = Net { keys, ..Net::new() };
+        // Refused on both sides, so that no order number ties them; the
+        // attributes are all alike.
+        for (n, (id, token)) in [("S-0001", "1"), ("S-0002", "2")].into_iter().enumerate() {
+            let asked = net.fix(n as u64 + 1, Kind::ReqNew, id, "");
+            net.see(asked, 4, n as i64 * 1_000);
+            let relayed = net.ouch(0, Kind::ReqNew, token, "");
+            // The second one overtakes the first in the gateway.
+            net.see(relayed, 5, 50_000 - n as i64 * 10_000);
+        }
+        shown(&net.run().0, "relay")
+    };
+    assert_eq!(sides(Vec::new()), ["attributes_fifo P5>P6 40000", "attributes_fifo P5>P6 49000"]);
+    let token = key_rule(
+        "token",
+        Joins::Relay,
+        &[("fix.*", &["cl_ord_id | last 1"]), ("nasdaq.ouch.*", &["cl_ord_id"])],
+    );
+    assert_eq!(sides(vec![token]), ["token P5>P6 39000", "token P5>P6 50000"]);
 }

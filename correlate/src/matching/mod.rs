@@ -3,6 +3,7 @@
 //! ```text
 //! same     observations -> events, and the links between an event's sightings
 //! orders   events -> orders, orders -> trades (a gateway's two sides, drop copies)
+//! keys     key rules of the user, for same and relay
 //! order    links inside one order: chain, ack, fill, done
 //! relay    links between the two sides of a gateway
 //! public   links from the venue's answers to its feed
@@ -11,6 +12,7 @@
 //! reaction which of it a request that names none reacted to
 //! ```
 
+pub mod keys;
 pub mod order;
 pub mod orders;
 pub mod public;

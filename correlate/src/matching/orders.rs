@@ -13,6 +13,7 @@
 use crate::clock::Clocks;
 use crate::event::Event;
 use crate::link::Evidence;
+use crate::matching::keys::{Joins, Keys, OwnKey};
 use crate::matching::order;
 use crate::matching::trigger::Likely;
 use crate::observation::{Observation, is_report, is_request};
@@ -70,6 +71,7 @@ pub struct Order {
     client_ids: Vec<TextId>,
     order_ids: Vec<u64>,
     exec_ids: Vec<TextId>,
+    own_keys: Vec<OwnKey>,
 }
 
 impl Order {
@@ -88,6 +90,7 @@ impl Order {
             client_ids: Vec::new(),
             order_ids: Vec::new(),
             exec_ids: Vec::new(),
+            own_keys: Vec::new(),
         }
     }
 
@@ -160,6 +163,9 @@ pub struct Book {
     by_own_order_id: HashMap<(TextId, u64), OrderNumber>,
     by_order_id: HashMap<u64, Vec<OrderNumber>>,
     by_exec_id: HashMap<TextId, Vec<OrderNumber>>,
+    /// Orders whose first request a rule of the user gives a key.
+    by_own_key: HashMap<OwnKey, Vec<OrderNumber>>,
+    keys: Keys,
     /// Orders of a gateway's client side that nothing is bound to yet.
     waiting: HashMap<Attributes, Vec<OrderNumber>>,
     unbound: VecDeque<(i64, OrderNumber)>,
@@ -170,9 +176,9 @@ pub struct Book {
 }
 
 impl Book {
-    /// Waits `window_ns` for what belongs together.
-    pub fn new(window_ns: i64) -> Self {
-        Self { window_ns, ..Self::default() }
+    /// Waits `window_ns` for what belongs together; `keys` are the user's rules.
+    pub fn new(window_ns: i64, keys: Keys) -> Self {
+        Self { window_ns, keys, ..Self::default() }
     }
 
     /// Trades that were closed before they had ended because there were too many.
@@ -220,6 +226,9 @@ impl Book {
         }
         self.register(number, conversation, &obs, texts);
         self.bind_by_ids(number, &obs, texts, clocks);
+        if is_request(obs.kind) {
+            self.bind_by_own_key(number, &obs, texts, clocks);
+        }
         if matches!(obs.kind, Kind::RptFill | Kind::RptCanceled | Kind::RptDone | Kind::RptReject) {
             self.ending.push_back((obs.at.saturating_add(self.linger_ns()), number));
         }
@@ -285,6 +294,9 @@ impl Book {
         for id in &gone.exec_ids {
             rename_in(&mut self.by_exec_id, id, b, a);
         }
+        for own in &gone.own_keys {
+            rename_in(&mut self.by_own_key, own, b, a);
+        }
         for down in &gone.downs {
             if let Some(bond) = self.orders.get_mut(down).and_then(|o| o.bond.as_mut()) {
                 bond.up = a;
@@ -301,6 +313,7 @@ impl Book {
         kept.client_ids.extend(gone.client_ids);
         kept.order_ids.extend(gone.order_ids);
         kept.exec_ids.extend(gone.exec_ids);
+        kept.own_keys.extend(gone.own_keys);
         gone.events.into_iter().for_each(|event| kept.add(event));
     }
 
@@ -370,8 +383,31 @@ impl Book {
         };
         for id in ids {
             for other in self.by_order_id.get(&id).cloned().unwrap_or_default() {
-                self.bind_sides(number, other, texts, clocks);
+                self.bind_sides(number, other, "late_bound_order_id", texts, clocks);
             }
+        }
+    }
+
+    /// Binds the two sides of a gateway by what a rule of the user says they
+    /// share.
+    fn bind_by_own_key(
+        &mut self,
+        number: OrderNumber,
+        obs: &Observation,
+        texts: &Texts,
+        clocks: &Clocks,
+    ) {
+        let Some(own) = self.keys.of(Joins::Relay, obs, texts) else { return };
+        let others = self.by_own_key.entry(own).or_default();
+        let waiting = others.clone();
+        if !others.contains(&number) {
+            others.push(number);
+            if let Some(order) = self.orders.get_mut(&number) {
+                order.own_keys.push(own);
+            }
+        }
+        for other in waiting.into_iter().filter(|other| *other != number) {
+            self.bind_sides(number, other, own.rule, texts, clocks);
         }
     }
 
@@ -390,7 +426,14 @@ impl Book {
     }
 
     /// Binds the two sides of a gateway, both of which were asked and answered.
-    fn bind_sides(&mut self, a: OrderNumber, b: OrderNumber, texts: &Texts, clocks: &Clocks) {
+    fn bind_sides(
+        &mut self,
+        a: OrderNumber,
+        b: OrderNumber,
+        rule: &'static str,
+        texts: &Texts,
+        clocks: &Clocks,
+    ) {
         let (Some(one), Some(two)) = (self.orders.get(&a), self.orders.get(&b)) else { return };
         let asked = one.request().is_some() && two.request().is_some();
         if one.conversation == two.conversation || !asked || !one.agrees(two) {
@@ -399,7 +442,7 @@ impl Book {
         let (up, down) = if self.is_first(one, two, texts, clocks) { (a, b) } else { (b, a) };
         let pair = |up: OrderNumber| self.orders.get(&up).map(|order| order.conversation);
         let conversations = pair(up).zip(pair(down));
-        if self.bond(down, up, Evidence::certain("late_bound_order_id"), false)
+        if self.bond(down, up, Evidence::certain(rule), false)
             && let Some(pair) = conversations
         {
             *self.feeds.entry(pair).or_default() += 1;
@@ -544,6 +587,9 @@ impl Book {
         }
         for id in &order.exec_ids {
             drop_from(&mut self.by_exec_id, id, number);
+        }
+        for own in &order.own_keys {
+            drop_from(&mut self.by_own_key, own, number);
         }
         if let Some(key) = attributes(order) {
             drop_from(&mut self.waiting, &key, number);

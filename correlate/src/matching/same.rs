@@ -30,6 +30,10 @@ pub const REPEATS_MAX: usize = 64;
 /// Marks the key of a message that is known by its content.
 const BY_CONTENT: u64 = u64::MAX;
 
+/// Marks the key that a rule of the user made, which no stream limits.
+const BY_OWN_KEY: u64 = u64::MAX - 1;
+const ANY_STREAM: StreamIx = StreamIx::MAX;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     stream: StreamIx,
@@ -39,6 +43,9 @@ struct Key {
 
 impl Key {
     fn of(observation: &Observation, stream: StreamIx) -> Self {
+        if let Some(own) = observation.own_key {
+            return Self { stream: ANY_STREAM, seq: own.key, part: BY_OWN_KEY };
+        }
         let written = observation.seq.filter(|_| !observation.seq_counted);
         match (written, observation.seq_unit) {
             (Some(seq), Some(SeqUnit::Packet)) => {
@@ -85,13 +92,21 @@ impl Gatherer {
         self.open.get_mut(usize::try_from(number.checked_sub(self.base)?).ok()?)
     }
 
-    /// Takes an observation (in order of corrected time).
-    pub fn push(&mut self, observation: &Observation, stream: StreamIx, way: Way) {
+    /// Takes an observation (in order of corrected time). Gives the stream of
+    /// the event that it is part of: its own, but where a rule of the user
+    /// joins messages of several.
+    pub fn push(&mut self, observation: &Observation, stream: StreamIx, way: Way) -> StreamIx {
         let key = Key::of(observation, stream);
-        let content = observation.content();
+        let content = observation.own_key.map_or_else(|| observation.content(), |own| own.key);
         match self.home(key, content, observation) {
-            Home::Open { number, copy } => self.attach(number, observation, copy),
-            Home::New { after } => self.begin(key, content, observation, way, after),
+            Home::Open { number, copy } => {
+                self.attach(number, observation, copy);
+                self.open(number).map_or(stream, |open| open.event.stream)
+            }
+            Home::New { after } => {
+                self.begin(key, (content, stream), observation, way, after);
+                stream
+            }
         }
     }
 
@@ -113,7 +128,7 @@ impl Gatherer {
             last = Some(number);
             next = open.next;
         }
-        let numbered = key.part != BY_CONTENT;
+        let numbered = !matches!(key.part, BY_CONTENT | BY_OWN_KEY);
         let copy = observation.is_copy() || numbered || repeats >= REPEATS_MAX;
         match seen_here.filter(|_| copy) {
             Some(number) => Home::Open { number, copy: true },
@@ -132,7 +147,7 @@ impl Gatherer {
     fn begin(
         &mut self,
         key: Key,
-        content: u64,
+        (content, stream): (u64, StreamIx),
         observation: &Observation,
         way: Way,
         after: Option<u64>,
@@ -146,7 +161,7 @@ impl Gatherer {
         sightings.push(Sighting::of(observation, false));
         let event = Event {
             obs: *observation,
-            stream: key.stream,
+            stream,
             way,
             sightings,
             path: Vec::new(),
@@ -219,6 +234,9 @@ pub fn links(
 }
 
 fn rule(event: &Event) -> &'static str {
+    if let Some(own) = event.obs.own_key {
+        return own.rule;
+    }
     match event.obs.seq {
         Some(_) if !event.obs.seq_counted => "session_seq",
         _ => "session_content",
