@@ -235,7 +235,8 @@ fn followed(symbol: TextId, settings: &Settings, texts: &mut Texts) -> Vec<TextI
 
 fn case(request: &Observation, conversation: TextId, before: Lookback) -> Case {
     let Observation { protocol, side, price, trigger_seq: named, .. } = *request;
-    Case { conversation, protocol, side, price, before, named }
+    let id = Sighting::of(request, false).identity;
+    Case { id, conversation, protocol, side, price, before, named }
 }
 
 fn window_ns(settings: &Settings) -> i64 {
@@ -524,7 +525,10 @@ impl Correlator {
             (Some(s.identity) == start).then_some(before)
         });
         let before: Vec<Lookback> = before.collect();
-        let case = before.into_iter().next().map(|before| case(&event.obs, conversation, before));
+        let case = before.into_iter().next().map(|before| {
+            let case = case(&event.obs, conversation, before);
+            Case { id: start.unwrap_or(case.id), ..case }
+        });
         match self.book.take(Arc::new(event), conversation, &self.texts, &self.clocks) {
             Ok(order) => {
                 if let Some(seq) = named {
@@ -570,8 +574,7 @@ impl Correlator {
 
     /// Decides what a request reacted to, and learns from it.
     fn react(&mut self, order: OrderNumber, case: &Case) {
-        let choice = self.reactions.choose(case).filter(|_| case.named.is_none());
-        let chosen = choice.and_then(|choice| {
+        let chosen = self.reactions.decide(case).and_then(|choice| {
             let candidate = case.before.candidates.get(choice.candidate)?;
             Some(Likely {
                 seq: candidate.seq,
@@ -584,7 +587,6 @@ impl Correlator {
         if let Some(order) = self.book.order_mut(order) {
             order.likely = order.likely.take().or(chosen);
         }
-        self.reactions.note(case);
     }
 
     fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {

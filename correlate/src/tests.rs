@@ -342,6 +342,36 @@ fn an_asked_for_cancel_is_an_answer_and_another_an_end() {
 }
 
 #[test]
+fn a_replace_that_leaves_nothing_is_answered_by_a_cancel() {
+    let named = fix_life(&[
+        (Kind::ReqNew, "1", ""),
+        (Kind::RptAck, "1", ""),
+        (Kind::ReqReplace, "2", "1"),
+        (Kind::RptCanceled, "2", "1"),
+    ]);
+    assert_eq!(named.iter().filter(|s| s.starts_with("ack")).count(), 2, "{named:?}");
+    assert_eq!(named.last().unwrap(), "state canceled");
+
+    let mut net = Net::new();
+    let steps = [
+        (Kind::ReqNew, "7", "", 5),
+        (Kind::RptAck, "7", "", 5),
+        (Kind::RptFill, "7", "", 3),
+        (Kind::ReqReplace, "8", "7", 3),
+        (Kind::RptCanceled, "7", "", 2),
+    ];
+    for (place, (kind, id, orig, qty)) in steps.into_iter().enumerate() {
+        let mut message = net.ouch(place as u64 + 1, kind, id, orig);
+        message.0.qty = Some(qty * UNIT);
+        message.0.asked = (kind == Kind::RptCanceled).then_some(false);
+        net.see(message, 5, place as i64 * 1_000);
+    }
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "ack").len(), 2);
+    assert!(shown(&rows, "done").is_empty());
+}
+
+#[test]
 fn a_rejected_cancel_leaves_the_order_alive() {
     let found = fix_life(&[
         (Kind::ReqNew, "1", ""),

@@ -83,7 +83,8 @@ pub struct Untriggered {
     pub orders: u64,
     /// How many were given a trigger all the same.
     pub linked: u64,
-    /// How many of these links would be wrong by their own confidence, per mille.
+    /// How many links to any order may be wrong by their confidence, per mille:
+    /// a link that should not be is one of them.
     pub expected_per_mille: u64,
 }
 
@@ -145,11 +146,9 @@ impl<'t> Links<'t> {
         rule.right += u64::from(right);
         rule.ambiguous += u64::from(row.candidates > 1);
         self.calibrate(row, right);
-        if let Some((_, to)) = ends
-            && kind_of("trigger") == Some(kind)
-            && self.truth.untriggered.contains(&to.id)
-        {
-            self.untriggered.linked += 1;
+        if kind_of("trigger") == Some(kind) {
+            let linked = ends.is_some_and(|(_, to)| self.truth.untriggered.contains(&to.id));
+            self.untriggered.linked += u64::from(linked);
             self.untriggered.expected_per_mille += 1000 - u64::from(per_mille(row.confidence));
         }
         if let Some((from, to)) = ends.filter(|_| right) {

@@ -52,7 +52,7 @@ impl Score {
         let none = &self.untriggered;
         writeln!(
             out,
-            "\nORDERS WITHOUT A TRIGGER {}: {} were given one, {:.1} by their confidence",
+            "\nORDERS WITHOUT A TRIGGER {}: {} were given one; {:.1} links may be wrong",
             none.orders,
             none.linked,
             none.expected_per_mille as f64 / 1000.0

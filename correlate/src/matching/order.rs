@@ -235,6 +235,7 @@ impl Replay<'_> {
             Some(false) => None,
             _ => self.open_change(ids, |kind| kind == Kind::ReqCancel),
         };
+        let request = request.or_else(|| self.replaced_by_nothing(obs.cl_ord_id));
         match request {
             Some(request) => {
                 self.answer(Some(request), "cl_ord_id", place);
@@ -242,6 +243,20 @@ impl Replay<'_> {
             }
             None => self.ended(place, event, State::Canceled),
         }
+    }
+
+    /// The open replace that a cancel with this id answers: the one it names,
+    /// or one of the version it names that asks for no more than was executed
+    /// already, so that nothing is left.
+    fn replaced_by_nothing(&self, id: TextId) -> Option<usize> {
+        let id = id.some()?;
+        let qty = |request: &Request| self.events.get(request.event)?.obs.qty;
+        let answered = |r: &Request| {
+            let nothing = || qty(r).is_some_and(|qty| qty <= self.life.qty_cum);
+            let open = !r.answered && r.kind == Kind::ReqReplace;
+            open && (r.id == id || r.changes == id && nothing())
+        };
+        self.requests.iter().position(answered)
     }
 
     fn ended(&mut self, place: usize, event: &Event, state: State) {

@@ -7,13 +7,13 @@
 //!
 //! A message counts once: at the last of the points that saw it before the
 //! request, its first copy there. What a bus made of a feed message counts as
-//! that message, heard over the bus.
+//! that message, heard over the bus. Messages of one packet arrive as one.
 
 use crate::event::StreamIx;
 use crate::observation::Observation;
 use crate::points::PointIx;
 use crate::text::TextId;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use taptrail_decoders::kind::{Kind, Side};
 
 /// How far a request looks back for what triggered it.
@@ -57,6 +57,10 @@ pub struct Candidate {
     pub latency_ns: i64,
     /// Whether it was heard over a bus.
     pub relayed: bool,
+    /// The packet it was heard in, counted from the newest: one arrival.
+    pub packet: u32,
+    /// Candidates in that packet, this one included.
+    pub mates: u32,
     /// What happened.
     pub kind: Kind,
     /// Side.
@@ -70,8 +74,8 @@ pub struct Candidate {
 pub struct Lookback {
     /// The candidates, newest first.
     pub candidates: Vec<Candidate>,
-    /// Messages of the instruments heard directly and over a bus within
-    /// [`RATE_SPAN_NS`].
+    /// Packets with messages of the instruments heard directly and over a bus
+    /// within [`RATE_SPAN_NS`].
     pub heard: [u32; 2],
 }
 
@@ -137,25 +141,34 @@ impl Recent {
 
 fn lookback(heard: HashMap<(bool, u64, StreamIx), Sighted>, at: i64) -> Lookback {
     let mut found = Lookback::default();
-    let mut over_bus: HashMap<u64, ()> = HashMap::new();
-    for (relayed, seq, _) in heard.keys() {
-        if *relayed {
-            over_bus.insert(*seq, ());
-        }
-    }
+    let relays = heard.keys().filter(|(relayed, ..)| *relayed);
+    let over_bus: HashSet<u64> = relays.map(|(_, seq, _)| *seq).collect();
+    let mut kept: Vec<(Candidate, PointIx)> = Vec::new();
     for ((relayed, seq, stream), sighted) in heard {
-        if !relayed && over_bus.contains_key(&seq) {
+        if !relayed && over_bus.contains(&seq) {
             continue;
         }
-        found.heard[usize::from(relayed)] += 1;
         let latency_ns = at.saturating_sub(sighted.at);
-        if latency_ns > REACTION_MAX_NS {
+        let Sighted { kind, side, price, point, .. } = sighted;
+        let (packet, mates) = (0, 1);
+        let candidate =
+            Candidate { seq, stream, latency_ns, relayed, packet, mates, kind, side, price };
+        kept.push((candidate, point));
+    }
+    kept.sort_by_key(|(c, point)| (c.latency_ns, c.relayed, *point, c.stream, c.seq));
+    let same = |a: &(Candidate, PointIx), b: &(Candidate, PointIx)| {
+        (a.0.latency_ns, a.0.relayed, a.1) == (b.0.latency_ns, b.0.relayed, b.1)
+    };
+    for (packet, together) in kept.chunk_by(same).enumerate() {
+        let Some((first, _)) = together.first() else { continue };
+        found.heard[usize::from(first.relayed)] += 1;
+        if first.latency_ns > REACTION_MAX_NS || found.candidates.len() >= CANDIDATES_MAX {
             continue;
         }
-        let Sighted { kind, side, price, .. } = sighted;
-        found.candidates.push(Candidate { seq, stream, latency_ns, relayed, kind, side, price });
+        let (packet, mates) = (packet as u32, together.len() as u32);
+        let placed = together.iter().map(|(c, _)| Candidate { packet, mates, ..*c });
+        found.candidates.extend(placed);
     }
-    found.candidates.sort_by_key(|c| (c.latency_ns, c.stream, c.seq));
     found.candidates.truncate(CANDIDATES_MAX);
     found
 }
@@ -201,6 +214,20 @@ mod tests {
             found.candidates.iter().map(|c| (c.seq, c.relayed, c.latency_ns)).collect();
         assert_eq!(named, [(7, true, 600), (8, false, 880)]);
         assert_eq!(found.heard, [1, 1]);
+    }
+
+    #[test]
+    fn messages_of_one_packet_arrive_as_one() {
+        let mut texts = Texts::new();
+        let mut recent = Recent::default();
+        for (at, seq) in [(100, 7), (100, 8), (100, 9), (400, 10)] {
+            recent.note(&seen(&mut texts, at, 0, seq), 1);
+        }
+        let found = recent.before(&[texts.intern("ALFA")], 1_000);
+        let placed: Vec<(u64, u32, u32)> =
+            found.candidates.iter().map(|c| (c.seq, c.packet, c.mates)).collect();
+        assert_eq!(placed, [(10, 0, 1), (7, 1, 3), (8, 1, 3), (9, 1, 3)]);
+        assert_eq!(found.heard, [2, 0]);
     }
 
     #[test]
