@@ -5,6 +5,7 @@
 //!                  order_group(…) one row an entry that makes rows, as `messages` has
 //!                  order_group__legs(…) one row an entry of any other group
 //! SBE schema    ─► book(…) one row a message, book__levels(…) one row an entry
+//! FAST template ─► likewise
 //! a message's bytes ─────────────► rows of one table                             on demand
 //! ```
 //!
@@ -21,12 +22,14 @@ pub mod names;
 mod plan;
 pub mod sbe;
 
+use crate::fast::decode::ResetPolicy;
+use crate::fast::typed::{self as fast, FastReader};
 use crate::field::Datum;
 use crate::fix::decode::{FixConfig, FixDecoder};
 use crate::fix::user::UserTags;
 use crate::fixed::protocol::FixedProtocol;
 use crate::kind::Sender;
-use crate::library::{Library, ProtocolRef};
+use crate::library::{FastFeed, Library, ProtocolRef};
 use crate::typed::explained::fix_tags;
 use crate::typed::fixed::FixedReader;
 use crate::typed::history::Before;
@@ -99,6 +102,8 @@ pub type Emit<'e> = dyn FnMut(u32, &[Option<Datum<'_>>]) + 'e;
 pub enum TypedReader {
     /// Of a message of fixed layout, or of a group of it.
     Fixed(Box<FixedReader>),
+    /// Of a FAST message, or of a sequence of it.
+    Fast(Box<FastReader>),
     /// Of an SBE message, or of a group of it.
     Sbe(Box<SbeReader>),
     /// The tags of FIX messages, with those of every session.
@@ -112,6 +117,7 @@ impl TypedReader {
         match self {
             Self::Fixed(reader) => reader.rows(message, before, emit),
             Self::Sbe(reader) => reader.rows(message, emit),
+            Self::Fast(reader) => reader.rows(message.bytes, emit),
             Self::Fix(fix) => {
                 let explained = fix.0.explain(message.bytes, &fix.1);
                 fix_tags(&explained, message.bytes, emit);
@@ -124,7 +130,7 @@ impl TypedReader {
     pub fn needs_learned(&self) -> bool {
         match self {
             Self::Fixed(reader) => reader.needs_learned(),
-            Self::Sbe(_) | Self::Fix(_) => false,
+            Self::Fast(_) | Self::Sbe(_) | Self::Fix(_) => false,
         }
     }
 
@@ -132,7 +138,7 @@ impl TypedReader {
     pub fn protocol(&self) -> Option<&FixedProtocol> {
         match self {
             Self::Fixed(reader) => Some(reader.protocol()),
-            Self::Sbe(_) | Self::Fix(_) => None,
+            Self::Fast(_) | Self::Sbe(_) | Self::Fix(_) => None,
         }
     }
 }
@@ -147,8 +153,17 @@ pub fn tables(library: &Library, protocol: ProtocolRef) -> Vec<TypedTable> {
             (None, None) => Vec::new(),
         },
         ProtocolRef::Fix => vec![explained::fix_table()],
+        ProtocolRef::Fast(at) => {
+            alone(library, at).map_or_else(Vec::new, |f| fast::tables(&f.templates))
+        }
         _ => Vec::new(),
     }
+}
+
+/// A FAST feed whose messages can be read one without the other.
+fn alone(library: &Library, feed: u16) -> Option<&FastFeed> {
+    let feed = library.fast.get(usize::from(feed))?.as_ref()?;
+    (feed.reset == ResetPolicy::Message).then_some(feed)
 }
 
 /// Reads the rows of a table; `wanted` says which columns are asked for.
@@ -168,6 +183,11 @@ pub fn reader(
             let known = library.fixed.get(usize::from(at))?;
             let reader = FixedReader::new(Arc::clone(known), table, wanted)?;
             Some(TypedReader::Fixed(Box::new(reader)))
+        }
+        ProtocolRef::Fast(at) => {
+            let feed = alone(library, at)?;
+            let reader = FastReader::new(&feed.templates, feed.implicit_template, table, wanted)?;
+            Some(TypedReader::Fast(Box::new(reader)))
         }
         ProtocolRef::Fix if table == explained::FIX_TAGS => {
             let decoder = FixDecoder::new(FixConfig { show_secrets });

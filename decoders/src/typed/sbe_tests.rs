@@ -43,6 +43,7 @@ fn shown(datum: Datum<'_>) -> String {
         Datum::Decimal(mantissa, scale) => decimal_text(mantissa, scale),
         Datum::Time(ns) => ns.to_string(),
         Datum::Text(text) => crate::names::latin1(text),
+        Datum::Utf8(text) => text.to_owned(),
         Datum::Bytes(bytes) => format!("{bytes:02x?}"),
     }
 }
