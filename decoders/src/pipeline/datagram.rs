@@ -213,8 +213,8 @@ impl Datagrams {
             }
             None => shared.library.framings.iter().find_map(|framing| unpacked(framing, arrived)),
         };
-        let (from, whole) = match body {
-            Some((from, Ok(whole))) => (from, whole),
+        let (id, from, whole) = match body {
+            Some((framing, Ok(whole))) => (framing.id.clone(), framing.size, whole),
             // A flow that is not known may as well be something else.
             Some((_, Err(fault))) if framing.is_some() => {
                 let cut = arrived.segment.truncated;
@@ -231,7 +231,8 @@ impl Datagrams {
         let as_sent = Arrived { payload: whole.as_slice(), segment: &segment, ..*arrived };
         let Some(known) = self.taken_for(&as_sent, shared) else { return false };
         let Carrier::Declared(at) = known.carrier else { return false };
-        let Some(framing) = library.framings.get(usize::from(at)) else { return false };
+        let framing = library.framings.get(usize::from(at)).filter(|framing| framing.id == id);
+        let Some(framing) = framing else { return false };
         self.become_known(known, arrived.flow_id, shared);
         let body = arrived.payload.get(from..).unwrap_or_default();
         let unit = Unit {
@@ -581,13 +582,13 @@ fn unit<'p>(arrived: &Arrived<'p, '_>) -> Unit<'p, 'p> {
     }
 }
 
-/// The packet as it was before its body was compressed, and where that begins.
+/// The packet as it was before its body was compressed, and whose it is.
 #[inline]
-fn unpacked(
-    framing: &Framing,
+fn unpacked<'f>(
+    framing: &'f Framing,
     arrived: &Arrived<'_, '_>,
-) -> Option<(usize, Result<Vec<u8>, &'static str>)> {
-    Some((framing.size, framing.unpacked(arrived.payload)?))
+) -> Option<(&'f Framing, Result<Vec<u8>, &'static str>)> {
+    Some((framing, framing.unpacked(arrived.payload)?))
 }
 
 fn is_on_udp(framing: u16, library: &Library) -> bool {
