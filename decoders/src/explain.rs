@@ -57,6 +57,10 @@ pub struct ExplainedMessage {
     /// First byte in the frame of that packet; below 0, so many bytes of the
     /// stream before that packet's payload.
     pub offset: i64,
+    /// Whether offsets count in what the packet's compressed body was unpacked
+    /// to, from its first byte, and not in the frame.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unpacked: bool,
     /// Bytes.
     pub size: u32,
     /// Fields in wire order.
@@ -177,7 +181,7 @@ pub fn explain_whole(
         recognised: None,
     };
     let (packet_ix, ts) = (whole.packet_ix, whole.ts);
-    let place = Place { packet_ix, ts, at: 0, payload_off: whole.offset };
+    let place = Place { packet_ix, ts, at: 0, payload_off: whole.offset, unpacked: false };
     Some(message(facts, &place, whole.bytes, explained))
 }
 
@@ -330,6 +334,7 @@ fn message(facts: Facts, place: &Place, bytes: &[u8], explained: Explained) -> E
         msg_type: explained.msg_type,
         name: explained.name,
         offset: place.offset(0),
+        unpacked: place.unpacked,
         size: bytes.len() as u32,
         fields: explained.fields.into_iter().map(placed).collect(),
         error: explained.error,

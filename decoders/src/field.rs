@@ -71,6 +71,8 @@ pub enum Datum<'a> {
     Time(i64),
     /// Text, one character a byte where it is not ASCII.
     Text(&'a [u8]),
+    /// Text of any characters.
+    Utf8(&'a str),
     /// Bytes with no other meaning.
     Bytes(&'a [u8]),
 }

@@ -76,7 +76,7 @@ impl<W: Write> Printer<W> {
         let sure = message.recognised.map_or("not recognised", |r| r.text());
         writeln!(
             self.out,
-            "packet {} at {}  {} {} {}  {} bytes at {}  ({sure})",
+            "packet {} at {}  {} {} {}  {} bytes at {}{}  ({sure})",
             message.packet,
             Timestamp::from_ns(message.ts),
             message.protocol.as_deref().unwrap_or("-"),
@@ -84,6 +84,7 @@ impl<W: Write> Printer<W> {
             message.name,
             message.size,
             message.offset,
+            if message.unpacked { " of the unpacked body" } else { "" },
         )?;
         if let Some(error) = &message.error {
             writeln!(self.out, "    error: {error}")?;

@@ -139,6 +139,14 @@ impl FastDecoder {
         result
     }
 
+    /// Shows the message at the start of `bytes` to a sink.
+    ///
+    /// # Errors
+    /// As `decode`, never [`FastError::Full`].
+    pub(super) fn visit(&mut self, bytes: &[u8], sink: &mut impl Sink) -> Result<usize, FastError> {
+        self.state.run(bytes, sink, |_, _, _| Ok(()))
+    }
+
     /// Every field of the message at the start of `bytes`, and its length. It
     /// changes the previous values as [`decode`](Self::decode) does.
     ///

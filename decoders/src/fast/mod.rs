@@ -28,6 +28,7 @@ pub mod rows;
 pub mod slots;
 pub mod templates;
 pub mod times;
+pub mod typed;
 pub mod wire;
 
 #[cfg(test)]

@@ -408,6 +408,106 @@ fn more_entries_than_a_batch_holds_are_cut_and_counted() {
     assert_ne!(b.flags(BATCH_ROWS - 1) & flags::TRUNCATED, 0);
 }
 
+#[test]
+fn data_are_cut_by_their_length_even_where_they_hold_a_message() {
+    let inner = "8=FIX.4.4|9=5|35=8|37=INNER|10=000|";
+    let body = format!("35=n|49=A|56=B|34=1|212={}|213={inner}|58=after|", inner.len());
+    let msg = message("FIX.4.4", &body);
+    let Scan::Message { len, .. } = framing::scan(&msg) else { panic!("no message") };
+    assert_eq!(len, msg.len(), "the outer one");
+    let mut b = Bench::new();
+    let row = b.decode(&msg).start;
+    assert_eq!((b.text(row, TextCol::OrderIdTxt), b.flags(row)), (None, 0));
+    let fields = explained(&b.decoder, &msg);
+    let paths: Vec<&str> = fields.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths.iter().filter(|path| **path == "MsgType").count(), 1);
+    assert_eq!(paths[paths.len() - 2..], ["Text", "CheckSum"]);
+    // A length that does not lead to an SOH: cut at the next one, and flagged.
+    let row = b.one("FIX.4.4", "35=D|49=A|56=B|34=2|95=1|96=abc|55=ALFA|");
+    assert_ne!(b.flags(row) & flags::IRREGULAR, 0);
+    assert_eq!(b.name(row, NameCol::Symbol), Some("ALFA"));
+}
+
+#[test]
+fn every_begin_string_is_read_and_one_of_a_venues_own_too() {
+    let mut b = Bench::new();
+    for begin in [
+        "FIX.4.0",
+        "FIX.4.1",
+        "FIX.4.2",
+        "FIX.4.3",
+        "FIX.4.4",
+        "FIX.5.0",
+        "FIX.5.0SP1",
+        "FIX.5.0SP2",
+    ] {
+        let row = b.one(begin, "35=D|49=A|56=B|34=1|55=ALFA|54=1|44=1.5|38=2|");
+        assert_eq!(b.kind(row), Kind::ReqNew, "{begin}");
+        assert_eq!(b.decimal(row, DecimalCol::Price), Some(1.5), "{begin}");
+    }
+    let own = message("FIX.VENUE", "35=D|49=A|56=B|34=1|55=ALFA|");
+    assert!(matches!(framing::scan(&own), Scan::Message { len, .. } if len == own.len()));
+}
+
+#[test]
+fn times_have_any_number_of_places_and_a_leap_second() {
+    const SECOND: i64 = 1_704_187_800_000_000_000;
+    for (text, wanted) in [
+        ("20240102-09:30:00", Some(SECOND)),
+        ("20240102-09:30:00.123", Some(SECOND + 123_000_000)),
+        ("20240102-09:30:00.123456", Some(SECOND + 123_456_000)),
+        ("20240102-09:30:00.123456789", Some(SECOND + 123_456_789)),
+        // More than nanoseconds cannot be kept.
+        ("20240102-09:29:60", Some(SECOND)),
+        ("20241332-09:30:00", None),
+    ] {
+        let mut b = Bench::new();
+        let rows =
+            b.decode(&message("FIX.4.4", &format!("35=D|49=A|56=B|34=1|60={text}|55=ALFA|")));
+        let row = rows.start;
+        let found =
+            b.present(row, TimeCol::TsExch.bit()).then(|| b.batch.times(TimeCol::TsExch)[row]);
+        assert_eq!(found, wanted, "{text}");
+        assert_eq!(b.flags(row) & flags::IRREGULAR != 0, wanted.is_none(), "{text}");
+    }
+}
+
+#[test]
+fn prices_are_exact_in_all_their_places() {
+    let mut b = Bench::new();
+    for (text, wanted) in [
+        ("0.1", 100_000_000i128),
+        ("-0.000000001", -1),
+        ("123456789012345678.987654321", 123_456_789_012_345_678_987_654_321),
+        ("00101.250", 101_250_000_000),
+    ] {
+        let row = b.one("FIX.4.4", &format!("35=D|49=A|56=B|34=1|44={text}|55=ALFA|"));
+        assert_eq!(b.batch.decimals(DecimalCol::Price)[row], wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_stream_joined_in_the_middle_goes_on_at_the_next_whole_message() {
+    let first = message("FIX.4.4", "35=0|49=A|56=B|34=1|");
+    let second = message("FIX.4.4", "35=0|49=A|56=B|34=2|");
+    // A sum in the place of another one is shown, not passed over.
+    let mut stream = first[7..].to_vec();
+    stream.extend_from_slice(b"8=FIX.4.4\x019=99999\x01");
+    stream.extend_from_slice(&second);
+    let (mut at, mut found) = (0, Vec::new());
+    while at < stream.len() {
+        match framing::scan(&stream[at..]) {
+            Scan::Message { len, .. } => {
+                found.push(&stream[at..at + len]);
+                at += len;
+            }
+            Scan::Skip(len) => at += len.max(1),
+            Scan::NeedMore => at += 1,
+        }
+    }
+    assert_eq!(found, [second.as_slice()]);
+}
+
 /// Checks that fields tile the message and gives `path=value` of each.
 fn explained(decoder: &FixDecoder, msg: &[u8]) -> Vec<(String, Value)> {
     let explained = decoder.explain(msg, &UserTags::default());

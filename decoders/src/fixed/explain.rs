@@ -269,6 +269,7 @@ fn value(def: &FieldDef, bytes: &[u8]) -> Value {
         Datum::Decimal(mantissa, scale) => Value::Decimal { mantissa, scale },
         Datum::Time(ns) => Value::Time(ns),
         Datum::Text(text) => Value::Text(latin1(text)),
+        Datum::Utf8(text) => Value::Text(text.to_owned()),
         Datum::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
     })
 }

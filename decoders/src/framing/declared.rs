@@ -16,6 +16,7 @@ use crate::field::{Explained, Field, Value};
 use crate::fixed::protocol::FixedProtocol;
 use crate::framing::condition::Condition;
 use crate::framing::leaf::{Leaf, Wire, digits};
+use crate::framing::unpack::{Unpack, lz4_block};
 use crate::kind::{Kind, Sender, SeqUnit};
 use crate::names::latin1;
 use chrono_tz::Tz;
@@ -68,6 +69,8 @@ pub struct Framing {
     pub midnight: Option<Tz>,
     /// Packets are filled with zeros to a multiple of this.
     pub pad_to: usize,
+    /// Which packets have a compressed body.
+    pub unpack: Option<Unpack>,
     /// Which field says which protocol is carried.
     pub carries: Option<Carries>,
     /// The messages of the framing's own, where a protocol describes them:
@@ -367,6 +370,21 @@ impl Framing {
             .length
             .and_then(|(field, plus)| self.header.raw(Some(field), payload)?.checked_add(plus));
         claimed.and_then(|size| usize::try_from(size).ok()).unwrap_or(0)
+    }
+
+    /// A packet whose header says that its body is compressed, with the body as
+    /// it was before: the header stays. `None` for any other packet.
+    ///
+    /// # Errors
+    /// What is wrong with the body.
+    pub fn unpacked(&self, payload: &[u8]) -> Option<Result<Vec<u8>, &'static str>> {
+        let unpack = self.unpack.as_ref()?;
+        let (header, body) = payload.split_at_checked(self.size)?;
+        if !self.holds(&unpack.when, header, &[]) || body.is_empty() {
+            return None;
+        }
+        let mut whole = header.to_vec();
+        Some(lz4_block(body, unpack.limit, &mut whole).map(|()| whole))
     }
 
     /// How much a header alone tells: the more is checked of it, the more.

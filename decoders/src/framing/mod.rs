@@ -18,3 +18,4 @@ pub mod moldudp64;
 pub mod sequence;
 pub mod source;
 pub mod stream;
+pub mod unpack;

@@ -12,6 +12,7 @@ use crate::fixed::source::{Text, number};
 use crate::framing::condition::Condition;
 use crate::framing::declared::{Carries, Cut, Framing, Numbering, Part, Rule};
 use crate::framing::leaf::{Leaf, Wire};
+use crate::framing::unpack::{LIMIT_MAX, Unpack};
 use crate::kind::{Kind, Sender, SeqUnit, flags};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ struct Table {
     midnight: Option<Spanned<String>>,
     pad_to: Option<Spanned<usize>>,
     short: Option<Spanned<ShortTable>>,
+    unpack: Option<Spanned<UnpackTable>>,
     #[serde(default)]
     check: Vec<Spanned<String>>,
     header: Option<Spanned<String>>,
@@ -76,6 +78,14 @@ struct MessageTable {
 struct ShortTable {
     size: usize,
     when: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnpackTable {
+    when: String,
+    method: String,
+    limit: usize,
 }
 
 #[derive(Debug, Deserialize)]
@@ -261,6 +271,7 @@ fn compile(text: &str) -> Result<Framing, Fault> {
         midnight: zone(table).map_err(|(value, reason)| at(value, reason))?,
         pad_to: pad_to(table, place)?,
         short: short(table, &parts, place)?,
+        unpack: unpack(table, &parts, (on_tcp, cut), place)?,
         carries: carries(table, &parts, place)?,
         header: parts.header,
         message: parts.message,
@@ -340,6 +351,30 @@ fn short(
         return Err(fault("short: the condition is on a field of the header".to_owned()));
     }
     Ok(Some((*size, condition)))
+}
+
+/// Which packets have a compressed body.
+fn unpack(
+    table: &Table,
+    parts: &Parts,
+    (on_tcp, cut): (bool, Cut),
+    place: Text<'_>,
+) -> Result<Option<Unpack>, Fault> {
+    let Some(spanned) = &table.unpack else { return Ok(None) };
+    let fault = |reason: String| Fault::new(place.line_at(spanned.span().start), reason);
+    let UnpackTable { when, method, limit } = spanned.get_ref();
+    let when = parts.condition(when).map_err(fault)?;
+    match (method.as_str(), *limit) {
+        _ if when.of_message => {
+            Err(fault("unpack: the condition is on a field of the header".to_owned()))
+        }
+        _ if on_tcp || cut == Cut::Packet || parts.header.leaves.is_empty() => {
+            Err(fault("unpack: only datagrams whose header stands before messages".to_owned()))
+        }
+        ("lz4-block", 1..=LIMIT_MAX) => Ok(Some(Unpack { when, limit: *limit })),
+        ("lz4-block", _) => Err(fault(format!("unpack: limit from 1 to {LIMIT_MAX}"))),
+        _ => Err(fault(format!("unpack: method {method:?} is not \"lz4-block\""))),
+    }
 }
 
 fn carries(table: &Table, parts: &Parts, place: Text<'_>) -> Result<Option<Carries>, Fault> {

@@ -259,6 +259,7 @@ fn ignored<'p>(arrived: &Arrived<'p, '_>, shared: &mut Shared, sink: &mut impl S
         ts: arrived.ts,
         at: 0,
         payload_off: arrived.segment.payload.start as u32,
+        unpacked: false,
     };
     sink.undecoded(place, arrived.payload, NOT_RECOGNISED);
 }

@@ -2,7 +2,7 @@
 //! packets of other framings, [`super::fast`] and [`super::fix_udp`] those of
 //! FAST and FIX.
 
-use super::declared::{Flow, Lanes, Unit};
+use super::declared::{Flow, Lanes, Packed, Unit};
 use super::fast::FastFlow;
 use super::fix_udp;
 use super::known::Known;
@@ -10,7 +10,7 @@ use super::sink::{Cut, Engine, Header, Outcome, OwnMessage, Place, Sink};
 use super::{Arrived, Shared};
 use crate::batch::Head;
 use crate::flow::Recognised;
-use crate::framing::declared::Key;
+use crate::framing::declared::{Framing, Key};
 use crate::framing::moldudp64::{self, Block, Blocks, Packet};
 use crate::framing::sequence::{Placed, Tracker, fingerprint};
 use crate::headers::Segment;
@@ -147,6 +147,9 @@ impl Datagrams {
         shared: &mut Shared,
         sink: &mut impl Sink<'p>,
     ) -> bool {
+        if self.packed(arrived, shared, sink) {
+            return false;
+        }
         match self.mode {
             Mode::Known(known) if known.is_settled(arrived, &shared.library) => {
                 self.carried(known, arrived, shared, sink)
@@ -191,6 +194,69 @@ impl Datagrams {
         false
     }
 
+    /// Takes in a packet whose body is compressed; says whether it was one.
+    fn packed<'p>(
+        &mut self,
+        arrived: &Arrived<'p, '_>,
+        shared: &mut Shared,
+        sink: &mut impl Sink<'p>,
+    ) -> bool {
+        let framing = match self.mode {
+            Mode::Known(Known { carrier: Carrier::Declared(at), .. }) => Some(at),
+            Mode::Undecided { .. } | Mode::Waiting(_) => None,
+            _ => return false,
+        };
+        let body = match framing {
+            Some(at) => {
+                let framing = shared.library.framings.get(usize::from(at));
+                framing.and_then(|framing| unpacked(framing, arrived))
+            }
+            None => shared.library.framings.iter().find_map(|framing| unpacked(framing, arrived)),
+        };
+        let (id, from, whole) = match body {
+            Some((framing, Ok(whole))) => (framing.id.clone(), framing.size, whole),
+            // A flow that is not known may as well be something else.
+            Some((_, Err(fault))) if framing.is_some() => {
+                let cut = arrived.segment.truncated;
+                let fault = if cut { "compressed body is not whole" } else { fault };
+                note_error(arrived, fault, shared);
+                undecoded(arrived, 0, fault, shared, sink);
+                return true;
+            }
+            _ => return false,
+        };
+        let library = Arc::clone(&shared.library);
+        let wire_len = whole.len() as u32;
+        let segment = Segment { wire_len, truncated: false, ..arrived.segment.clone() };
+        let as_sent = Arrived { payload: whole.as_slice(), segment: &segment, ..*arrived };
+        let Some(known) = self.taken_for(&as_sent, shared) else { return false };
+        let Carrier::Declared(at) = known.carrier else { return false };
+        let framing = library.framings.get(usize::from(at)).filter(|framing| framing.id == id);
+        let Some(framing) = framing else { return false };
+        self.become_known(known, arrived.flow_id, shared);
+        let body = arrived.payload.get(from..).unwrap_or_default();
+        let unit = Unit {
+            bytes: Bytes::Stream(&whole),
+            wire_len: whole.len(),
+            packed: Some(Packed { from, body }),
+            ..unit(arrived)
+        };
+        let head = self.head(arrived, shared);
+        let flow = Flow { framing, library: &library, known, group: self.group };
+        self.lanes.packet(flow, head, &unit, shared, sink);
+        true
+    }
+
+    /// What the flow is with one more packet.
+    fn taken_for(&self, arrived: &Arrived<'_, '_>, shared: &Shared) -> Option<Known> {
+        match self.mode {
+            Mode::Known(known) if known.is_settled(arrived, &shared.library) => Some(known),
+            Mode::Known(known) => known.look(arrived, &shared.library),
+            Mode::Waiting(fixed) => Some(Known::waited(fixed, arrived, &shared.library)),
+            _ => Known::find(arrived, &shared.library),
+        }
+    }
+
     /// Looks what the flow may be, and decodes the packet as that.
     fn decide<'p>(
         &mut self,
@@ -198,12 +264,7 @@ impl Datagrams {
         shared: &mut Shared,
         sink: &mut impl Sink<'p>,
     ) -> bool {
-        let found = match self.mode {
-            Mode::Known(known) => known.look(arrived, &shared.library),
-            Mode::Waiting(fixed) => Some(Known::waited(fixed, arrived, &shared.library)),
-            _ => Known::find(arrived, &shared.library),
-        };
-        if let Some(known) = found {
+        if let Some(known) = self.taken_for(arrived, shared) {
             self.become_known(known, arrived.flow_id, shared);
             return self.carried(known, arrived, shared, sink);
         }
@@ -516,8 +577,18 @@ fn unit<'p>(arrived: &Arrived<'p, '_>) -> Unit<'p, 'p> {
         place: place(arrived, 0),
         flow_id: arrived.flow_id,
         wire_len: arrived.segment.wire_len as usize,
+        packed: None,
         stream: None,
     }
+}
+
+/// The packet as it was before its body was compressed, and whose it is.
+#[inline]
+fn unpacked<'f>(
+    framing: &'f Framing,
+    arrived: &Arrived<'_, '_>,
+) -> Option<(&'f Framing, Result<Vec<u8>, &'static str>)> {
+    Some((framing, framing.unpacked(arrived.payload)?))
 }
 
 fn is_on_udp(framing: u16, library: &Library) -> bool {
@@ -532,6 +603,7 @@ pub(super) fn place(arrived: &Arrived<'_, '_>, at: usize) -> Place {
         ts: arrived.ts,
         at: at as i64,
         payload_off: arrived.segment.payload.start as u32,
+        unpacked: false,
     }
 }
 

@@ -51,8 +51,19 @@ pub(crate) struct Unit<'p, 's> {
     pub flow_id: u32,
     /// Bytes on the wire, perhaps more than there are.
     pub wire_len: usize,
+    /// Where its body was compressed.
+    pub packed: Option<Packed<'p>>,
     /// Of a stream.
     pub stream: Option<InStream>,
+}
+
+/// The compressed body that a unit was unpacked from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Packed<'p> {
+    /// Where it begins, behind the header.
+    pub from: usize,
+    /// As it was on the wire.
+    pub body: &'p [u8],
 }
 
 /// What a unit of a stream has besides.
@@ -267,6 +278,7 @@ impl Lanes {
             let fields = |bytes: &[u8]| framing.header_fields(bytes);
             passing.header(0..framing.size, &fields, unit, sink);
         }
+        passing.packed_body(unit, sink);
         let size_of = |rest: &[u8]| library.size_of(known.fixed?, rest, None);
         let mut cutter = framing.cutter(unit.bytes.get(), &passing.packet);
         let mut short = false;
@@ -418,6 +430,15 @@ impl Unit<'_, '_> {
         self.bytes.get().len() < self.wire_len
     }
 
+    /// Where its byte `at` stands: in the frame, or in the unpacked body.
+    fn place_of(&self, at: usize) -> Place {
+        let body = self.packed.and_then(|packed| at.checked_sub(packed.from));
+        match body {
+            Some(at) => Place { at: at as i64, payload_off: 0, unpacked: true, ..self.place },
+            None => self.place.skip(at),
+        }
+    }
+
     fn note_error(&self, what: &'static str, shared: &mut Shared) {
         if let Some(info) = shared.flows.get_mut(self.flow_id) {
             info.error(what);
@@ -435,7 +456,7 @@ impl Unit<'_, '_> {
         let bytes = self.bytes.get().get(from..).unwrap_or_default();
         shared.counters.undecoded(reason, bytes.len());
         if !bytes.is_empty() {
-            sink.undecoded(self.place.skip(from), bytes, reason);
+            sink.undecoded(self.place_of(from), bytes, reason);
         }
     }
 }
@@ -559,9 +580,9 @@ impl Passing<'_> {
         shared: &mut Shared,
         sink: &mut impl Sink<'p>,
     ) -> Outcome {
-        let place = unit.place.skip(range.start);
+        let place = unit.place_of(range.start);
         let bytes = unit.bytes.slice(range.clone());
-        let in_frame = unit.stream.is_none_or(|stream| stream.whole);
+        let in_frame = !place.unpacked && unit.stream.is_none_or(|stream| stream.whole);
         let head = Head {
             raw_off: u32::try_from(place.offset(0)).ok().filter(|_| in_frame),
             raw_len: bytes.get().len() as u32,
@@ -585,11 +606,25 @@ impl Passing<'_> {
             return;
         }
         sink.header(Header {
-            place: unit.place.skip(range.start),
+            place: unit.place_of(range.start),
             protocol: &self.flow.framing.id,
             recognised: Some(self.flow.known.recognised),
             bytes: unit.bytes.get().get(range).unwrap_or_default(),
             fields,
+        });
+    }
+
+    /// The compressed body, as it is in the frame.
+    fn packed_body<'p>(&self, unit: &Unit<'p, '_>, sink: &mut impl Sink<'p>) {
+        let Some(packed) = unit.packed else { return };
+        let fields =
+            |bytes: &[u8]| framing::rest_field("packed_body", 0, bytes).into_iter().collect();
+        sink.header(Header {
+            place: unit.place.skip(packed.from),
+            protocol: &self.flow.framing.id,
+            recognised: Some(self.flow.known.recognised),
+            bytes: packed.body,
+            fields: &fields,
         });
     }
 

@@ -26,6 +26,8 @@ pub mod stream;
 mod stream_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unpack_tests;
 
 use crate::config::{DecoderConfig, FeedConfig, SessionConfig};
 use crate::flow::{FlowTable, Recognised};

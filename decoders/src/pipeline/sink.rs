@@ -59,6 +59,9 @@ pub(crate) struct Place {
     pub at: i64,
     /// Where the payload begins in the frame.
     pub payload_off: u32,
+    /// Not in the frame: in what the packet's body was unpacked to, from whose
+    /// first byte `at` counts.
+    pub unpacked: bool,
 }
 
 impl Place {

@@ -88,6 +88,7 @@ fn place_of(origin: &Origin, at: u64) -> Place {
         ts: origin.ts,
         at: at as i64 - origin.payload_at,
         payload_off: origin.frame_off,
+        unpacked: false,
     }
 }
 
@@ -375,6 +376,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
             place: piece.place(),
             flow_id: self.flow_id,
             wire_len: arrival.total,
+            packed: None,
             stream: Some(InStream {
                 start: piece.start,
                 whole: piece.span.whole,

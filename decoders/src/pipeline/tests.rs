@@ -32,9 +32,9 @@ pub(super) struct Row {
     pub seq: Option<u64>,
     pub gap: Option<u32>,
     pub flags: u32,
-    raw_off: Option<u32>,
+    pub raw_off: Option<u32>,
     pub raw_len: u32,
-    raw: Option<Vec<u8>>,
+    pub raw: Option<Vec<u8>>,
     pub symbol: Option<String>,
 }
 

@@ -4,6 +4,8 @@
 //! protocol file ─► add_order(timestamp Time, stock Text, price Decimal, …)       once
 //!                  order_group(…) one row an entry that makes rows, as `messages` has
 //!                  order_group__legs(…) one row an entry of any other group
+//! SBE schema    ─► book(…) one row a message, book__levels(…) one row an entry
+//! FAST template ─► likewise
 //! a message's bytes ─────────────► rows of one table                             on demand
 //! ```
 //!
@@ -18,16 +20,20 @@ pub mod fixed;
 pub mod history;
 pub mod names;
 mod plan;
+pub mod sbe;
 
+use crate::fast::decode::ResetPolicy;
+use crate::fast::typed::{self as fast, FastReader};
 use crate::field::Datum;
 use crate::fix::decode::{FixConfig, FixDecoder};
 use crate::fix::user::UserTags;
 use crate::fixed::protocol::FixedProtocol;
 use crate::kind::Sender;
-use crate::library::{Library, ProtocolRef};
+use crate::library::{FastFeed, Library, ProtocolRef};
 use crate::typed::explained::fix_tags;
 use crate::typed::fixed::FixedReader;
 use crate::typed::history::Before;
+use crate::typed::sbe::SbeReader;
 use std::sync::Arc;
 
 /// Most rows of one table that one message makes; what a group has beyond them
@@ -96,6 +102,10 @@ pub type Emit<'e> = dyn FnMut(u32, &[Option<Datum<'_>>]) + 'e;
 pub enum TypedReader {
     /// Of a message of fixed layout, or of a group of it.
     Fixed(Box<FixedReader>),
+    /// Of a FAST message, or of a sequence of it.
+    Fast(Box<FastReader>),
+    /// Of an SBE message, or of a group of it.
+    Sbe(Box<SbeReader>),
     /// The tags of FIX messages, with those of every session.
     Fix(Box<(FixDecoder, UserTags)>),
 }
@@ -106,6 +116,8 @@ impl TypedReader {
     pub fn rows(&mut self, message: &StoredMessage<'_>, before: &mut Before<'_>, emit: &mut Emit) {
         match self {
             Self::Fixed(reader) => reader.rows(message, before, emit),
+            Self::Sbe(reader) => reader.rows(message, emit),
+            Self::Fast(reader) => reader.rows(message.bytes, emit),
             Self::Fix(fix) => {
                 let explained = fix.0.explain(message.bytes, &fix.1);
                 fix_tags(&explained, message.bytes, emit);
@@ -118,7 +130,7 @@ impl TypedReader {
     pub fn needs_learned(&self) -> bool {
         match self {
             Self::Fixed(reader) => reader.needs_learned(),
-            Self::Fix(_) => false,
+            Self::Fast(_) | Self::Sbe(_) | Self::Fix(_) => false,
         }
     }
 
@@ -126,7 +138,7 @@ impl TypedReader {
     pub fn protocol(&self) -> Option<&FixedProtocol> {
         match self {
             Self::Fixed(reader) => Some(reader.protocol()),
-            Self::Fix(_) => None,
+            Self::Fast(_) | Self::Sbe(_) | Self::Fix(_) => None,
         }
     }
 }
@@ -135,12 +147,23 @@ impl TypedReader {
 /// them.
 pub fn tables(library: &Library, protocol: ProtocolRef) -> Vec<TypedTable> {
     match protocol {
-        ProtocolRef::Fixed(at) => {
-            library.fixed.get(usize::from(at)).map_or_else(Vec::new, |p| fixed::tables(p))
-        }
+        ProtocolRef::Fixed(at) => match (library.fixed.get(usize::from(at)), library.sbe_at(at)) {
+            (Some(fixed), _) => fixed::tables(fixed),
+            (None, Some(sbe)) => sbe::tables(sbe),
+            (None, None) => Vec::new(),
+        },
         ProtocolRef::Fix => vec![explained::fix_table()],
+        ProtocolRef::Fast(at) => {
+            alone(library, at).map_or_else(Vec::new, |f| fast::tables(&f.templates))
+        }
         _ => Vec::new(),
     }
+}
+
+/// A FAST feed whose messages can be read one without the other.
+fn alone(library: &Library, feed: u16) -> Option<&FastFeed> {
+    let feed = library.fast.get(usize::from(feed))?.as_ref()?;
+    (feed.reset == ResetPolicy::Message).then_some(feed)
 }
 
 /// Reads the rows of a table; `wanted` says which columns are asked for.
@@ -153,9 +176,18 @@ pub fn reader(
 ) -> Option<TypedReader> {
     match protocol {
         ProtocolRef::Fixed(at) => {
+            if let Some(sbe) = library.sbe_at(at) {
+                let reader = SbeReader::new(Arc::clone(sbe), table, wanted, show_secrets)?;
+                return Some(TypedReader::Sbe(Box::new(reader)));
+            }
             let known = library.fixed.get(usize::from(at))?;
             let reader = FixedReader::new(Arc::clone(known), table, wanted)?;
             Some(TypedReader::Fixed(Box::new(reader)))
+        }
+        ProtocolRef::Fast(at) => {
+            let feed = alone(library, at)?;
+            let reader = FastReader::new(&feed.templates, feed.implicit_template, table, wanted)?;
+            Some(TypedReader::Fast(Box::new(reader)))
         }
         ProtocolRef::Fix if table == explained::FIX_TAGS => {
             let decoder = FixDecoder::new(FixConfig { show_secrets });
@@ -165,5 +197,7 @@ pub fn reader(
     }
 }
 
+#[cfg(test)]
+mod sbe_tests;
 #[cfg(test)]
 mod tests;

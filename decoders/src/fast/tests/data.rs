@@ -13,7 +13,7 @@ use crate::batch::{DecimalCol, EnumCol, IntCol, NameCol, TextCol, TimeCol};
 use crate::kind::{Kind, Side};
 
 /// A file of the test data.
-fn data(path: &str) -> Option<PathBuf> {
+pub(super) fn data(path: &str) -> Option<PathBuf> {
     let named = std::env::var_os("TAPTRAIL_DATA").map(PathBuf::from);
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let around = manifest.ancestors().map(|dir| dir.join("shared/data")).collect::<Vec<_>>();

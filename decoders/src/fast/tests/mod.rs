@@ -5,6 +5,7 @@ mod operators;
 mod properties;
 mod rows;
 mod structure;
+mod typed;
 
 use std::sync::Arc;
 

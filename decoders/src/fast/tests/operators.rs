@@ -458,3 +458,20 @@ fn numbers_out_of_their_type() {
     // More leading zeros than needed are no harm.
     assert_eq!(code(&field("uInt32"), &hex("c081 000085")), None);
 }
+
+#[test]
+fn the_largest_numbers_and_the_null_beside_them() {
+    let optional = |kind: &str| format!("<{kind} name=\"a\" presence=\"optional\"/>");
+    // One more than 64 bits hold is on the wire: 2^64 for 2^64 - 1.
+    script(
+        &optional("uInt64"),
+        &[(&[], "02000000000000000080", one(int(u64::MAX.into()))), (&[], "80", one(NULL))],
+    );
+    script(
+        &optional("int64"),
+        &[
+            (&[], "01000000000000000080", one(int(i64::MAX.into()))),
+            (&[], "7f000000000000000080", one(int(i64::MIN.into()))),
+        ],
+    );
+}

@@ -9,7 +9,7 @@ use crate::catalog::Store;
 use crate::explain::explain_message;
 use crate::sql::functions::hex::digits;
 use crate::tables::column::schema;
-use crate::tables::row::{I64, Null, Plain, Row, Text, U32, rows};
+use crate::tables::row::{Bool, I64, Null, Plain, Row, Text, U32, rows};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
@@ -31,6 +31,8 @@ rows! {
         path: Text as Plain,
         /// First byte in the frame; below 0 so many bytes of the stream before it.
         offset: i64 as I64,
+        /// The offset counts in what the packet's compressed body was unpacked to.
+        unpacked: bool as Bool,
         /// Bytes; 0 where the value is not on the wire.
         size: u32 as U32,
         /// The bytes in hex; empty where they are secret.
@@ -41,11 +43,12 @@ rows! {
 }
 
 impl FieldRow {
-    fn new(field: ExplainedField) -> Self {
+    fn new(field: ExplainedField, unpacked: bool) -> Self {
         Self {
             name: field.name.into(),
             path: field.path.into(),
             offset: field.offset,
+            unpacked,
             size: field.size,
             hex: digits(&field.raw).into(),
             value: text(field.value).map(Into::into),
@@ -129,7 +132,8 @@ impl FieldsTable {
                 "capture {capture_id} has no message {msg_ix} in packet {packet_ix}"
             ))
         })?;
-        Ok(message.fields.into_iter().map(FieldRow::new).collect())
+        let unpacked = message.unpacked;
+        Ok(message.fields.into_iter().map(|field| FieldRow::new(field, unpacked)).collect())
     }
 }
 

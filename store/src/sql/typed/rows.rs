@@ -311,6 +311,7 @@ impl Builder {
                 b.append_value(std::str::from_utf8(text).unwrap_or_default());
             }
             (Self::Text(b), Some(Datum::Text(text))) => b.append_value(latin1(text)),
+            (Self::Text(b), Some(Datum::Utf8(text))) => b.append_value(text),
             (Self::Text(b), _) => b.append_null(),
             (Self::Bytes(b), Some(Datum::Bytes(bytes) | Datum::Text(bytes))) => {
                 b.append_value(bytes);

@@ -76,7 +76,8 @@ function Hex({ entry, packet, field }: { entry: Row; packet: Row; field?: Row })
   const cut = text(packet.data).endsWith("…");
   const digits = text(packet.data).replace("…", "");
   const start = num(entry.raw_off), end = start + num(entry.raw_len);
-  const first = field ? num(field.offset) : NaN, last = first + num(field?.size);
+  // Fields of an unpacked body are nowhere in the frame.
+  const first = field && !field.unpacked ? num(field.offset) : NaN, last = first + num(field?.size);
   const lines = [];
   for (let offset = 0; offset * 2 < digits.length; offset += PER_LINE) {
     const bytes = digits.slice(offset * 2, (offset + PER_LINE) * 2).match(/../g) ?? [];
