@@ -135,9 +135,7 @@ impl TypedReader {
 /// them.
 pub fn tables(library: &Library, protocol: ProtocolRef) -> Vec<TypedTable> {
     match protocol {
-        ProtocolRef::Fixed(at) => {
-            library.fixed.get(usize::from(at)).map_or_else(Vec::new, |p| fixed::tables(p))
-        }
+        ProtocolRef::Fixed(at) => library.fixed_at(at).map_or_else(Vec::new, |p| fixed::tables(p)),
         ProtocolRef::Fix => vec![explained::fix_table()],
         _ => Vec::new(),
     }
@@ -153,7 +151,7 @@ pub fn reader(
 ) -> Option<TypedReader> {
     match protocol {
         ProtocolRef::Fixed(at) => {
-            let known = library.fixed.get(usize::from(at))?;
+            let known = library.fixed_at(at)?;
             let reader = FixedReader::new(Arc::clone(known), table, wanted)?;
             Some(TypedReader::Fixed(Box::new(reader)))
         }
