@@ -137,7 +137,7 @@ impl Engines {
     /// The decoder of a fixed protocol, made where it is new.
     pub fn fixed(&mut self, protocol: u16, names: &mut Names) -> Option<&mut FixedDecoder> {
         let at = usize::from(protocol);
-        let known = self.library.fixed.get(at)?;
+        let known = self.library.fixed_at(protocol)?;
         let slot = self.fixed.get_mut(at)?;
         let show_secrets = self.show_secrets;
         let keeps = self.learning.is_some();
@@ -164,7 +164,7 @@ impl Engines {
     #[cold]
     fn begin_scope(&mut self, start: &ScopeStart<'_>, names: &mut Names) {
         let &ScopeStart { scope, protocol, source, ts, seq } = start;
-        let Some(known) = self.library.fixed.get(usize::from(protocol)).cloned() else { return };
+        let Some(known) = self.library.fixed_at(protocol).cloned() else { return };
         let Some(learning) = &mut self.learning else { return };
         let is_it = |info: &ScopeInfo| info.scope == scope && info.protocol == protocol;
         if known.tables.is_empty() || learning.scopes.iter().any(is_it) {
@@ -330,14 +330,14 @@ impl<'p, 'o> RowSink<'p, 'o> {
     /// Whether a protocol's messages teach.
     #[inline]
     fn learns(&self, protocol: u16) -> bool {
-        let protocol = self.engines.library.fixed.get(usize::from(protocol));
+        let protocol = self.engines.library.fixed_at(protocol);
         protocol.is_some_and(|protocol| !protocol.tables.is_empty())
     }
 
     /// How many rows a message makes.
     #[inline]
     fn rows_of(&self, cut: &Cut<'p, '_, '_>, protocol: u16) -> usize {
-        let protocol = self.engines.library.fixed.get(usize::from(protocol));
+        let protocol = self.engines.library.fixed_at(protocol);
         let protocol = protocol.filter(|protocol| protocol.has_rows);
         protocol.map_or(1, |protocol| protocol.rows_of(cut.bytes.get(), cut.head.sender))
     }

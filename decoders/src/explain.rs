@@ -165,7 +165,7 @@ pub fn explain_whole(
 ) -> Option<ExplainedMessage> {
     let explained = match library.find(whole.protocol, config)? {
         ProtocolRef::Fixed(at) => {
-            let protocol = library.fixed.get(usize::from(at))?;
+            let protocol = library.fixed_at(at)?;
             let show_secrets = config.decode.show_secrets;
             fixed::explain::explain_with(protocol, whole.bytes, whole.sender, show_secrets)
         }

@@ -28,6 +28,7 @@ pub mod learning;
 pub mod library;
 pub mod names;
 pub mod pipeline;
+pub mod protocol_set;
 pub mod recognise;
 pub mod sbe;
 pub mod tcp;

@@ -19,18 +19,17 @@ use crate::fix::user::{UserTagError, UserTags};
 use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
+use crate::fixed::shelf::ShelvedProtocol;
 use crate::framing::declared::Framing;
 use crate::framing::{self, moldudp64};
 use crate::kind::Sender;
+use crate::protocol_set::{PROTOCOLS_MAX, ProtocolSet};
 use crate::sbe;
 use crate::sbe::overlay::Overlay;
 use crate::sbe::protocol::SbeProtocol;
 use crate::sbe::shape::Schema;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Most protocols of fixed layout and SBE at once: the shipped ones and your own.
-pub const FIXED_MAX: usize = 128;
 
 /// Something wrong in a configuration or a file that it names.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +48,7 @@ pub enum LibraryError {
         known: String,
     },
     /// Too many protocol files.
-    #[error("{had} protocols, at most {FIXED_MAX}: remove files from the folder {folder}")]
+    #[error("{had} protocols, at most {PROTOCOLS_MAX}: remove files from the folder {folder}")]
     TooMany {
         /// The folder.
         folder: String,
@@ -182,7 +181,7 @@ pub enum ProtocolRef {
 pub struct Library {
     /// Protocols of fixed layout; your own come first and win over shipped
     /// ones with the same id. Behind them the framings' own messages.
-    pub fixed: Vec<Arc<FixedProtocol>>,
+    pub fixed: Vec<Arc<ShelvedProtocol>>,
     /// How many of them are no framing's own.
     pub protocols: usize,
     /// SBE protocols, with the schemas that there are. Their numbers go on
@@ -197,11 +196,11 @@ pub struct Library {
     fix_tags: Vec<UserTags>,
     /// By the index of the feed: the bytes before FIX messages.
     pub preambles: Vec<Option<Preamble>>,
-    on_framings: Vec<u128>,
+    on_framings: Vec<ProtocolSet>,
     /// By framing, where in `fixed` its own messages are.
     sessions: Vec<Option<u16>>,
-    on_mold: u128,
-    from_client: u128,
+    on_mold: ProtocolSet,
+    from_client: ProtocolSet,
 }
 
 impl Library {
@@ -225,7 +224,7 @@ impl Library {
             fast.push(load_fast(feed, config, base, &mut errors));
         }
         let mut library = Self::assemble(fixed, sbe, fast, framings);
-        if library.protocol_count() > FIXED_MAX {
+        if library.protocol_count() > PROTOCOLS_MAX {
             let folder = config.decode.protocols.clone().unwrap_or_default();
             errors.push(LibraryError::TooMany { folder, had: library.protocol_count() });
         }
@@ -247,31 +246,34 @@ impl Library {
 
     /// Puts together what was loaded.
     pub(crate) fn assemble(
-        mut fixed: Vec<Arc<FixedProtocol>>,
+        mut fixed: Vec<Arc<ShelvedProtocol>>,
         sbe: Vec<Arc<SbeProtocol>>,
         fast: Vec<Option<FastFeed>>,
         framings: Vec<Arc<Framing>>,
     ) -> Self {
-        let those = |is: &dyn Fn(&FixedProtocol) -> bool| -> u128 {
-            fixed.iter().enumerate().filter(|(_, p)| is(p)).fold(0, |m, (i, _)| m | 1 << i)
+        let those = |is: &dyn Fn(&ShelvedProtocol) -> bool| -> ProtocolSet {
+            (0..).zip(&fixed).filter(|(_, p)| is(p)).map(|(at, _)| at).collect()
         };
         let carried = |framing: &str| those(&|p| p.framings().iter().any(|id| id == framing));
-        let mut on_framings: Vec<u128> =
+        let mut on_framings: Vec<ProtocolSet> =
             framings.iter().map(|framing| carried(&framing.id)).collect();
-        let (on_mold, mut from_client) = (carried(moldudp64::ID), those(&has_requests));
+        let (on_mold, mut from_client) = (carried(moldudp64::ID), those(&|p| p.has_requests()));
         let protocols = fixed.len();
         let session = |framing: &Arc<Framing>| {
             let session = framing.session.clone()?;
-            fixed.push(session);
+            fixed.push(Arc::new(ShelvedProtocol::from(session)));
             Some((fixed.len() - 1) as u16)
         };
         let sessions = framings.iter().map(session).collect();
-        for (at, protocol) in (fixed.len()..128).zip(&sbe) {
-            for (framing, mask) in framings.iter().zip(&mut on_framings) {
-                let carries = protocol.overlay.framings.contains(&framing.id);
-                *mask |= u128::from(carries) << at;
+        for (at, protocol) in (fixed.len() as u16..).zip(&sbe) {
+            for (framing, carried) in framings.iter().zip(&mut on_framings) {
+                if protocol.overlay.framings.contains(&framing.id) {
+                    carried.insert(at);
+                }
             }
-            from_client |= u128::from(protocol.overlay.has_requests()) << at;
+            if protocol.overlay.has_requests() {
+                from_client.insert(at);
+            }
         }
         Self {
             on_framings,
@@ -330,6 +332,13 @@ impl Library {
         self.fixed.len() + self.sbe.len()
     }
 
+    /// The protocol of fixed layout with this number, compiled now where it is
+    /// not yet.
+    #[inline]
+    pub fn fixed_at(&self, protocol: u16) -> Option<&Arc<FixedProtocol>> {
+        self.fixed.get(usize::from(protocol))?.compiled()
+    }
+
     /// The SBE protocol with this number.
     #[inline]
     pub fn sbe_at(&self, protocol: u16) -> Option<&Arc<SbeProtocol>> {
@@ -371,11 +380,10 @@ impl Library {
         }
     }
 
-    /// The protocols whose schemas are not there, a bit each.
-    pub fn without_schema(&self) -> u128 {
-        let all = (self.fixed.len()..128).zip(&self.sbe);
-        let without = all.filter(|(_, protocol)| protocol.schemas.is_empty());
-        without.fold(0, |mask, (at, _)| mask | 1 << at)
+    /// The protocols whose schemas are not there.
+    pub fn without_schema(&self) -> ProtocolSet {
+        let all = (self.fixed.len() as u16..).zip(&self.sbe);
+        all.filter(|(_, protocol)| protocol.schemas.is_empty()).map(|(at, _)| at).collect()
     }
 
     /// Whether a message may be of the protocol with this number, whose schema
@@ -390,18 +398,18 @@ impl Library {
         self.fixed.get(usize::from(protocol))?.size_of(rest, sender)
     }
 
-    /// The fixed protocols that a declared framing carries, a bit each.
-    pub fn on_framing(&self, framing: u16) -> u128 {
-        self.on_framings.get(usize::from(framing)).copied().unwrap_or(0)
+    /// The fixed protocols that a declared framing carries.
+    pub fn on_framing(&self, framing: u16) -> ProtocolSet {
+        self.on_framings.get(usize::from(framing)).copied().unwrap_or_default()
     }
 
-    /// The fixed protocols that MoldUDP64 carries, a bit each.
-    pub fn on_mold(&self) -> u128 {
+    /// The fixed protocols that MoldUDP64 carries.
+    pub fn on_mold(&self) -> ProtocolSet {
         self.on_mold
     }
 
-    /// The fixed protocols with messages that only a client sends, a bit each.
-    pub fn from_client(&self) -> u128 {
+    /// The fixed protocols with messages that only a client sends.
+    pub fn from_client(&self) -> ProtocolSet {
         self.from_client
     }
 
@@ -409,11 +417,6 @@ impl Library {
     pub fn session_of(&self, framing: u16) -> Option<u16> {
         self.sessions.get(usize::from(framing)).copied().flatten()
     }
-}
-
-/// Whether a protocol has messages that only a client sends.
-fn has_requests(protocol: &FixedProtocol) -> bool {
-    protocol.layouts.iter().any(|layout| layout.sender == Some(Sender::Client))
 }
 
 /// `fix`, `fix.4.4`, `fixt.1.1` and the like.
@@ -481,29 +484,30 @@ fn check_framings<'a>(
     }
 }
 
-/// The protocols of your folder, then the shipped ones; and how many are yours.
+/// The protocols of your folder, which are compiled now, then the shipped ones;
+/// and how many are yours.
 fn load_fixed(
     config: &DecoderConfig,
     base: &Path,
     errors: &mut Vec<LibraryError>,
-) -> (Vec<Arc<FixedProtocol>>, usize) {
-    let mut fixed = Vec::new();
+) -> (Vec<Arc<ShelvedProtocol>>, usize) {
+    let mut fixed: Vec<Arc<ShelvedProtocol>> = Vec::new();
     if let Some(folder) = &config.decode.protocols {
         match catalog::load_dir(&base.join(folder)) {
-            Ok(own) => fixed = own,
+            Ok(own) => fixed.extend(own.into_iter().map(|own| Arc::new(own.into()))),
             Err(faults) => errors.extend(faults.into_iter().map(LibraryError::Protocol)),
         }
     }
     let own = fixed.len();
-    for shipped in catalog::embedded() {
+    for shipped in catalog::shelf() {
         if fixed.iter().all(|own| own.id() != shipped.id()) {
             fixed.push(shipped.clone());
         }
     }
-    if fixed.len() > FIXED_MAX {
+    if fixed.len() > PROTOCOLS_MAX {
         let folder = config.decode.protocols.clone().unwrap_or_default();
         errors.push(LibraryError::TooMany { folder, had: fixed.len() });
-        fixed.truncate(FIXED_MAX);
+        fixed.truncate(PROTOCOLS_MAX);
     }
     (fixed, own)
 }
@@ -648,9 +652,9 @@ mod tests {
         assert_eq!(find("fix.4.4"), Some(ProtocolRef::Fix));
         assert_eq!(find("moldudp64"), Some(ProtocolRef::Mold));
         assert_eq!(find("fixed"), None);
-        assert!(library.on_mold() != 0);
+        assert!(!library.on_mold().is_empty());
         let Some(ProtocolRef::Framing(soup)) = find("soupbintcp") else { panic!() };
-        assert!(library.on_framing(soup) != 0 && library.session_of(soup).is_some());
+        assert!(!library.on_framing(soup).is_empty() && library.session_of(soup).is_some());
     }
 
     #[test]
@@ -675,7 +679,8 @@ mod tests {
         };
         std::fs::write(folder.join("own.toml"), file("own")).unwrap();
         let library = Library::load(&config, Path::new("")).unwrap();
-        assert_eq!((library.framings[0].id.as_str(), library.on_framing(0)), ("own", 1));
+        assert_eq!(library.framings[0].id, "own");
+        assert_eq!(library.on_framing(0), ProtocolSet::one(0));
         std::fs::write(folder.join("own.toml"), file("onw")).unwrap();
         let errors = Library::load(&config, Path::new("")).unwrap_err();
         std::fs::remove_dir_all(&folder).unwrap();

@@ -7,6 +7,7 @@ use crate::framing::moldudp64::{self, Blocks, Packet};
 use crate::framing::stream::Step;
 use crate::kind::Sender;
 use crate::library::Library;
+use crate::protocol_set::ProtocolSet;
 use memchr::memmem;
 
 /// A sequence number above this is taken for something else than a number.
@@ -27,13 +28,18 @@ pub enum Verdict {
     No,
     /// The framing, but no message to tell the protocol by.
     Framing,
-    /// The framing with messages that all these protocols know, a bit each.
-    Protocols(u128),
+    /// The framing with messages that all these protocols know.
+    Protocols(ProtocolSet),
 }
 
 /// Whether a UDP payload of `wire_len` bytes on the wire, perhaps cut, is
 /// MoldUDP64 with messages of some of the `candidates`.
-pub fn mold(payload: &[u8], wire_len: usize, candidates: u128, library: &Library) -> Verdict {
+pub fn mold(
+    payload: &[u8],
+    wire_len: usize,
+    candidates: ProtocolSet,
+    library: &Library,
+) -> Verdict {
     let Some(header) = moldudp64::header(payload) else { return Verdict::No };
     if !moldudp64::plausible_session(&header.session) || header.seq > SEQ_PLAUSIBLE_MAX {
         return Verdict::No;
@@ -53,7 +59,7 @@ pub fn mold(payload: &[u8], wire_len: usize, candidates: u128, library: &Library
         known = narrow(known, block.body, None, library);
         messages += 1;
     }
-    if known == 0 || messages == 0 { Verdict::No } else { Verdict::Protocols(known) }
+    if known.is_empty() || messages == 0 { Verdict::No } else { Verdict::Protocols(known) }
 }
 
 /// What cuts the messages of a UDP flow.
@@ -66,8 +72,8 @@ pub enum Carrier {
 }
 
 impl Carrier {
-    /// The fixed protocols it carries, a bit each.
-    pub fn protocols(self, library: &Library) -> u128 {
+    /// The fixed protocols it carries.
+    pub fn protocols(self, library: &Library) -> ProtocolSet {
         match self {
             Self::Mold => library.on_mold(),
             Self::Declared(at) => library.on_framing(at),
@@ -91,7 +97,7 @@ impl Carrier {
         self,
         payload: &[u8],
         wire_len: usize,
-        candidates: u128,
+        candidates: ProtocolSet,
         library: &Library,
     ) -> Verdict {
         match self {
@@ -104,14 +110,9 @@ impl Carrier {
     }
 }
 
-/// Whether a fixed protocol is one of `candidates`.
-fn is_among(fixed: u16, candidates: u128) -> bool {
-    candidates.checked_shr(fixed.into()).unwrap_or(0) & 1 == 1
-}
-
 /// What can carry a fixed protocol over UDP.
 pub fn carriers_of(fixed: u16, library: &Library) -> impl Iterator<Item = Carrier> + '_ {
-    datagram_carriers(library).filter(move |carrier| is_among(fixed, carrier.protocols(library)))
+    datagram_carriers(library).filter(move |carrier| carrier.protocols(library).contains(fixed))
 }
 
 /// Everything that cuts datagrams.
@@ -130,7 +131,7 @@ pub fn stream_framings(library: &Library) -> impl Iterator<Item = (u16, &Framing
 /// What can carry a fixed protocol over TCP.
 pub fn stream_carriers_of(fixed: u16, library: &Library) -> impl Iterator<Item = u16> + '_ {
     let framings = stream_framings(library).map(|(at, _)| at);
-    framings.filter(move |&at| is_among(fixed, library.on_framing(at)))
+    framings.filter(move |&at| library.on_framing(at).contains(fixed))
 }
 
 /// The one thing among several, or how many there are.
@@ -153,7 +154,7 @@ pub fn datagram(
     for carrier in datagram_carriers(library) {
         let candidates = carrier.protocols(library);
         // What carries nothing known explains nothing.
-        if candidates == 0 {
+        if candidates.is_empty() {
             continue;
         }
         let verdict = carrier.verdict(payload, wire_len, candidates, library);
@@ -179,7 +180,7 @@ pub fn declared(
     framing: &Framing,
     payload: &[u8],
     wire_len: usize,
-    candidates: u128,
+    candidates: ProtocolSet,
     library: &Library,
 ) -> Verdict {
     if !framing.is_header(payload, wire_len) {
@@ -195,15 +196,13 @@ pub fn declared(
     if framing.cut != Cut::Protocol {
         return tiled(framing, payload, cut, known, &|_| None, library);
     }
-    let fitting = bits(known).filter(|&at| {
+    let fitting = known.iter().filter(|&at| {
         let size_of = |rest: &[u8]| library.size_of(at, rest, None);
-        let verdict = tiled(framing, payload, cut, 1 << at, &size_of, library);
+        let verdict = tiled(framing, payload, cut, ProtocolSet::one(at), &size_of, library);
         matches!(verdict, Verdict::Protocols(_))
     });
-    match fitting.fold(0, |mask, at| mask | 1 << at) {
-        0 => Verdict::No,
-        mask => Verdict::Protocols(mask),
-    }
+    let fitting: ProtocolSet = fitting.collect();
+    if fitting.is_empty() { Verdict::No } else { Verdict::Protocols(fitting) }
 }
 
 /// The candidates that know every message of a payload which they fill.
@@ -211,7 +210,7 @@ fn tiled(
     framing: &Framing,
     payload: &[u8],
     cut: bool,
-    candidates: u128,
+    candidates: ProtocolSet,
     size_of: &dyn Fn(&[u8]) -> Option<usize>,
     library: &Library,
 ) -> Verdict {
@@ -228,18 +227,18 @@ fn tiled(
             Heard::Own(false) => return Verdict::No,
             Heard::Carried(by, perhaps) if item.whole => {
                 known = by;
-                possible &= perhaps;
+                possible = possible & perhaps;
                 messages += 1;
             }
             Heard::Carried(..) => {}
         }
-        if known | possible == 0 && messages > 0 {
+        if (known | possible).is_empty() && messages > 0 {
             return Verdict::No;
         }
     }
     let filled = whole && cutter.tiles();
     match (messages, own) {
-        (1.., _) if (filled || cut) && known != 0 => Verdict::Protocols(known),
+        (1.., _) if (filled || cut) && !known.is_empty() => Verdict::Protocols(known),
         (1.., _) if filled && !cut => Verdict::Framing,
         // A few small numbers of a cut packet tell nothing.
         (0, 1..) if filled && !cut => Verdict::Framing,
@@ -253,16 +252,20 @@ enum Heard {
     Own(bool),
     /// Protocols that it carries, of the candidates: those that know it, and
     /// those whose schema is not there.
-    Carried(u128, u128),
+    Carried(ProtocolSet, ProtocolSet),
 }
 
 /// Who knows a message of a declared framing by its code and its size: the
 /// place where every engine that knows messages is asked.
 /// What a carried message is.
-fn carried(candidates: u128, body: &[u8], sender: Option<Sender>, library: &Library) -> Heard {
-    let possible = library.without_schema();
-    let possible = bits(possible).filter(|&at| library.may_be(at, body));
-    let possible = possible.fold(0, |mask, at| mask | 1 << at);
+fn carried(
+    candidates: ProtocolSet,
+    body: &[u8],
+    sender: Option<Sender>,
+    library: &Library,
+) -> Heard {
+    let possible = library.without_schema().iter();
+    let possible = possible.filter(|&at| library.may_be(at, body)).collect();
     Heard::Carried(narrow(candidates, body, sender, library), possible)
 }
 
@@ -270,7 +273,7 @@ fn heard(
     framing: &Framing,
     message: &[u8],
     item: &Item,
-    candidates: u128,
+    candidates: ProtocolSet,
     library: &Library,
 ) -> Heard {
     if framing.each_rules.is_empty() && framing.session.is_none() {
@@ -298,39 +301,26 @@ fn heard(
 fn narrow_by_header(
     framing: &Framing,
     payload: &[u8],
-    candidates: u128,
+    candidates: ProtocolSet,
     library: &Library,
-) -> u128 {
+) -> ProtocolSet {
     let Some(prefix) = framing.carried_prefix(payload) else { return candidates };
-    let allowed =
-        bits(candidates).filter(|&at| library.id_of(at).is_some_and(|id| id.starts_with(prefix)));
-    match allowed.fold(0, |mask, at| mask | 1 << at) {
-        0 => candidates,
-        allowed => allowed,
-    }
+    let allows = |at: &u16| library.id_of(*at).is_some_and(|id| id.starts_with(prefix));
+    let allowed: ProtocolSet = candidates.iter().filter(allows).collect();
+    if allowed.is_empty() { candidates } else { allowed }
 }
 
 /// The `candidates` that know a message. A client's messages tell only of
 /// protocols that have requests: no client sends market data.
-pub fn narrow(candidates: u128, body: &[u8], sender: Option<Sender>, library: &Library) -> u128 {
-    let speaks = if sender == Some(Sender::Client) { library.from_client() } else { u128::MAX };
-    let known = bits(candidates & speaks).filter(|&at| library.knows(at, body, sender));
-    known.fold(0, |mask, at| mask | 1 << at)
-}
-
-/// The numbers of the bits set.
-fn bits(mask: u128) -> impl Iterator<Item = u16> {
-    (0..128).filter(move |&at| mask >> at & 1 == 1)
-}
-
-/// The first of the candidates.
-pub fn first(candidates: u128) -> Option<u16> {
-    (candidates != 0).then(|| candidates.trailing_zeros() as u16)
-}
-
-/// Whether one candidate is left.
-pub fn single(candidates: u128) -> bool {
-    candidates.count_ones() == 1
+pub fn narrow(
+    candidates: ProtocolSet,
+    body: &[u8],
+    sender: Option<Sender>,
+    library: &Library,
+) -> ProtocolSet {
+    let speaks =
+        if sender == Some(Sender::Client) { library.from_client() } else { ProtocolSet::ALL };
+    (candidates & speaks).iter().filter(|&at| library.knows(at, body, sender)).collect()
 }
 
 /// What the first bytes of a stream may be.
@@ -345,7 +335,7 @@ pub enum StreamVerdict {
     /// The declared framing at this index, with messages that all these
     /// protocols know, or `None` where only the framing's own were seen; `true`
     /// where something else is as likely.
-    Declared(u16, Option<u128>, bool),
+    Declared(u16, Option<ProtocolSet>, bool),
 }
 
 /// Looks at bytes in order, from a segment's beginning. Messages that
@@ -359,7 +349,7 @@ pub fn stream(bytes: &[u8], library: &Library) -> StreamVerdict {
     for (at, framing) in stream_framings(library) {
         let candidates = library.on_framing(at);
         // What carries nothing known explains nothing.
-        if candidates == 0 {
+        if candidates.is_empty() {
             continue;
         }
         best = match (units(framing, bytes, candidates, library), best) {
@@ -400,11 +390,11 @@ enum Units {
     /// Perhaps the beginning of a first unit.
     Wait,
     /// Units from the first byte on; what they carry, these protocols know.
-    Known(Option<u128>),
+    Known(Option<ProtocolSet>),
 }
 
 /// Cuts bytes into units of a framing, from the first byte to the last.
-fn units(framing: &Framing, bytes: &[u8], candidates: u128, library: &Library) -> Units {
+fn units(framing: &Framing, bytes: &[u8], candidates: ProtocolSet, library: &Library) -> Units {
     let (mut at, mut known) = (0, None);
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
         match framing.step(rest) {
@@ -451,7 +441,7 @@ pub fn may_begin(
     framing: &Framing,
     start: &[u8],
     total: usize,
-    candidates: u128,
+    candidates: ProtocolSet,
     library: &Library,
 ) -> bool {
     let told = framing.message.leaves.iter().map(|leaf| leaf.end()).max().unwrap_or(0);
@@ -467,8 +457,8 @@ pub fn may_begin(
         return total >= header;
     };
     let sender = meaning.sender.or(meaning.usually);
-    let mut protocols = bits(candidates);
-    candidates == 0 || protocols.any(|protocol| library.may_know(protocol, body, len, sender))
+    let mut protocols = candidates.iter();
+    candidates.is_empty() || protocols.any(|protocol| library.may_know(protocol, body, len, sender))
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ fn fixed(library: &Library) -> Vec<Listed> {
         id: protocol.id().to_string(),
         engine: "fixed",
         framing: protocol.framings().join(", "),
-        messages: Some(protocol.messages().count() as u64),
+        messages: Some(protocol.message_count() as u64),
     });
     protocols.collect()
 }

@@ -16,7 +16,7 @@ use crate::fixed::error::Fault;
 use crate::fixed::source::{self, File, Text};
 
 /// Longest row of bases.
-const BASES_MAX: usize = 32;
+pub(super) const BASES_MAX: usize = 32;
 
 /// A file with all that its bases say, and a text in which every span of it
 /// has its place: the bases stand below.
@@ -28,16 +28,20 @@ pub fn whole(toml: &str) -> Result<(File, String), Fault> {
     for _ in 0..BASES_MAX {
         let Some(id) = next else { return Ok((file, text)) };
         let fault = |reason| Fault::new(Text(&text).line_of(&id), reason);
-        let name = format!("{}.toml", id.get_ref());
-        let shipped = catalog::FILES.iter().find(|(file, _)| *file == name);
-        let missing = || fault(format!("no file `{name}` is shipped"));
-        let (_, base) = shipped.ok_or_else(missing)?;
+        let missing = || fault(format!("no file `{}.toml` is shipped", id.get_ref()));
+        let base = shipped(id.get_ref()).ok_or_else(missing)?;
         let base_file = source::parse(&format!("{}\n{base}", blank(&text)))?;
         text = format!("{text}\n{base}");
         next = base_file.protocol.base.clone();
         merge(&mut file, base_file, &mut dropped);
     }
     Err(Fault::new(1, format!("more than {BASES_MAX} bases")))
+}
+
+/// The text of the shipped file with this id.
+pub(super) fn shipped(id: &str) -> Option<&'static str> {
+    let is_it = |(file, _): &&(&str, &str)| file.strip_suffix(".toml") == Some(id);
+    catalog::FILES.iter().find(is_it).map(|(_, text)| *text)
 }
 
 /// A text of the same size and lines that says nothing.

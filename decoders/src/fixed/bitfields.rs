@@ -61,8 +61,8 @@ impl Bitfields {
 /// The bits that are set, with their byte, in the order of their fields.
 pub fn set_bits(bytes: &[u8]) -> impl Iterator<Item = (usize, u32)> + '_ {
     let bits = |(at, byte): (usize, &u8)| {
-        let byte = *byte;
-        (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| (at, bit))
+        let rest = std::iter::successors(Some(*byte), |byte| Some(byte & byte.wrapping_sub(1)));
+        rest.take_while(|rest| *rest != 0).map(move |rest| (at, rest.trailing_zeros()))
     };
     bytes.iter().enumerate().flat_map(bits)
 }

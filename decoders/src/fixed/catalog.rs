@@ -5,26 +5,34 @@ use std::sync::{Arc, LazyLock};
 
 use crate::fixed::error::SpecError;
 use crate::fixed::protocol::FixedProtocol;
+use crate::fixed::shelf::ShelvedProtocol;
 use crate::{framing, sbe};
 
 /// Name and text of every file in `protocols/`, listed by the build.
 pub const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/protocol_files.rs"));
 
-/// Every shipped protocol, compiled once, the rare ones last. A test holds that
-/// none is refused.
-pub fn embedded() -> &'static [Arc<FixedProtocol>] {
-    static PROTOCOLS: LazyLock<Vec<Arc<FixedProtocol>>> = LazyLock::new(|| {
-        let parsed = FILES.iter().map(|(name, text)| FixedProtocol::parse(name, text));
-        let mut protocols: Vec<_> = parsed.filter_map(Result::ok).map(Arc::new).collect();
-        protocols.sort_by_key(|protocol| protocol.about.rare);
-        protocols
+/// Every shipped protocol, the rare ones last; each is compiled once, when it is
+/// first needed. A test holds that none is refused.
+pub fn shelf() -> &'static [Arc<ShelvedProtocol>] {
+    static SHELF: LazyLock<Vec<Arc<ShelvedProtocol>>> = LazyLock::new(|| {
+        let read = FILES.iter().map(|(name, text)| ShelvedProtocol::new(name, text));
+        let mut shelf: Vec<_> = read.filter_map(Result::ok).map(Arc::new).collect();
+        shelf.sort_by_key(|protocol| protocol.about().rare);
+        shelf
     });
+    &SHELF
+}
+
+/// The same, all compiled now.
+pub fn embedded() -> &'static [Arc<FixedProtocol>] {
+    static PROTOCOLS: LazyLock<Vec<Arc<FixedProtocol>>> =
+        LazyLock::new(|| shelf().iter().filter_map(|p| p.compiled().cloned()).collect());
     &PROTOCOLS
 }
 
-/// The shipped protocol with this id.
+/// The shipped protocol with this id, compiled now.
 pub fn by_id(id: &str) -> Option<Arc<FixedProtocol>> {
-    embedded().iter().find(|protocol| protocol.id() == id).cloned()
+    shelf().iter().find(|protocol| protocol.id() == id)?.compiled().cloned()
 }
 
 /// The protocols of a folder's `.toml` files, in the order of their names.

@@ -77,7 +77,7 @@ struct Whole<'a> {
 impl<'a> Compiler<'a> {
     fn new(file: &'a File, text: Text<'a>) -> Result<Self, Fault> {
         let little = byte_order(file, text)?;
-        let (code, code_is_text) = code_field(file, text, little)?;
+        let (code, code_is_text) = code_field(file, text)?;
         check_id(file, text)?;
         Ok(Self {
             file,
@@ -95,16 +95,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(self) -> Result<FixedProtocol, Fault> {
-        let protocol = &self.file.protocol;
-        let about = About {
-            id: protocol.id.get_ref().clone(),
-            title: protocol.title.clone(),
-            source: protocol.source.clone(),
-            venues: protocol.venues.clone(),
-            framings: protocol.framings.clone(),
-            rare: protocol.rare,
-            tz: protocol.tz.as_ref().map(|tz| self.zone(tz)).transpose()?,
-        };
+        let about = about(self.file, self.text)?;
         if self.layouts.is_empty() {
             return Err(Fault::new(1, "no message: write at least one [msg.CODE]"));
         }
@@ -124,11 +115,6 @@ impl<'a> Compiler<'a> {
             tables: self.tables.finish()?,
             tlvs: self.tlvs,
         })
-    }
-
-    fn zone(&self, tz: &Spanned<String>) -> Result<chrono_tz::Tz, Fault> {
-        let reason = || format!("`{}` is no IANA time zone", tz.get_ref());
-        tz.get_ref().parse().map_err(|_| Fault::new(self.text.line_of(tz), reason()))
     }
 
     /// The type a line names.
@@ -276,14 +262,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn code_number(&self, code: &str, line: usize) -> Result<u64, Fault> {
-        let width = self.code_width() as usize;
-        let number = match (self.code_is_text, code.len()) {
-            (true, 1..) => literal_code(code, Wire::Text { width: width as u32 }),
-            (true, _) => None,
-            (false, _) => source::number(code),
-        };
-        let max = u64::MAX >> (64 - 8 * width.clamp(1, 8));
-        number.filter(|number| *number <= max).ok_or_else(|| {
+        code_number(code, self.code_width(), self.code_is_text).ok_or_else(|| {
             Fault::new(line, format!("`{code}` is no code of type `{}`", self.code_wire()))
         })
     }
@@ -372,6 +351,35 @@ impl<'a> Compiler<'a> {
     }
 }
 
+/// What a file says of the protocol.
+pub fn about(file: &File, text: Text<'_>) -> Result<About, Fault> {
+    let protocol = &file.protocol;
+    let zone = |tz: &Spanned<String>| {
+        let reason = || format!("`{}` is no IANA time zone", tz.get_ref());
+        tz.get_ref().parse().map_err(|_| Fault::new(text.line_of(tz), reason()))
+    };
+    Ok(About {
+        id: protocol.id.get_ref().clone(),
+        title: protocol.title.clone(),
+        source: protocol.source.clone(),
+        venues: protocol.venues.clone(),
+        framings: protocol.framings.clone(),
+        rare: protocol.rare,
+        tz: protocol.tz.as_ref().map(zone).transpose()?,
+    })
+}
+
+/// The number of a code of `width` bytes, as a file writes it.
+pub fn code_number(code: &str, width: u32, is_text: bool) -> Option<u64> {
+    let number = match (is_text, code.len()) {
+        (true, 1..) => literal_code(code, Wire::Text { width }),
+        (true, _) => None,
+        (false, _) => source::number(code),
+    };
+    let max = u64::MAX >> (64 - 8 * width.clamp(1, 8));
+    number.filter(|number| *number <= max)
+}
+
 /// A code as the tables have it.
 pub fn code_text(code: u64, width: u32, is_text: bool) -> String {
     if !is_text {
@@ -425,7 +433,9 @@ fn check_id(file: &File, text: Text<'_>) -> Result<(), Fault> {
     Err(Fault::new(text.line_of(id), "an id is venue.product.version in lower case"))
 }
 
-fn code_field(file: &File, text: Text<'_>, little: bool) -> Result<(Window, bool), Fault> {
+/// Where the code is, and whether it is text.
+pub fn code_field(file: &File, text: Text<'_>) -> Result<(Window, bool), Fault> {
+    let little = byte_order(file, text)?;
     let (line, code) = (text.line_of(&file.protocol.code), file.protocol.code.get_ref());
     let (width, is_text, little) = match Wire::parse(&code.wire, little) {
         Some(Wire::Text { width: width @ 1..=8 }) => (width, true, false),

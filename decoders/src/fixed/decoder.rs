@@ -98,6 +98,12 @@ impl FixedDecoder {
         self
     }
 
+    /// Decodes parts as if learned values could be wrong: without shortcuts.
+    #[cfg(test)]
+    pub(crate) fn take_the_plain_way(&mut self) {
+        self.machine.has_doubts = true;
+    }
+
     /// The protocol.
     pub fn protocol(&self) -> &Arc<FixedProtocol> {
         &self.protocol
@@ -226,6 +232,9 @@ impl FixedDecoder {
         if row >= out.batch.len() {
             return true;
         }
+        if let Some(layout) = protocol.choose_only(queued.body, queued.sender) {
+            return self.join(protocol, queued, layout, wide);
+        }
         match protocol.choose(queued.body, queued.sender) {
             Some(Choice { fit: Fit::Shorter, .. }) if self.run_teaches => false,
             Some(Choice { layout, fit: Fit::Shorter }) => {
@@ -306,6 +315,9 @@ impl FixedDecoder {
                 Err(_) => flags::DECODE_ERROR,
             };
             let wrong = behind.flags | misfit;
+            if wrong != 0 {
+                out.batch.add_flags(first as usize, flags::IRREGULAR);
+            }
             for row in (first..=last).filter(|_| wrong != 0) {
                 out.batch.add_flags(row as usize, wrong);
             }
@@ -349,9 +361,8 @@ impl FixedDecoder {
     ) {
         let rows = out.batch.len();
         for queued in messages.iter().filter(|queued| (queued.row as usize) < rows) {
-            let choice = protocol.choose(queued.body, queued.sender);
-            let choice = choice.filter(|choice| choice.fit != Fit::Shorter);
-            let layout = choice.and_then(|choice| protocol.layouts.get(choice.layout));
+            let layout = protocol.layout_of(queued.body, queued.sender);
+            let layout = layout.and_then(|layout| protocol.layouts.get(usize::from(layout)));
             let Some(layout) = layout else { continue };
             for learn in &layout.learn {
                 let item = Item { body: queued.body, row: queued.row, scope: queued.scope };

@@ -23,6 +23,8 @@ pub struct Tiling<'p, 'b> {
 }
 
 impl<'l> Visitor<'l> for Tiling<'_, '_> {
+    const COUNTS: bool = true;
+
     fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
         if let Event::Elements(step, at, len) = event
             && let What::Elements { tlv, .. } = step.what

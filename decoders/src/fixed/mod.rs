@@ -33,6 +33,7 @@ pub mod program;
 pub mod protocol;
 pub mod run;
 pub mod shapes;
+pub mod shelf;
 pub mod source;
 pub mod tables;
 pub mod targets;

@@ -175,6 +175,13 @@ pub enum Op {
     },
 }
 
+impl Layout {
+    /// Whether something follows the fixed part.
+    pub fn varies(&self) -> bool {
+        !self.steps.is_empty()
+    }
+}
+
 /// How a number is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Radix {
@@ -443,6 +450,15 @@ impl Learn {
 }
 
 impl CodeTable {
+    /// The same, one-byte codes with one load.
+    #[inline(always)]
+    pub fn word(&self, code: u64) -> u8 {
+        match u8::try_from(code) {
+            Ok(byte) => self.bytes[usize::from(byte)],
+            Err(_) => self.number(code),
+        }
+    }
+
     /// The number of a code's word; 0 is none.
     pub fn number(&self, code: u64) -> u8 {
         let at = self.wide.binary_search_by_key(&code, |(code, _)| *code);

@@ -103,6 +103,9 @@ pub struct Choice {
 pub struct Codes {
     /// By [`by`] and [`home`]: what most messages are.
     first: Box<[[First; 256]; 3]>,
+    /// By code: the layout of varying size that every message with the code
+    /// has; sorted, a list an end as in [`by`].
+    only: [Vec<(u64, u16)>; 3],
     /// By code and [`by`]: all candidates.
     all: HashMap<u64, [Vec<u16>; 3]>,
 }
@@ -138,7 +141,8 @@ impl Codes {
     /// Sorts layouts by code and sender; those of one message stand together,
     /// the full size first.
     pub fn new(layouts: &[Layout]) -> Self {
-        let mut codes = Self { first: Box::new([[NOTHING; 256]; 3]), all: HashMap::new() };
+        let first = Box::new([[NOTHING; 256]; 3]);
+        let mut codes = Self { first, only: Default::default(), all: HashMap::new() };
         for (at, layout) in layouts.iter().enumerate() {
             for sender in [None, Some(Sender::Client), Some(Sender::Server)] {
                 if sender.is_none() || layout.sender.is_none() || layout.sender == sender {
@@ -146,6 +150,17 @@ impl Codes {
                 }
             }
         }
+        for (code, all) in &codes.all {
+            for (only, candidates) in codes.only.iter_mut().zip(all) {
+                let varies = |at: &u16| layouts.get(usize::from(*at)).is_some_and(Layout::varies);
+                if let [at] = candidates.as_slice()
+                    && varies(at)
+                {
+                    only.push((*code, *at));
+                }
+            }
+        }
+        codes.only.iter_mut().for_each(|only| only.sort_unstable());
         codes
     }
 
@@ -251,6 +266,28 @@ impl FixedProtocol {
         is_exact.then_some(first.layout)
     }
 
+    /// The layout of a message of varying size, where no other has its code and
+    /// the fixed part is there: how well it fits is for a walk to tell.
+    #[inline]
+    pub fn choose_only(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
+        let only = self.codes.only.get(by(sender))?;
+        let code = self.code_of(body)?;
+        let at = only.binary_search_by_key(&code, |(code, _)| *code).ok()?;
+        let (_, layout) = *only.get(at)?;
+        let size = self.layouts.get(usize::from(layout))?.size as usize;
+        (body.len() >= size).then_some(layout)
+    }
+
+    /// The layout of a message, without how well it fits; `None` where its code
+    /// is not known or the message is shorter than all layouts of the code.
+    pub fn layout_of(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
+        let quick = self.choose_exact(body, sender).or_else(|| self.choose_only(body, sender));
+        quick.or_else(|| {
+            let choice = self.choose(body, sender)?;
+            (choice.fit != Fit::Shorter).then_some(choice.layout as u16)
+        })
+    }
+
     /// The layout of a message; `None` where its code is not known. Where the
     /// sender is not known either, the client's messages are tried first.
     pub fn choose(&self, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
@@ -299,7 +336,8 @@ impl FixedProtocol {
     /// How many rows a message makes: one, or one for each entry of the group
     /// that makes rows, up to [`ROWS_MAX`].
     pub fn rows_of(&self, body: &[u8], sender: Option<Sender>) -> usize {
-        let layout = self.choose(body, sender).and_then(|choice| self.layouts.get(choice.layout));
+        let layout = self.layout_of(body, sender);
+        let layout = layout.and_then(|layout| self.layouts.get(usize::from(layout)));
         let Some(layout) = layout.filter(|layout| layout.has_rows) else { return 1 };
         let mut rows = RowCount::default();
         // What is whole before a cut counts.

@@ -497,10 +497,7 @@ fn codes<B: Body>(
 ) {
     let (column, present) = batch.enums_mut(col);
     each(at, bucket, |row, code| {
-        let number = match u8::try_from(code) {
-            Ok(byte) => table.bytes[usize::from(byte)],
-            Err(_) => table.number(code),
-        };
+        let number = table.word(code);
         column[row] = number;
         if number == 0 {
             present[row] &= !col.bit();

@@ -335,8 +335,8 @@ pub struct Text<'a>(pub &'a str);
 impl Text<'_> {
     /// The line, from 1, of a byte.
     pub fn line_at(self, byte: usize) -> usize {
-        let before = self.0.as_bytes().iter().take(byte);
-        1 + before.filter(|&&b| b == b'\n').count()
+        let before = self.0.as_bytes().get(..byte).unwrap_or(self.0.as_bytes());
+        1 + memchr::memchr_iter(b'\n', before).count()
     }
 
     /// The line a value starts on.

@@ -208,6 +208,12 @@ pub struct Walk<'b> {
 
 /// Takes in what a walk meets.
 pub trait Visitor<'l> {
+    /// Whether entries of one size are only counted, not met one by one.
+    const COUNTS: bool = false;
+
+    /// So many whole entries of one size that make rows.
+    fn row_entries(&mut self, _: usize) {}
+
     /// The next thing.
     fn event(&mut self, event: Event<'l>, parts: Parts<'_>);
 }
@@ -346,15 +352,27 @@ impl Walk<'_> {
         Ok(at)
     }
 
-    fn entries<'l>(
+    fn entries<'l, V: Visitor<'l>>(
         &mut self,
         step: &'l Step,
         (count, length, rows, shape): (&Count, Option<&NumberAt>, bool, &'l Shape),
         mut at: usize,
-        visitor: &mut impl Visitor<'l>,
+        visitor: &mut V,
     ) -> Result<usize, Cut> {
         let to_the_end = *count == Count::Rest;
         let count = self.count(count, u64::MAX);
+        let size = shape.size as usize;
+        if V::COUNTS && length.is_none() && shape.steps.is_empty() && size > 0 {
+            let fit = self.limit.saturating_sub(at) / size;
+            let here = usize::try_from(count).unwrap_or(usize::MAX).min(fit);
+            if let Some(last) = here.checked_sub(1) {
+                self.remember(shape.slot, at + last * size);
+            }
+            visitor.row_entries(if rows { here } else { 0 });
+            let end = at + here * size;
+            let is_whole = if to_the_end { end >= self.limit } else { here as u64 == count };
+            return if is_whole { Ok(end) } else { Err(Cut::Short { at: end, needed: size }) };
+        }
         let mut i = 0;
         while i < count && !(to_the_end && at >= self.limit) {
             visitor.event(Event::Open(&step.name, Some(i as usize)), self.parts());
@@ -440,6 +458,8 @@ impl Condition {
 pub struct Nothing;
 
 impl<'l> Visitor<'l> for Nothing {
+    const COUNTS: bool = true;
+
     fn event(&mut self, _: Event<'l>, _: Parts<'_>) {}
 }
 
@@ -448,6 +468,12 @@ impl<'l> Visitor<'l> for Nothing {
 pub struct RowCount(pub usize);
 
 impl<'l> Visitor<'l> for RowCount {
+    const COUNTS: bool = true;
+
+    fn row_entries(&mut self, entries: usize) {
+        self.0 += entries;
+    }
+
     fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
         self.0 += usize::from(matches!(event, Event::RowEnd));
     }

@@ -132,7 +132,7 @@ fn library() -> Arc<Library> {
             &two("0 sequence a9\n9 type c1", "F", "V", 10),
         ),
     ];
-    let fixed = fixed.into_iter().map(Arc::new).collect();
+    let fixed = fixed.into_iter().map(|protocol| Arc::new(Arc::new(protocol).into())).collect();
     Arc::new(Library::assemble(
         fixed,
         Vec::new(),

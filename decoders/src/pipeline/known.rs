@@ -9,6 +9,7 @@
 use super::Arrived;
 use crate::flow::Recognised;
 use crate::library::Library;
+use crate::protocol_set::ProtocolSet;
 use crate::recognise::{self, Carrier, Verdict};
 
 /// Packets with messages that are looked at again after a flow is certain.
@@ -22,22 +23,23 @@ pub const LOOKS_GUESS: u32 = 4096;
 pub(crate) struct Known {
     pub carrier: Carrier,
     pub fixed: Option<u16>,
-    pub candidates: u128,
+    pub candidates: ProtocolSet,
     pub recognised: Recognised,
     looked: u32,
 }
 
 impl Known {
     pub fn configured(carrier: Carrier, fixed: Option<u16>) -> Self {
-        Self { carrier, fixed, candidates: 0, recognised: Recognised::Configured, looked: 0 }
+        let candidates = ProtocolSet::EMPTY;
+        Self { carrier, fixed, candidates, recognised: Recognised::Configured, looked: 0 }
     }
 
     /// Messages that all `candidates` know; `rivals` where something else knows
     /// them too.
-    pub fn of(carrier: Carrier, candidates: u128, rivals: bool) -> Self {
-        let certain = recognise::single(candidates) && !rivals;
+    pub fn of(carrier: Carrier, candidates: ProtocolSet, rivals: bool) -> Self {
+        let certain = candidates.is_single() && !rivals;
         let recognised = if certain { Recognised::Certain } else { Recognised::Guess };
-        let fixed = recognise::first(candidates);
+        let fixed = candidates.first();
         Self { carrier, fixed, candidates, recognised, looked: 0 }
     }
 
@@ -57,7 +59,12 @@ impl Known {
 
     /// What the first bytes of a stream are: messages that all of `known` know,
     /// or only messages of the framing's own.
-    pub fn of_stream(framing: u16, known: Option<u128>, rivals: bool, library: &Library) -> Self {
+    pub fn of_stream(
+        framing: u16,
+        known: Option<ProtocolSet>,
+        rivals: bool,
+        library: &Library,
+    ) -> Self {
         let carrier = Carrier::Declared(framing);
         match known {
             Some(known) => Self::of(carrier, known, rivals).preferring(library.from_client()),
@@ -66,11 +73,9 @@ impl Known {
     }
 
     /// The protocols that its messages may be of.
-    pub fn expected(&self, library: &Library) -> u128 {
+    pub fn expected(&self, library: &Library) -> ProtocolSet {
         match self.fixed {
-            Some(at) if self.recognised != Recognised::Guess => {
-                1u128.checked_shl(at.into()).unwrap_or(0)
-            }
+            Some(at) if self.recognised != Recognised::Guess => ProtocolSet::one(at),
             _ => self.carrier.protocols(library),
         }
     }
@@ -108,12 +113,10 @@ impl Known {
 
     /// A guess of those `likely`, where any candidate is: streams carry orders
     /// far more often than feeds.
-    pub fn preferring(self, likely: u128) -> Self {
+    pub fn preferring(self, likely: ProtocolSet) -> Self {
         let of = self.candidates & likely;
         match self.fixed {
-            Some(at) if of != 0 && of.checked_shr(at.into()).unwrap_or(0) & 1 == 0 => {
-                Self { fixed: recognise::first(of), ..self }
-            }
+            Some(at) if !of.is_empty() && !of.contains(at) => Self { fixed: of.first(), ..self },
             _ => self,
         }
     }
@@ -133,7 +136,8 @@ impl Known {
         let wire_len = arrived.segment.wire_len as usize;
         let carriers = || recognise::carriers_of(fixed, library);
         let fits = |carrier: &Carrier| {
-            carrier.verdict(arrived.payload, wire_len, 1 << fixed, library) != Verdict::No
+            carrier.verdict(arrived.payload, wire_len, ProtocolSet::one(fixed), library)
+                != Verdict::No
         };
         let carrier = carriers().find(fits).or_else(|| carriers().next());
         Self::configured(carrier.unwrap_or(Carrier::Mold), Some(fixed))
@@ -176,10 +180,10 @@ impl Known {
     }
 
     /// With a further packet whose messages the protocols `known` know.
-    pub fn narrowed(self, known: u128) -> Self {
+    pub fn narrowed(self, known: ProtocolSet) -> Self {
         let both = self.candidates & known;
-        let next = Self::of(self.carrier, if both != 0 { both } else { known }, false);
-        let stays = self.fixed.is_some_and(|at| next.candidates >> at & 1 == 1);
+        let next = Self::of(self.carrier, if both.is_empty() { known } else { both }, false);
+        let stays = self.fixed.is_some_and(|at| next.candidates.contains(at));
         Self {
             fixed: if stays { self.fixed } else { next.fixed },
             looked: self.looked.saturating_add(1),

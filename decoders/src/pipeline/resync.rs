@@ -14,6 +14,7 @@
 use crate::framing::declared::Framing;
 use crate::framing::stream::Step;
 use crate::library::Library;
+use crate::protocol_set::ProtocolSet;
 use crate::recognise::{self, Verdict};
 
 /// Units in a row that make a place in a stream a unit's beginning.
@@ -48,11 +49,11 @@ pub(super) struct Search<'l> {
     framing: &'l Framing,
     library: &'l Library,
     /// Protocols that may know the messages.
-    candidates: u128,
+    candidates: ProtocolSet,
 }
 
 impl<'l> Search<'l> {
-    pub fn of(framing: &'l Framing, library: &'l Library, candidates: u128) -> Self {
+    pub fn of(framing: &'l Framing, library: &'l Library, candidates: ProtocolSet) -> Self {
         Self { framing, library, candidates }
     }
 
@@ -120,7 +121,9 @@ impl<'l> Search<'l> {
             Verdict::Protocols(_) => Some(true),
             Verdict::Framing => Some(unit.len() >= PROOF_BYTES),
             // Nobody knows the messages: only a framing with marks is known.
-            Verdict::No => (candidates == 0 && !framing.message_checks.is_empty()).then_some(true),
+            Verdict::No => {
+                (candidates.is_empty() && !framing.message_checks.is_empty()).then_some(true)
+            }
         }
     }
 

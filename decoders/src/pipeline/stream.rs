@@ -25,6 +25,7 @@ use crate::framing::stream::Step;
 use crate::kind::{Kind, Sender, flags};
 use crate::library::Library;
 use crate::names::Name;
+use crate::protocol_set::ProtocolSet;
 use crate::recognise::{self, Carrier, StreamVerdict, UNDECIDED_BYTES_MAX};
 use crate::tcp::origin::{Bytes, Origin, Run, Span};
 use crate::tcp::reassembly::{Consumer, Lost};
@@ -226,7 +227,9 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         let carriers = || recognise::stream_carriers_of(fixed, &library);
         let fits = |&at: &u16| {
             let framing = library.framings.get(usize::from(at));
-            framing.is_some_and(|framing| Search::of(framing, &library, 1 << fixed).fits(bytes))
+            framing.is_some_and(|framing| {
+                Search::of(framing, &library, ProtocolSet::one(fixed)).fits(bytes)
+            })
         };
         if let Some(framing) = carriers().find(fits).or_else(|| carriers().next()) {
             let known = Known::configured(Carrier::Declared(framing), Some(fixed));

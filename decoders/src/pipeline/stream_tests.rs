@@ -79,7 +79,7 @@ fn made(protocol: &str, code: &str, sender: Sender, seed: u64) -> Vec<u8> {
     let Some(ProtocolRef::Fixed(at)) = LIBRARY.find(protocol, &DecoderConfig::default()) else {
         panic!("{protocol}")
     };
-    let protocol = &LIBRARY.fixed[usize::from(at)];
+    let protocol = LIBRARY.fixed_at(at).unwrap();
     let is = |layout: &&crate::fixed::program::Layout| {
         [&layout.code_text, &layout.name].iter().any(|text| *text == code)
             && layout.sender.is_none_or(|of| of == sender)
@@ -315,7 +315,7 @@ fn conversation(of: usize, seed: u64) -> [Vec<u8>; 2] {
     let Some(ProtocolRef::Fixed(at)) = LIBRARY.find(id, &DecoderConfig::default()) else {
         panic!("{id}")
     };
-    let protocol = &LIBRARY.fixed[usize::from(at)];
+    let protocol = LIBRARY.fixed_at(at).unwrap();
     let mut dice = Seeded(seed);
     let mut streams = [Vec::new(), Vec::new()];
     for seq in 1..40u64 {

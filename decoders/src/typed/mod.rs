@@ -147,7 +147,7 @@ impl TypedReader {
 /// them.
 pub fn tables(library: &Library, protocol: ProtocolRef) -> Vec<TypedTable> {
     match protocol {
-        ProtocolRef::Fixed(at) => match (library.fixed.get(usize::from(at)), library.sbe_at(at)) {
+        ProtocolRef::Fixed(at) => match (library.fixed_at(at), library.sbe_at(at)) {
             (Some(fixed), _) => fixed::tables(fixed),
             (None, Some(sbe)) => sbe::tables(sbe),
             (None, None) => Vec::new(),
@@ -180,7 +180,7 @@ pub fn reader(
                 let reader = SbeReader::new(Arc::clone(sbe), table, wanted, show_secrets)?;
                 return Some(TypedReader::Sbe(Box::new(reader)));
             }
-            let known = library.fixed.get(usize::from(at))?;
+            let known = library.fixed_at(at)?;
             let reader = FixedReader::new(Arc::clone(known), table, wanted)?;
             Some(TypedReader::Fixed(Box::new(reader)))
         }

@@ -183,7 +183,7 @@ impl LearnedRows {
     ) -> Vec<LearnedRow> {
         let scopes = decoder.scopes();
         let row = |taught: Taught| {
-            let protocol = library.fixed.get(usize::from(taught.protocol))?;
+            let protocol = library.fixed_at(taught.protocol)?;
             let table = protocol.tables.get(taught.table)?;
             let (value_name, is_text) = table.values.get(taught.slot)?;
             let source = scopes
@@ -228,7 +228,7 @@ impl LearnedRows {
         last_ts: i64,
     ) -> Vec<LearnedRow> {
         let row = |scope: taptrail_decoders::learning::ScopeInfo| {
-            let protocol = library.fixed.get(usize::from(scope.protocol))?;
+            let protocol = library.fixed_at(scope.protocol)?;
             let day = protocol.trading_day(last_ts);
             let key = (protocol.id().to_owned(), scope.source.clone(), day.clone());
             let number = Some(scope.next_seq?);
@@ -258,7 +258,7 @@ impl LearnedRows {
     pub fn scopes(&self, decoder: &Decoder, library: &Library, begun: &Begun) -> Vec<LearnedScope> {
         let begun = begun.lock().unwrap_or_else(PoisonError::into_inner);
         let began = decoder.scopes().into_iter().filter_map(|scope| {
-            let protocol = library.fixed.get(usize::from(scope.protocol))?;
+            let protocol = library.fixed_at(scope.protocol)?;
             let day = protocol.trading_day(scope.first_ts);
             Some((protocol.id().to_owned(), scope.source, day))
         });

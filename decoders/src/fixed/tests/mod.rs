@@ -11,4 +11,5 @@ mod learning;
 mod ouch;
 mod rows;
 mod spec_faults;
+mod ways;
 mod wire_bytes;

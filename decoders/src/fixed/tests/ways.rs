@@ -1,0 +1,76 @@
+//! The quick ways give what the plain ones give: layouts chosen without a walk,
+//! entries counted without one, fields of a part without the column loops.
+
+use crate::fixed::catalog::embedded;
+use crate::fixed::encode::{Dice, Seeded, message};
+use crate::fixed::place::Parts;
+use crate::fixed::protocol::ROWS_MAX;
+use crate::fixed::tests::rows::Rows;
+use crate::fixed::walk::{self, Event, Nothing, RowCount, Visitor};
+use crate::kind::{Sender, flags};
+use std::sync::Arc;
+
+/// Meets every entry.
+#[derive(Default)]
+struct Met(usize);
+
+impl<'l> Visitor<'l> for Met {
+    fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
+        self.0 += usize::from(matches!(event, Event::RowEnd));
+    }
+}
+
+/// Decodes a message both ways.
+fn compare([quick, plain]: &mut [Rows; 2], body: &[u8], sender: Option<Sender>) {
+    let protocol = &Arc::clone(quick.decoder.protocol());
+    let what = format!("{} {body:02x?}", protocol.id());
+    let choice = protocol.choose(body, sender);
+    let layout = choice.and_then(|choice| protocol.layouts.get(choice.layout));
+    let mut entries = 0;
+    if let Some(layout) = layout {
+        let (mut met, mut counted) = (Met::default(), RowCount::default());
+        let end = walk::walk(layout, body, &mut met);
+        assert_eq!(walk::walk(layout, body, &mut counted), end, "{what}");
+        assert_eq!(walk::walk(layout, body, &mut Nothing), end, "{what}");
+        assert_eq!(counted.0, met.0, "{what}");
+        entries = met.0;
+        if layout.has_rows {
+            assert_eq!(protocol.rows_of(body, sender), entries.clamp(1, ROWS_MAX), "{what}");
+        }
+    }
+    let messages = [(body.to_vec(), 0)];
+    quick.batch.clear();
+    plain.batch.clear();
+    quick.decode(&messages, sender, 1);
+    plain.decode(&messages, sender, 1);
+    for row in 0..plain.batch.len() {
+        assert_eq!(quick.cells(row), plain.cells(row), "{what}");
+        let rest = plain.batch.flags()[row] & !flags::MAYBE_BAD_STATE;
+        assert_eq!(quick.batch.flags()[row] & !flags::MAYBE_BAD_STATE, rest, "{what}");
+    }
+    let wrong = flags::IRREGULAR | flags::DECODE_ERROR | flags::UNKNOWN_TYPE;
+    let is_right = quick.batch.flags()[0] & wrong == 0;
+    if entries <= ROWS_MAX {
+        assert_eq!(is_right, protocol.knows(body, sender), "{what}");
+    }
+}
+
+#[test]
+fn quick_and_plain_ways_agree_on_whole_and_damaged_messages() {
+    for (seed, protocol) in (0..).zip(embedded()) {
+        let mut dice = Seeded(seed);
+        let both = &mut [(); 2].map(|()| Rows::new(Arc::clone(protocol)));
+        both[1].decoder.take_the_plain_way();
+        for layout in &protocol.layouts {
+            let mut body = message(protocol, layout, &mut dice);
+            compare(both, &body, layout.sender);
+            let cut = dice.below(body.len() as u64 + 1) as usize;
+            compare(both, &body[..cut], layout.sender);
+            let at = dice.below(body.len() as u64) as usize;
+            body[at] ^= 1 << dice.below(8);
+            compare(both, &body, layout.sender);
+            body.push(0);
+            compare(both, &body, layout.sender);
+        }
+    }
+}
