@@ -18,6 +18,7 @@ use crate::hops::Hops;
 use crate::lineage::{Story, Words};
 use crate::lines::Lines;
 use crate::link::{Link, LinkKind};
+use crate::losses::health::Health;
 use crate::losses::{Losses, Names};
 use crate::matching::keys::{Joins, Keys};
 use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
@@ -31,6 +32,7 @@ use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
 use crate::topology::{Learner, Route, Topology};
+use crate::traffic::Traffic;
 use crate::wants::Wants;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use taptrail_store::tables::lines::LineRow;
 use taptrail_store::tables::links::LinkRow;
 use taptrail_store::tables::losses::LossRow;
 use taptrail_store::tables::orders::OrderRow;
+use taptrail_store::tables::traffic::TrafficRow;
 
 /// Protocols whose rows are a framing's own, not messages.
 const FRAMINGS: [&str; 2] = ["moldudp64", "tcp"];
@@ -77,6 +80,8 @@ pub struct Summary {
     pub lines: Vec<LineRow>,
     /// Of `clocks`.
     pub clocks: Vec<ClockRow>,
+    /// Of `traffic`.
+    pub traffic: Vec<TrafficRow>,
     /// What did not fit a limit or a rule.
     pub counters: Counters,
 }
@@ -249,7 +254,7 @@ fn corrected(clocks: &Clocks, observation: &Observation) -> i64 {
 
 enum Pending {
     /// A request that names a feed sequence.
-    Trigger { order: OrderNumber, seq: u64 },
+    Trigger { order: OrderNumber, seq: u64, by: PointIx, at: i64 },
     /// A request and what came before it.
     Reaction { order: OrderNumber, case: Case },
     /// A feed message that names the one it was made of.
@@ -276,6 +281,7 @@ pub struct Correlator {
     book: Book,
     losses: Losses,
     lines: Lines,
+    traffic: Traffic,
     hops: Hops,
     pending: VecDeque<(i64, Pending)>,
     watermark: i64,
@@ -310,6 +316,7 @@ impl Correlator {
             book: Book::new(window, Keys::new(&settings.correlate.key)),
             losses: Losses::new(window),
             lines: Lines::new(),
+            traffic: Traffic::default(),
             hops: Hops::new(),
             pending: VecDeque::new(),
             watermark: i64::MIN,
@@ -323,6 +330,12 @@ impl Correlator {
     /// The same correlator with clocks that were measured.
     pub fn with_clocks(mut self, clocks: Clocks) -> Self {
         self.clocks = clocks;
+        self
+    }
+
+    /// The same correlator with what captures say of their own drops.
+    pub fn with_health(mut self, health: Health) -> Self {
+        self.losses = self.losses.with_health(health);
         self
     }
 
@@ -368,25 +381,22 @@ impl Correlator {
         for ready in self.ties.take() {
             self.observe(&ready);
         }
+        while let Some(event) = self.gatherer.close_next(i64::MAX) {
+            self.closed(event);
+        }
+        let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
+        self.losses.settle_all(&names, &mut self.hops);
         self.advance(i64::MAX);
         for trade in self.book.finish(&self.clocks) {
             self.tell(&trade);
         }
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
-        let path_of = |ix| {
-            let stream = self.streams.get(ix);
-            let route = stream.map(|stream| Route {
-                protocol: stream.protocol,
-                conversation: self.streams.conversation(stream.conversation),
-                way: self.streams.way(ix),
-            });
-            route.map(|route| self.topology.path(route).to_vec()).unwrap_or_default()
-        };
-        self.losses.finish(&path_of, &names);
+        self.losses.finish(&names, &mut self.hops);
         Summary {
             hops: self.hops.rows(&self.points, &self.clocks),
             lines: self.lines.rows(&self.points, &self.streams, &self.texts),
             clocks: self.clocks.rows(self.last_at),
+            traffic: self.traffic.rows(&self.points, &self.texts),
             counters: self.counters(),
         }
     }
@@ -399,6 +409,7 @@ impl Correlator {
             + self.asked_refused
             + self.texts.refused()
             + self.losses.dropped()
+            + self.traffic.refused()
             + self.hops.refused();
         Counters { over_limits, ..self.counters }
     }
@@ -413,6 +424,7 @@ impl Correlator {
         }
         if observation.entry > 0 || !is_message(observation, &self.texts) {
             self.counters.entries += u64::from(observation.entry > 0);
+            self.traffic.note(observation);
             return;
         }
         let stream = self.streams.of(observation, &mut self.texts);
@@ -424,6 +436,7 @@ impl Correlator {
         let seq_counted = self.streams.is_counted(stream);
         let own_key = self.keys.of(Joins::Same, observation, &self.texts);
         let known = Observation { seq_counted, own_key, ..*observation };
+        self.traffic.note(&known);
         let home = self.gatherer.push(&known, stream, way);
         self.streams.join(home, stream);
         self.advance(observation.at);
@@ -520,6 +533,7 @@ impl Correlator {
         let named = event.obs.trigger_seq.filter(|_| is_request(event.obs.kind));
         let at = event.at();
         let start = event.start().map(|start| start.identity);
+        let by = event.start().map(|start| start.point);
         let before = event.sightings.iter().filter_map(|s| {
             let before = self.asked.remove(&s.identity)?;
             (Some(s.identity) == start).then_some(before)
@@ -531,8 +545,8 @@ impl Correlator {
         });
         match self.book.take(Arc::new(event), conversation, &self.texts, &self.clocks) {
             Ok(order) => {
-                if let Some(seq) = named {
-                    self.pend(at, Pending::Trigger { order, seq });
+                if let Some((seq, by)) = named.zip(by) {
+                    self.pend(at, Pending::Trigger { order, seq, by, at });
                 }
                 if let Some(case) = case {
                     self.pend(at, Pending::Reaction { order, case });
@@ -555,16 +569,21 @@ impl Correlator {
 
     fn settle(&mut self, pending: Pending) {
         match pending {
-            Pending::Trigger { order, seq } => {
+            Pending::Trigger { order, seq, by, at } => {
                 let found = self.wants.found(seq);
+                self.losses.named(seq, by, at, &found);
                 if let Some(order) = self.book.order_mut(order) {
                     order.triggers.push((seq, found));
                 }
             }
             Pending::Reaction { order, case } => self.react(order, &case),
             Pending::Relayed(event) => {
-                let found = event.obs.trigger_seq.map(|seq| self.wants.found(seq));
-                let link = trigger::relayed(&event, &found.unwrap_or_default(), &self.clocks);
+                let Some(seq) = event.obs.trigger_seq else { return };
+                let found = self.wants.found(seq);
+                if let Some(start) = event.start() {
+                    self.losses.named(seq, start.point, start.at, &found);
+                }
+                let link = trigger::relayed(&event, &found, &self.clocks);
                 if let Some(link) = link {
                     self.emit(&link, None);
                 }

@@ -5,9 +5,10 @@
 //!                           │            │        └────────┴─> links, orders, lineage
 //!                           │            └─> same links, losses, lines
 //!                           └─> clocks, topology            all links ─> hops ─> report
+//! rows of `packets` ──> bursts, tcp
 //! ```
 //!
-//! Everything but [`run`], [`merge`] and [`report::read`] is free of I/O.
+//! Everything but [`run`], [`merge`], [`wire::read`] and [`report::read`] is free of I/O.
 #![deny(missing_docs)]
 
 pub mod clock;
@@ -30,7 +31,9 @@ pub mod run;
 pub mod stream;
 pub mod text;
 pub mod topology;
+pub mod traffic;
 pub mod wants;
+pub mod wire;
 
 #[cfg(test)]
 mod testnet;

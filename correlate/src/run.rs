@@ -6,16 +6,19 @@
 //!                                               where more than one clock stamps │
 //! messages ──merge──> scout (a sample) ──learned──┬──────────────────────────────┘
 //! messages ──merge──────────────────> correlator <─┘ ──> links, hops, losses, lines,
-//!                                                         orders, lineage, clocks
+//!                                                         orders, lineage, clocks, traffic
+//! packets  ──merge──> lanes and connections ────────────> bursts, tcp
 //! ```
 
 use crate::clock::coarse::{self, Meetings};
 use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
 use crate::engine::{Correlator, Counters, Learned, Rows, Scout, Summary};
+use crate::losses::health::{CountedCapture, Drops, Health};
 use crate::merge::{Merge, is_telling};
 use crate::points::Points;
 use crate::text::Texts;
+use crate::wire;
 use arrow::error::ArrowError;
 use std::time::Duration;
 use taptrail_capture::point::PointConfig;
@@ -96,8 +99,9 @@ pub fn correlate_locked(
 ) -> Result<Outcome, CorrelateError> {
     let store = lock.store();
     let catalog = store.catalog()?;
+    let configured = points;
     let mut texts = Texts::new();
-    let points = near_points(store, &catalog, all_points(&catalog, points), &mut texts)?;
+    let points = near_points(store, &catalog, all_points(&catalog, configured), &mut texts)?;
     let mut clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
     if clocks.is_many() {
         let doubted = clocks.doubted();
@@ -112,6 +116,7 @@ pub fn correlate_locked(
     let learned = learn(store, &catalog, settings, &points, &clocks, &mut texts)?;
     let correlator = Correlator::new(settings, &points, learned, texts);
     let mut correlator = correlator.with_clocks(clocks.clone());
+    correlator = correlator.with_health(health(&catalog, &points));
     let mut merge = Merge::new(store, &catalog, &points, clocks, correlator.texts())?;
     let mut replacement = lock.replace_tables(catalog.inputs(), config_hash)?;
     let mut outcome = Outcome::default();
@@ -128,6 +133,9 @@ pub fn correlate_locked(
     let summary = correlator.finish();
     write(&mut replacement, &correlator.take_rows(), &mut outcome)?;
     write_summary(&mut replacement, &summary)?;
+    let wire = wire::read::read(store, &catalog, configured)?;
+    replacement.write_rows(&wire.bursts)?;
+    replacement.write_rows(&wire.tcp)?;
     replacement.commit()?;
     progress(Progress { messages, of });
     outcome.counters = summary.counters;
@@ -173,6 +181,25 @@ fn near_points(
     }
     let ahead = meetings.ahead(&points);
     Ok(points.with_ahead(&ahead))
+}
+
+/// What captures counted of their own drops.
+fn health(catalog: &Catalog, points: &Points) -> Health {
+    let mut health = Health::default();
+    for import in &catalog.imports {
+        let Some(point) = points.find(&import.point) else { continue };
+        let time = import.files_of("packets").filter_map(|file| file.time);
+        let Some(time) = time.reduce(|a, b| a.union(b)) else { continue };
+        let (ts_lo, ts_hi) = (time.min_ns, time.max_ns);
+        if import.counters.losses.total().is_none() {
+            health.uncounted(point, ts_lo, ts_hi);
+            continue;
+        }
+        let drops = import.counters.drops.iter();
+        let drops = drops.map(|d| Drops { ts_lo: d.ts_lo, ts_hi: d.ts_hi, packets: d.packets });
+        health.counted(point, CountedCapture { ts_lo, ts_hi, drops: drops.collect() });
+    }
+    health
 }
 
 fn learn(
@@ -238,5 +265,6 @@ fn write_summary(replacement: &mut Replacement, summary: &Summary) -> Result<(),
     replacement.write_rows(&summary.hops)?;
     replacement.write_rows(&summary.lines)?;
     replacement.write_rows(&summary.clocks)?;
+    replacement.write_rows(&summary.traffic)?;
     Ok(())
 }

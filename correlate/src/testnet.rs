@@ -7,6 +7,7 @@
 
 use crate::config::{ClockConfig, CorrelateConfig, HopConfig, Settings};
 use crate::engine::{Correlator, Rows, Scout, Summary};
+use crate::losses::health::Health;
 use crate::matching::keys::KeyRule;
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
@@ -175,7 +176,12 @@ impl Net {
     }
 
     /// Correlates everything seen, in order of time.
-    pub fn run(mut self) -> (Rows, Summary) {
+    pub fn run(self) -> (Rows, Summary) {
+        self.run_with(Health::default())
+    }
+
+    /// The same with what captures say of their drops.
+    pub fn run_with(mut self, health: Health) -> (Rows, Summary) {
         let (settings, points) = (self.settings(), Self::points());
         let clocks = crate::clock::Clocks::new(&points, &settings.clocks, &settings.hops);
         let at =
@@ -192,8 +198,9 @@ impl Net {
         self.observations.iter().for_each(|observation| first.push(*observation));
         first.finish();
         let clocks = if self.measured { clocks.measured(&first.into_gauge().0) } else { clocks };
-        let mut correlator =
-            Correlator::new(&settings, &points, learned, texts).with_clocks(clocks);
+        let mut correlator = Correlator::new(&settings, &points, learned, texts)
+            .with_clocks(clocks)
+            .with_health(health);
         for observation in self.observations {
             correlator.push(observation);
         }

@@ -29,6 +29,8 @@ pub struct LossScore {
     pub lost: u64,
     /// Of them, told with the right cause.
     pub right: u64,
+    /// Of them, told as unknown or not at all.
+    pub untold: u64,
     /// Right per million.
     pub right_ppm: Option<u64>,
 }
@@ -80,11 +82,16 @@ impl<'t> Losses<'t> {
         }
         let lost = self.truth.missing.len() as u64;
         let right = cells.iter().filter(|((a, b), _)| a == b).map(|(_, n)| n).sum();
+        let untold = |((a, b), _): &(&(String, String), &u64)| {
+            a != "none" && (b == "none" || b == "unknown")
+        };
+        let untold = cells.iter().filter(untold).map(|(_, n)| n).sum();
         let cell = |((truth, told), messages)| Cell { truth, told, messages };
         LossScore {
             cells: cells.into_iter().map(cell).collect(),
             lost,
             right,
+            untold,
             right_ppm: ppm(right, lost),
         }
     }

@@ -80,9 +80,10 @@ impl Score {
         }
         writeln!(
             out,
-            "\nLOST MESSAGES {}, right cause {}",
+            "\nLOST MESSAGES {}, right cause {}, cause not told {}",
             self.losses.lost,
-            share(self.losses.right_ppm)
+            share(self.losses.right_ppm),
+            self.losses.untold
         )?;
         for cell in &self.losses.cells {
             writeln!(out, "{:<12} told {:<12}{:>9}", cell.truth, cell.told, cell.messages)?;

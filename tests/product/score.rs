@@ -61,7 +61,17 @@ fn a_bad_day_is_told_nearly_as_it_was() {
         let found = of(&score, "rules", "rule", rule);
         assert!(found["precision_ppm"].as_u64().unwrap() >= precision_ppm, "{found}");
     }
+    causes_are_right(&score);
     bounds_hold(&score);
+}
+
+fn causes_are_right(score: &Value) {
+    let losses = &score["losses"];
+    let number = |name: &str| losses[name].as_u64().unwrap();
+    let (lost, right, untold) = (number("lost"), number("right"), number("untold"));
+    assert!(lost > 200 && right * 100 >= lost * 55, "{losses}");
+    // What is told is right; where nothing tells, it is called unknown.
+    assert!((lost - right - untold) * 100 <= lost, "{losses}");
 }
 
 fn bounds_hold(score: &Value) {

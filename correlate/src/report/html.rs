@@ -3,7 +3,7 @@
 
 use crate::report::text::{reached, sequences, share, short, shown, title};
 use crate::report::units::{count, duration, interval, maybe_duration, time};
-use crate::report::{HopSum, Report, SlowOrder};
+use crate::report::{HopSum, Report, SlowOrder, wire};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -70,7 +70,7 @@ impl Report {
             String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
         out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
         let _ = write!(out, "<title>taptrail report</title><style>{STYLE}</style></head><body>");
-        let parts: [fn(&Self, &mut String); 11] = [
+        let parts: [fn(&Self, &mut String); 12] = [
             head,
             cards,
             strip,
@@ -78,6 +78,7 @@ impl Report {
             hops,
             lines,
             losses,
+            on_the_wire,
             matching,
             clocks,
             captures,
@@ -103,6 +104,20 @@ fn head(report: &Report, out: &mut String) {
         out.push_str(" &middot; <b class=\"bad\">captures have changed since: correlate again</b>");
     }
     out.push_str("</p></header>\n");
+}
+
+/// Bursts, TCP and traffic.
+fn on_the_wire(report: &Report, out: &mut String) {
+    for section in wire::sections(report) {
+        let head = |(column, head): (usize, &&str)| {
+            let number = section.right.contains(&column);
+            if number { format!("#{head}") } else { (*head).to_owned() }
+        };
+        let heads: Vec<String> = section.heads.iter().enumerate().map(head).collect();
+        let mut table = Table { heads, body: String::new() };
+        section.rows.iter().for_each(|row| table.row(row));
+        table.write(out, section.title);
+    }
 }
 
 /// The first glance: is the capture sound, what was matched, how fast.

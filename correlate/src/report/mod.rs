@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! captures, hops, lines, losses, clocks ─┐
+//! bursts, tcp, traffic ──────────────────┤
 //! links, counted by rule ────────────────┼─> Report ─> text | JSON | one HTML file
 //! orders, the slowest with lineage ──────┘
 //! ```
@@ -10,6 +11,7 @@ pub mod html;
 pub mod read;
 pub mod text;
 pub mod units;
+pub mod wire;
 
 use serde::Serialize;
 
@@ -43,6 +45,12 @@ pub struct Report {
     pub loss_sums: Vec<LossSum>,
     /// Losses one by one, the largest first, at most [`LOSSES_LISTED`].
     pub losses: Vec<Loss>,
+    /// The busiest window of each length in each lane.
+    pub bursts: Vec<wire::Burst>,
+    /// TCP connections, at most [`wire::LISTED`] directions.
+    pub tcp: Vec<wire::TcpSum>,
+    /// Feed lines and sides of sessions, at most [`wire::LISTED`].
+    pub traffic: Vec<wire::TrafficSum>,
     /// How orders ended.
     pub outcomes: Vec<OutcomeSum>,
     /// Orders in all, and what is missing of their stories.
@@ -326,12 +334,23 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("tick to order", "the trigger's time to the first sighting of the request"),
     (
         "capture loss",
-        "missing here but seen behind, or delivered by TCP: only the capture missed it",
+        "missing here but seen behind, named by a later message, delivered by TCP, or counted as \
+         dropped by the capture itself",
     ),
     ("network loss", "seen before this point, not here nor behind"),
     ("upstream loss", "lost before the first point of the line"),
     ("both lines", "missing on every line here and behind; counted in the lines' rows as well"),
     ("unknown loss", "missing at the last point of the line: network or capture, nothing tells"),
+    (
+        "microburst",
+        "bytes on the wire in a window that ends with a frame: with preamble, FCS and gap, each \
+         frame spread over its wire time where the link's rate is configured",
+    ),
+    (
+        "rtt",
+        "data to the acknowledgement that covers it, on the receiver's side of the point; none \
+         where bytes were sent again",
+    ),
     ("p99.9", "shown from 10,000 links on"),
 ];
 

@@ -51,6 +51,10 @@ impl Report {
             tables.each(|row: LineRow| report.lines.push(line(row)))?;
             tables.each(|row: ClockRow| clock(&mut report.clocks, &row))?;
             tables.losses(&mut report)?;
+            tables.each(|row| report.burst(row))?;
+            tables.each(|row| report.connection(row))?;
+            tables.each(|row| report.source(row))?;
+            report.keep_most();
             tables.orders(&mut report)?;
         }
         Ok(report)

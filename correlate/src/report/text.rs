@@ -1,7 +1,7 @@
 //! The report as text for a terminal.
 
 use crate::report::units::{count, duration, interval, maybe_duration, time};
-use crate::report::{HopSum, Report, SlowOrder, Step};
+use crate::report::{HopSum, Report, SlowOrder, Step, wire};
 use std::fmt::Write;
 
 /// A table of text: columns as wide as their widest cell.
@@ -54,6 +54,11 @@ impl Report {
         hops(self, &mut out);
         lines(self, &mut out);
         losses(self, &mut out);
+        for section in wire::sections(self) {
+            let mut table = Table::new(section.heads, section.right);
+            section.rows.into_iter().for_each(|row| table.row(row));
+            table.write(&mut out, section.title);
+        }
         orders(self, &mut out);
         rules(self, &mut out);
         clocks(self, &mut out);

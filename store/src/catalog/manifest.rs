@@ -60,6 +60,21 @@ pub struct CaptureLosses {
     pub recorded: Option<u64>,
 }
 
+/// Most spans of drops that a manifest keeps; later drops widen the last.
+pub const DROPS_MAX: usize = 4096;
+
+/// Packets that a capture counted as lost between two of its packets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Drops {
+    /// Latest packet before the count moved, ns since the epoch.
+    pub ts_lo: i64,
+    /// Latest packet when it had moved.
+    pub ts_hi: i64,
+    /// How many.
+    pub packets: u64,
+}
+
 /// What an import saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,6 +91,9 @@ pub struct Counters {
     pub not_decoded: BTreeMap<String, u64>,
     /// What the source lost.
     pub losses: CaptureLosses,
+    /// When, in order, at most [`DROPS_MAX`].
+    #[serde(default)]
+    pub drops: Vec<Drops>,
 }
 
 /// What a correlation was made from: a capture, decoded for the nth time.
@@ -158,6 +176,35 @@ pub struct ImportManifest {
     pub files: Vec<Segment>,
 }
 
+impl CaptureLosses {
+    /// All of them; `None` where the source cannot tell of any.
+    pub fn total(&self) -> Option<u64> {
+        let known = [self.ring, self.interface, self.recorded];
+        known.into_iter().flatten().reduce(u64::saturating_add)
+    }
+}
+
+impl Counters {
+    /// Takes what the source says it lost once its packets from `first_ts` to
+    /// `last_ts` have been read.
+    pub fn lost(&mut self, losses: CaptureLosses, first_ts: i64, last_ts: i64) {
+        let before = self.losses.total().unwrap_or(0);
+        let packets = losses.total().unwrap_or(0).saturating_sub(before);
+        self.losses = losses;
+        if packets == 0 {
+            return;
+        }
+        if self.drops.len() >= DROPS_MAX
+            && let Some(last) = self.drops.last_mut()
+        {
+            last.ts_hi = last_ts;
+            last.packets = last.packets.saturating_add(packets);
+            return;
+        }
+        self.drops.push(Drops { ts_lo: first_ts, ts_hi: last_ts, packets });
+    }
+}
+
 impl DecodeSettings {
     /// Whether nothing was to be taken over from earlier captures.
     pub fn is_fresh(&self) -> bool {
@@ -205,5 +252,24 @@ impl CorrelateManifest {
     /// The segments of a table, in order.
     pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
         self.files.iter().filter(move |file| file.table == table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_told_with_their_time_where_the_count_moved() {
+        let losses = |recorded| CaptureLosses { recorded, ..CaptureLosses::default() };
+        let mut counters = Counters::default();
+        counters.lost(losses(Some(0)), 0, 10);
+        counters.lost(losses(Some(3)), 10, 20);
+        counters.lost(losses(Some(3)), 20, 30);
+        counters.lost(losses(Some(4)), 30, 40);
+        let drops = |ts_lo, ts_hi, packets| Drops { ts_lo, ts_hi, packets };
+        assert_eq!(counters.drops, [drops(10, 20, 3), drops(30, 40, 1)]);
+        assert_eq!(counters.losses.total(), Some(4));
+        assert_eq!(CaptureLosses::default().total(), None);
     }
 }

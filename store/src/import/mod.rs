@@ -198,13 +198,19 @@ struct Seen {
     counters: Counters,
     warnings: Vec<String>,
     warnings_dropped: u64,
+    /// Latest packet so far.
+    last_ts: Option<i64>,
 }
 
 impl Seen {
     fn batch(&mut self, source: &mut dyn PacketSource, batch: &PacketBatch) {
         self.counters.packets += batch.len() as u64;
         self.counters.packet_bytes += batch.bytes_len() as u64;
-        self.counters.losses = losses(source.losses());
+        let last_ts = batch.iter().map(|packet| packet.meta.ts.ns()).max().or(self.last_ts);
+        let first_ts = self.last_ts.or(batch.iter().next().map(|packet| packet.meta.ts.ns()));
+        let (first_ts, last_ts) = (first_ts.unwrap_or_default(), last_ts.unwrap_or_default());
+        self.counters.lost(losses(source.losses()), first_ts, last_ts);
+        self.last_ts = (!batch.is_empty()).then_some(last_ts).or(self.last_ts);
         source.take_warnings().iter().for_each(|warning| self.warning(warning));
     }
 

@@ -3,11 +3,13 @@
 //! ```text
 //! per capture, written by import      packets  messages  flows  learned
 //! replaced whole by correlation       links  hops  losses  lines  orders  lineage  clocks
+//!                                     bursts  tcp  traffic
 //! ```
 //!
 //! The first four are Hive-partitioned below the store; `point` is a column
 //! of theirs in SQL but stands in the path, not in the file.
 
+pub mod bursts;
 pub mod clocks;
 pub mod column;
 pub mod flows;
@@ -21,6 +23,8 @@ pub mod messages;
 pub mod orders;
 pub mod packets;
 pub mod row;
+pub mod tcp;
+pub mod traffic;
 
 use crate::tables::column::{Column, ColumnType, schema};
 use arrow::datatypes::SchemaRef;
@@ -115,14 +119,17 @@ pub const DERIVED: &[Table] = &[
     derived("lines", "How each line of a redundant feed did at a point.", lines::COLUMNS),
     derived("orders", "One row an order, with its times and latencies by stage.", orders::COLUMNS),
     derived("lineage", "A trade's observations in order of time.", lineage::COLUMNS),
+    derived("bursts", "The busiest windows of 1 us to 1 ms at each point.", bursts::COLUMNS),
+    derived("tcp", "How each direction of a TCP connection did at a point.", tcp::COLUMNS),
+    derived("traffic", "What each feed line and session side sent.", traffic::COLUMNS),
     derived("clocks", "How far apart two clocks are, and how surely.", clocks::COLUMNS),
 ];
 
 /// Every table.
 pub const ALL: &[Table] = &{
     let [a, b, c, k] = *PER_CAPTURE.first_chunk::<4>().expect("four tables");
-    let [d, e, f, g, h, i, j] = *DERIVED.first_chunk::<7>().expect("seven tables");
-    [a, b, c, k, d, e, f, g, h, i, j]
+    let [d, e, f, g, h, i, j, l, m, n] = *DERIVED.first_chunk::<10>().expect("ten tables");
+    [a, b, c, k, d, e, f, g, h, i, j, l, m, n]
 };
 
 #[cfg(test)]

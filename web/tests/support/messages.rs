@@ -155,6 +155,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
             messages: [(ITCH.to_owned(), packets)].into(),
             not_decoded: Default::default(),
             losses: CaptureLosses { ring: lost, interface: None, recorded: None },
+            drops: Vec::new(),
         },
         warnings: Vec::new(),
         warnings_dropped: 0,

@@ -4,7 +4,7 @@
 //! line A   P1 seen   P2 -      P3 seen     P2 missed it: capture
 //! line A   P1 seen   P2 -      P3 -        lost between P1 and P2: network, at P2
 //! line A   P1 -      P2 -      (B seen)    lost before P1: upstream
-//! line A   P1 seen   P2 seen   P3 -        nothing behind P3 to tell: unknown
+//! line A   P1 seen   P2 seen   P3 -        nothing behind P3: see `open`
 //! A and B  P2 -      and not seen behind   also both_lines, without a line
 //! ```
 //!
@@ -14,12 +14,25 @@
 //! the `both_lines` rows count messages that reached nobody behind the point,
 //! which the single lines' rows count as well.
 
+pub mod cause;
+pub mod health;
+mod holes;
+mod open;
+mod run;
+#[cfg(test)]
+mod tests;
+
 use crate::event::{Event, Sighting, StreamIx};
 use crate::hops::Hops;
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
+use cause::{Cause, Told};
+use health::Health;
+use holes::{Hole, Holes, Numbered};
+use open::{Open, OpenRuns};
+use run::Run;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, SeqUnit};
@@ -32,87 +45,6 @@ pub const WATCHED_MAX: usize = 1 << 16;
 /// message; the oldest are dropped, counted.
 pub const WAITING_RUNS_MAX: usize = 1 << 12;
 
-/// Most holes of one stream that wait for late messages.
-pub const HOLES_MAX: usize = 1 << 12;
-
-/// A step back by more than this is a new start of the sequence, not a
-/// message out of order.
-pub const RESTART_STEP: u64 = 1 << 16;
-
-/// Why messages are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Cause {
-    /// Lost on the way between two points.
-    Network,
-    /// Passed the point, the capture missed it.
-    Capture,
-    /// Lost before the first point.
-    Upstream,
-    /// Missing on every line.
-    BothLines,
-    /// Nothing tells.
-    Unknown,
-}
-
-impl Cause {
-    /// The text in tables.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Network => "network",
-            Self::Capture => "capture",
-            Self::Upstream => "upstream",
-            Self::BothLines => "both_lines",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// What told the cause.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    SeenBehind(PointIx),
-    SeenBefore(PointIx, bool),
-    OtherLine,
-    Reliable(PointIx),
-    NoLine,
-    Nowhere,
-    Bytes,
-}
-
-impl Told {
-    fn text(self, points: &Points) -> String {
-        match self {
-            Self::SeenBehind(p) => format!("seen behind it at {}", points.name(p)),
-            Self::SeenBefore(p, true) => {
-                format!("seen at {}, at no point from here on", points.name(p))
-            }
-            Self::SeenBefore(p, false) => format!(
-                "seen at {}; no point behind this one to tell network from capture",
-                points.name(p)
-            ),
-            Self::OtherLine => "at no point on this line, seen on another".to_owned(),
-            Self::Reliable(p) => {
-                format!("seen at {}; TCP delivers every byte, so it passed here", points.name(p))
-            }
-            Self::NoLine => "on no line here nor behind".to_owned(),
-            Self::Nowhere => "sequence numbers seen at no point on no line".to_owned(),
-            Self::Bytes => "later bytes of the TCP stream were captured".to_owned(),
-        }
-    }
-}
-
-/// Consecutive missing messages of one cause.
-#[derive(Clone, Debug)]
-struct Run {
-    cause: Cause,
-    told: Told,
-    first_seq: Option<u64>,
-    last_seq: Option<u64>,
-    count: u64,
-    ts_lo: Option<i64>,
-    kinds: BTreeMap<Kind, u64>,
-}
-
 /// A stream on a line at a point.
 #[derive(Debug, Default)]
 struct Watch {
@@ -120,22 +52,7 @@ struct Watch {
     waiting: VecDeque<Run>,
 }
 
-/// Sequence numbers of a stream that nobody has seen so far.
-#[derive(Debug, Default)]
-struct Holes {
-    next: Option<u64>,
-    last_at: Option<i64>,
-    open: VecDeque<Hole>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    first: u64,
-    last: u64,
-    ts_lo: Option<i64>,
-    ts_hi: i64,
-}
-
+/// A stream, at a point, on a line.
 type Place = (StreamIx, PointIx, TextId);
 
 /// Watches closed events for what is missing.
@@ -146,6 +63,7 @@ pub struct Losses {
     /// How many lines at points each stream has been seen on.
     places: HashMap<StreamIx, usize>,
     holes: HashMap<StreamIx, Holes>,
+    open: OpenRuns,
     dropped: u64,
     rows: Vec<LossRow>,
 }
@@ -168,14 +86,21 @@ impl Losses {
             watched: BTreeMap::new(),
             places: HashMap::new(),
             holes: HashMap::new(),
+            open: OpenRuns::default(),
             dropped: 0,
             rows: Vec::new(),
         }
     }
 
+    /// The same with what captures say of their own drops.
+    pub fn with_health(mut self, health: Health) -> Self {
+        self.open.set_health(health);
+        self
+    }
+
     /// Runs of missing messages that were forgotten because of a limit.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.dropped + self.holes.values().map(|holes| holes.dropped).sum::<u64>()
     }
 
     /// Whether the stream has been seen on the line at the point.
@@ -194,7 +119,38 @@ impl Losses {
             && event.obs.seq_unit == Some(SeqUnit::Message)
             && let Some(seq) = event.obs.seq
         {
-            self.sequence(event, seq, full_path, names);
+            self.sequence(event, seq, full_path, names, hops);
+        }
+        if let Some(&last) = full_path.last().filter(|&&last| event.first_at(last).is_some()) {
+            self.open.seen(event.stream, last);
+        }
+    }
+
+    /// A message at `by`, at a time on the reference clock, names `seq`, of
+    /// which these events are known.
+    pub fn named(&mut self, seq: u64, by: PointIx, at: i64, found: &[Arc<Event>]) {
+        let sources =
+            found.iter().filter(|e| e.obs.trigger_seq.is_none() && e.obs.seq == Some(seq));
+        let sources: Vec<&Arc<Event>> = sources.collect();
+        let relays = found.iter().filter(|e| e.obs.trigger_seq == Some(seq));
+        let relays: Vec<&Arc<Event>> = relays.filter(|e| !e.path.contains(&by)).collect();
+        match sources.as_slice() {
+            [] => self
+                .open
+                .named_hole(by, at, self.window_ns, |run| run.named.is_none() && run.has(seq)),
+            [source] => {
+                self.open.named(source.stream, seq, by, |p| source.first_at(p).is_none());
+            }
+            _ => {}
+        }
+        if relays.is_empty() {
+            let between = |(before, after): (u64, u64)| before < seq && seq < after;
+            self.open.named_hole(by, at, self.window_ns, |run| run.named.is_some_and(between));
+        }
+        for event in sources.iter().chain(&relays) {
+            if let Some(&last) = event.path.last() {
+                self.open.seen_named(event.stream, last);
+            }
         }
     }
 
@@ -212,15 +168,43 @@ impl Losses {
             }
             watch.last_ts = Some(sighting.ts);
             for run in runs {
-                if let Told::SeenBefore(from, _) = run.told {
-                    for (&kind, &count) in &run.kinds {
-                        hops.lost(from, sighting.point, kind, count);
-                    }
-                }
-                self.rows.push(row(place, &run, Some(sighting.ts), names));
+                self.settled(Open { place, run, ts_hi: Some(sighting.ts) }, names, hops);
             }
             self.confirm_all_lines(event.stream, sighting, names);
         }
+    }
+
+    /// A run has its end: it is a row, unless something else has to tell why.
+    fn settled(&mut self, open: Open, names: &Names, hops: &mut Hops) {
+        if !open.run.told.is_open() {
+            self.tell(&open, None, names, hops);
+        } else if let Some(first) = self.open.push(open) {
+            self.decide(&first, names, hops);
+        }
+    }
+
+    fn decide(&mut self, open: &Open, names: &Names, hops: &mut Hops) {
+        match self.open.decide(open) {
+            Some((cause, proof)) => {
+                let run = Run { cause, ..open.run.clone() };
+                let decided = Open { run, ..open.clone() };
+                self.tell(&decided, Some(proof.text(names.points)), names, hops);
+            }
+            None => self.tell(open, None, names, hops),
+        }
+    }
+
+    fn tell(&mut self, open: &Open, proof: Option<String>, names: &Names, hops: &mut Hops) {
+        let run = &open.run;
+        if let Told::SeenBefore(from) | Told::LastSeen(from) = run.told
+            && run.cause != Cause::Capture
+        {
+            for (&kind, &count) in &run.kinds {
+                hops.lost(from, open.place.1, kind, count);
+            }
+        }
+        let evidence = proof.unwrap_or_else(|| run.told.text(names.points));
+        self.rows.push(row(open.place, run, open.ts_hi, evidence, names));
     }
 
     /// The runs that are missing on every line wait under "no line".
@@ -230,7 +214,8 @@ impl Losses {
             return;
         };
         for run in watch.waiting.drain(..).collect::<Vec<_>>() {
-            self.rows.push(row(place, &run, Some(sighting.ts), names));
+            let evidence = run.told.text(names.points);
+            self.rows.push(row(place, &run, Some(sighting.ts), evidence, names));
         }
     }
 
@@ -249,10 +234,11 @@ impl Losses {
             if seen_on(event, point, line) {
                 continue;
             }
-            let lines = Around { event, path: full_path, losses: self, line };
-            let found = if reliable { lines.reliable() } else { lines.cause_at(point) };
+            let around = Around { event, path: full_path, losses: self, line };
+            let found = if reliable { around.reliable() } else { around.cause_at(point) };
             if let Some((cause, told)) = found {
-                self.miss((stream, point, line), event, cause, told);
+                let lines = if told.is_open() { around.lines_missing(point) } else { Lines::Some };
+                self.miss((stream, point, line), event, (cause, told), lines);
             }
         }
         if !reliable {
@@ -275,7 +261,7 @@ impl Losses {
             // Reported once, at the first point from which nobody saw it.
             let place = (event.stream, point, TextId::NONE);
             self.watched.entry(place).or_default();
-            self.miss(place, event, Cause::BothLines, Told::NoLine);
+            self.miss(place, event, (Cause::BothLines, Told::NoLine), Lines::Some);
             return;
         }
     }
@@ -290,82 +276,68 @@ impl Losses {
             .collect()
     }
 
-    fn miss(&mut self, place: Place, event: &Event, cause: Cause, told: Told) {
+    fn miss(&mut self, place: Place, event: &Event, (cause, told): (Cause, Told), lines: Lines) {
         let Some(watch) = self.watched.get_mut(&place) else { return };
         let seq = event.obs.seq;
-        let follows = |run: &&mut Run| {
+        let follows = |run: &Run| {
             let next = run.last_seq.map(|last| last.saturating_add(1));
             run.cause == cause && run.told == told && (seq == run.last_seq || seq == next)
         };
-        if let Some(run) = watch.waiting.back_mut().filter(follows) {
-            run.last_seq = seq;
-            run.count += 1;
-            *run.kinds.entry(event.obs.kind).or_default() += 1;
-            return;
+        if !watch.waiting.back().is_some_and(follows) {
+            if watch.waiting.len() >= WAITING_RUNS_MAX {
+                watch.waiting.pop_front();
+                self.dropped += 1;
+            }
+            let run = Run { first_seq: seq, ..Run::new(cause, told, watch.last_ts) };
+            watch.waiting.push_back(run);
         }
-        if watch.waiting.len() >= WAITING_RUNS_MAX {
-            watch.waiting.pop_front();
-            self.dropped += 1;
-        }
-        let kinds = BTreeMap::from([(event.obs.kind, 1)]);
-        let ts_lo = watch.last_ts;
-        let run = Run { cause, told, first_seq: seq, last_seq: seq, count: 1, ts_lo, kinds };
-        watch.waiting.push_back(run);
+        let Some(run) = watch.waiting.back_mut() else { return };
+        run.last_seq = seq;
+        run.count += 1;
+        run.all_lines += u64::from(lines == Lines::All);
+        run.one_line |= lines == Lines::One;
+        *run.kinds.entry(event.obs.kind).or_default() += 1;
     }
 
     /// Follows the sequence for numbers that nobody saw.
-    fn sequence(&mut self, event: &Event, seq: u64, full_path: &[PointIx], names: &Names) {
+    fn sequence(
+        &mut self,
+        event: &Event,
+        seq: u64,
+        full_path: &[PointIx],
+        names: &Names,
+        hops: &mut Hops,
+    ) {
         // FIX restarts and fills gaps by messages of its own; its decoder judges them.
         if names.texts.text(event.obs.session).contains('>') {
             return;
         }
-        let holes = self.holes.entry(event.stream).or_default();
         let at = event.at();
-        match holes.next {
-            Some(next) if seq > next => {
-                if holes.open.len() >= HOLES_MAX {
-                    holes.open.pop_front();
-                    self.dropped += 1;
-                }
-                let hole = Hole { first: next, last: seq - 1, ts_lo: holes.last_at, ts_hi: at };
-                holes.open.push_back(hole);
-                holes.next = seq.checked_add(1);
-            }
-            Some(next) if seq < next => {
-                fill(&mut holes.open, seq);
-                if next - seq > RESTART_STEP {
-                    holes.next = seq.checked_add(1);
-                }
-            }
-            _ => holes.next = seq.checked_add(1),
-        }
-        holes.last_at = Some(at);
-        self.settle(event.stream, full_path, at.saturating_sub(self.window_ns), names);
+        let ts = event.start().map_or(event.obs.ts, |start| start.ts);
+        let holes = self.holes.entry(event.stream).or_default();
+        holes.path = (full_path.first().copied().unwrap_or(0), full_path.len());
+        holes.push(Numbered { seq, at, ts, names: event.obs.trigger_seq });
+        self.settle(event.stream, at.saturating_sub(self.window_ns), names, hops);
     }
 
     /// Holes from before `limit` are losses.
-    fn settle(&mut self, stream: StreamIx, full_path: &[PointIx], limit: i64, names: &Names) {
+    fn settle(&mut self, stream: StreamIx, limit: i64, names: &Names, hops: &mut Hops) {
         let Some(holes) = self.holes.get_mut(&stream) else { return };
-        let mut settled = Vec::new();
-        while let Some(&hole) = holes.open.front().filter(|hole| hole.ts_hi <= limit) {
-            holes.open.pop_front();
-            settled.push(hole);
-        }
-        for hole in settled {
-            let point = full_path.first().copied().unwrap_or(0);
+        let (point, points) = holes.path;
+        for hole in holes.settled(limit) {
             let lines = self.lines_at(stream, point).iter().filter(|line| !line.is_none()).count();
-            let cause = if lines > 1 { Cause::BothLines } else { Cause::Upstream };
-            let run = Run {
-                cause,
-                told: Told::Nowhere,
-                first_seq: Some(hole.first),
-                last_seq: Some(hole.last),
-                count: (hole.last - hole.first).saturating_add(1),
-                ts_lo: hole.ts_lo,
-                kinds: BTreeMap::new(),
-            };
             let place = (stream, point, TextId::NONE);
-            self.rows.push(row(place, &run, Some(hole.ts_hi), names));
+            let run = hole_run(&hole, lines, points);
+            self.settled(Open { place, run, ts_hi: Some(hole.after.ts) }, names, hops);
+        }
+    }
+
+    /// No message comes any more: open holes are losses.
+    pub fn settle_all(&mut self, names: &Names, hops: &mut Hops) {
+        let mut streams: Vec<StreamIx> = self.holes.keys().copied().collect();
+        streams.sort_unstable();
+        for stream in streams {
+            self.settle(stream, i64::MAX, names, hops);
         }
     }
 
@@ -391,13 +363,11 @@ impl Losses {
         std::mem::take(&mut self.rows)
     }
 
-    /// Nothing more comes: open holes are losses; what a point misses after
-    /// its last message is not (its capture may have ended).
-    pub fn finish(&mut self, path_of: &dyn Fn(StreamIx) -> Vec<PointIx>, names: &Names) {
-        let mut streams: Vec<StreamIx> = self.holes.keys().copied().collect();
-        streams.sort_unstable();
-        for stream in streams {
-            self.settle(stream, &path_of(stream), i64::MAX, names);
+    /// Nothing more comes, nor names anything. What a point misses after its
+    /// last message is no loss: its capture may have ended.
+    pub fn finish(&mut self, names: &Names, hops: &mut Hops) {
+        for open in self.open.take() {
+            self.decide(&open, names, hops);
         }
     }
 }
@@ -406,16 +376,33 @@ fn seen_on(event: &Event, point: PointIx, line: TextId) -> bool {
     event.firsts().any(|s| s.point == point && s.line == line)
 }
 
-/// Takes `seq` out of the hole it lies in.
-fn fill(holes: &mut VecDeque<Hole>, seq: u64) {
-    let Some(place) = holes.iter().position(|h| h.first <= seq && seq <= h.last) else { return };
-    let Some(hole) = holes.remove(place) else { return };
-    if seq < hole.last {
-        holes.insert(place, Hole { first: seq + 1, ..hole });
+/// Numbers that nobody saw, of a stream with so many lines at its first of so
+/// many points.
+fn hole_run(hole: &Hole, lines: usize, points: usize) -> Run {
+    let (cause, told) = match (lines > 1, points > 1) {
+        (true, _) => (Cause::BothLines, Told::Nowhere),
+        (false, true) => (Cause::Upstream, Told::Nowhere),
+        (false, false) => (Cause::Unknown, Told::OnlyPoint),
+    };
+    Run {
+        first_seq: Some(hole.first),
+        last_seq: Some(hole.last),
+        count: (hole.last - hole.first).saturating_add(1),
+        named: hole.before.and_then(|before| before.names).zip(hole.after.names),
+        between: hole.before.map(|before| (before.at, hole.after.at)),
+        ..Run::new(cause, told, hole.before.map(|before| before.ts))
     }
-    if hole.first < seq {
-        holes.insert(place, Hole { last: seq - 1, ..hole });
-    }
+}
+
+/// On which of a stream's lines at a point a message is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    /// On its only one.
+    One,
+    /// On some.
+    Some,
+    /// On all, which a point before had.
+    All,
 }
 
 /// A missing message and the points around.
@@ -449,15 +436,35 @@ impl Around<'_> {
             None => Some((Cause::Upstream, Told::OtherLine)),
             Some(previous) if self.seen(previous) => {
                 let tells = behind.iter().any(|p| watched(&p));
+                let told = if tells { Told::SeenBefore } else { Told::LastSeen };
                 let cause = if tells { Cause::Network } else { Cause::Unknown };
-                Some((cause, Told::SeenBefore(*previous, tells)))
+                Some((cause, told(*previous)))
             }
             Some(_) => None,
         }
     }
+
+    /// On which lines a point misses the message.
+    fn lines_missing(&self, point: PointIx) -> Lines {
+        let lines = self.losses.lines_at(self.event.stream, point);
+        let before = self.path.iter().position(|&p| p == point).unwrap_or(0).checked_sub(1);
+        let before = before.and_then(|before| self.path.get(before).copied());
+        let had = |line: &TextId| before.is_some_and(|p| seen_on(self.event, p, *line));
+        match lines.as_slice() {
+            [_] => Lines::One,
+            _ if self.event.first_at(point).is_none() && lines.iter().all(had) => Lines::All,
+            _ => Lines::Some,
+        }
+    }
 }
 
-fn row((stream, point, line): Place, run: &Run, ts_hi: Option<i64>, names: &Names) -> LossRow {
+fn row(
+    (stream, point, line): Place,
+    run: &Run,
+    ts_hi: Option<i64>,
+    evidence: String,
+    names: &Names,
+) -> LossRow {
     let stream = names.streams.get(stream);
     let text = |id: Option<TextId>| id.and_then(|id| names.texts.shared(id));
     LossRow {
@@ -471,6 +478,6 @@ fn row((stream, point, line): Place, run: &Run, ts_hi: Option<i64>, names: &Name
         count: run.count,
         ts_lo: run.ts_lo,
         ts_hi,
-        evidence: Arc::from(run.told.text(names.points)),
+        evidence: Arc::from(evidence),
     }
 }
