@@ -16,7 +16,7 @@ LINTED = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS="-Dwarnings__CLIPPY_H
 # by its own faults; others: make test PROPTEST_RNG_SEED=$$RANDOM
 export PROPTEST_RNG_SEED ?= 7
 
-.PHONY: demo test test-fast golden bench build install-build install-test fmt
+.PHONY: demo test test-fast golden bench build tarball install-build install-test fmt
 
 build: install-build
 	cargo build --locked
@@ -36,6 +36,18 @@ test-fast: install-build
 # Writes the golden decodes beside the sample captures anew; look at the diff.
 golden: build
 	UPDATE_GOLDEN=1 cargo test --locked --test product golden
+
+# A capture node to unpack at /: binary, unit, example configuration, pages.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+TARBALL = taptrail-$(VERSION)-$(shell uname -m)
+tarball: build
+	rm -rf $(CARGO_TARGET_DIR)/$(TARBALL)
+	install -D -m 755 -s $(TAPTRAIL) $(CARGO_TARGET_DIR)/$(TARBALL)/usr/bin/taptrail
+	install -D -m 644 scripts/taptrail-capture.service $(CARGO_TARGET_DIR)/$(TARBALL)/usr/lib/systemd/system/taptrail-capture.service
+	install -D -m 644 scripts/node.toml $(CARGO_TARGET_DIR)/$(TARBALL)/etc/taptrail/node.toml.example
+	install -D -m 644 -t $(CARGO_TARGET_DIR)/$(TARBALL)/usr/share/doc/taptrail README.md DESIGN.md LICENSE NOTICE capture/OPERATING.md
+	tar -C $(CARGO_TARGET_DIR)/$(TARBALL) --owner=0 --group=0 -czf $(CARGO_TARGET_DIR)/$(TARBALL).tar.gz usr etc
+	@echo $(CARGO_TARGET_DIR)/$(TARBALL).tar.gz
 
 bench: install-build
 	benches/run.sh

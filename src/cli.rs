@@ -68,6 +68,9 @@ pub enum Command {
         after_help = "Example:\n  taptrail export --store ./trail --where \"point = 'P1'\" -o p1.pcapng"
     )]
     Export(ExportArgs),
+    /// Send the packets of a capture file out of an interface, with their gaps
+    #[command(after_help = "Example:\n  taptrail replay feed.pcap --interface eth1 --speed 2")]
+    Replay(ReplayArgs),
     /// List what is decoded, or check protocol files
     #[command(
         after_help = "Examples:\n  taptrail protocols\n  taptrail protocols check my.feed.1.0.toml"
@@ -375,6 +378,37 @@ pub struct ExportArgs {
     /// File to write
     #[arg(short, long, value_name = "FILE")]
     pub output: PathBuf,
+    /// Write at most so many MiB a second, so that a capture on the same disk goes first
+    #[arg(long, value_name = "MIB")]
+    pub max_mib_s: Option<u32>,
+    /// Run only where nobody else wants the processor or the disk
+    #[arg(long)]
+    pub idle: bool,
+}
+
+/// How packets are spaced when they are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Gap {
+    /// As they were captured
+    Original,
+    /// As fast as the interface takes them
+    None,
+}
+
+/// `taptrail replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Capture file; `-` reads standard input
+    pub file: PathBuf,
+    /// Interface to send on
+    #[arg(long, value_name = "IF")]
+    pub interface: String,
+    /// Spacing of the packets
+    #[arg(long, value_enum, default_value_t = Gap::Original)]
+    pub gap: Gap,
+    /// So many times the original speed
+    #[arg(long, value_name = "X", default_value = "1", conflicts_with = "gap")]
+    pub speed: String,
 }
 
 /// `taptrail protocols`.

@@ -28,11 +28,54 @@ pub struct CaptureConfig {
     pub promiscuous: bool,
     /// A filter in libpcap's language.
     pub filter: Option<String>,
+    /// Captured bytes that may wait for the disk, each point, in MiB.
+    pub queue_mib: u32,
+    /// Size at which a segment is sealed, in MiB of packets.
+    pub segment_mib: u32,
+    /// Age at which a segment is sealed, in seconds.
+    pub segment_s: u32,
+    /// What stays free on the disk: below it packets are dropped and counted.
+    pub keep_free_mib: u64,
+    /// Where `/metrics` and `/healthz` are answered; nowhere unless told.
+    pub listen: Option<SocketAddr>,
+    /// Whether every privilege but those for opening an interface is given up.
+    pub drop_privileges: bool,
+}
+
+/// `[retention]`: what a node keeps on disk. Nothing is removed unless told.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// Most MiB of all captures.
+    pub max_mib: Option<u64>,
+    /// Longest age on disk, in hours.
+    pub max_age_hours: Option<u64>,
+    /// MiB that are to be free: the oldest captures go for it.
+    pub min_free_mib: Option<u64>,
+}
+
+impl RetentionConfig {
+    /// Whether anything may be removed.
+    pub fn is_set(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 impl Default for CaptureConfig {
     fn default() -> Self {
-        Self { decode: true, snaplen: 65_535, buffer_mib: 64, promiscuous: true, filter: None }
+        Self {
+            decode: true,
+            snaplen: 65_535,
+            buffer_mib: 64,
+            promiscuous: true,
+            filter: None,
+            queue_mib: 256,
+            segment_mib: 256,
+            segment_s: 60,
+            keep_free_mib: 64,
+            listen: None,
+            drop_privileges: true,
+        }
     }
 }
 
@@ -53,6 +96,8 @@ pub struct Config {
     pub decoder: DecoderConfig,
     /// Live capture in general.
     pub capture: CaptureConfig,
+    /// What a node keeps.
+    pub retention: RetentionConfig,
     /// Hops, clocks, instruments and windows.
     pub settings: Settings,
     /// The dashboard.
@@ -88,6 +133,7 @@ impl Config {
                 protocol: None,
             },
             capture: sections.one("capture"),
+            retention: sections.one("retention"),
             settings: Settings {
                 hops: sections.list("hop"),
                 clocks: sections.list("clock"),

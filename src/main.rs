@@ -41,6 +41,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => commands::report::run(args),
         Command::Sql(args) => commands::sql::run(args),
         Command::Serve(args) => commands::serve::run(args),
+        Command::Replay(args) => commands::replay::run(args),
         Command::Export(args) => commands::export::run(args),
         Command::Protocols(args) => commands::protocols::run(args),
         Command::Check(args) => commands::check::run(args),

@@ -9,6 +9,7 @@
 //! cuts its batches. Packets are numbered anew: what comes out is a capture of
 //! its own.
 
+use crate::account::StatsRecord;
 use crate::packet::{PacketBatch, PacketMeta};
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::time::Timestamp;
@@ -194,6 +195,10 @@ impl<S: PacketSource> PacketSource for FaultSource<S> {
 
     fn losses(&self) -> LossCounters {
         self.inner.losses()
+    }
+
+    fn take_stats(&mut self) -> Vec<StatsRecord> {
+        self.inner.take_stats()
     }
 }
 

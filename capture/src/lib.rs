@@ -53,16 +53,21 @@
 //! ```
 #![deny(missing_docs)]
 
+pub mod account;
+pub mod clock;
 pub mod fault;
 pub mod file;
 pub mod live;
+pub mod node;
 pub mod open_segment;
 pub mod packet;
 pub mod pcap_writer;
 pub mod pcapng_writer;
 pub mod point;
+pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;
 pub mod source;
+pub mod system;
 pub mod time;
 pub mod trailer;

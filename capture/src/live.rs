@@ -12,7 +12,7 @@
 use crate::packet::{
     BATCH_PACKETS_MAX, CAPLEN_MAX, Direction, LinkType, PacketBatch, PacketMeta, TsSource, ts_flags,
 };
-use crate::point::TimestampFrom;
+use crate::point::{LiveDirection, TimestampFrom};
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::time::Timestamp;
 use crate::trailer::stamper::{Stamper, Stamping};
@@ -38,6 +38,8 @@ pub struct LiveOptions {
     pub timeout_ms: u32,
     /// A filter in libpcap's language; empty takes everything.
     pub bpf: String,
+    /// Which way packets must go.
+    pub direction: LiveDirection,
     /// Where packet times come from.
     pub timestamp: Stamping,
 }
@@ -50,9 +52,23 @@ impl Default for LiveOptions {
             buffer_bytes: 64 << 20,
             timeout_ms: 100,
             bpf: String::new(),
+            direction: LiveDirection::Both,
             timestamp: TimestampFrom::Record.into(),
         }
     }
+}
+
+/// What the kernel counted of the packets that met the filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KernelCounts {
+    /// All of them, those dropped too; `None` where the kernel also counts
+    /// packets that are not given: those of the other direction.
+    pub seen: Option<u64>,
+    /// Dropped because the ring was full; where only sent packets are given, of
+    /// either direction.
+    pub ring: u64,
+    /// Dropped by the interface; `None` where libpcap does not read it.
+    pub interface: Option<u64>,
 }
 
 /// Packets of one interface. Packet numbers wrap after 2^32.
@@ -99,6 +115,8 @@ impl LiveSource {
                 reason: format!("filter {:?}: {error}", options.bpf),
             })?;
         }
+        let counts_seen = set_direction(&capture, interface, options.direction)
+            .map_err(|error| live_error(interface, &error))?;
         let link_type = link_type(capture.get_datalink().0, interface)?;
         let capture = capture.setnonblock().map_err(|error| live_error(interface, &error))?;
         // libpcap reads the interface's own counters in promiscuous mode only.
@@ -114,7 +132,7 @@ impl LiveSource {
             after_stop: None,
             pending: None,
             warnings,
-            counters: Counters { counts_interface, ..Counters::default() },
+            counters: Counters { counts_interface, counts_seen, ..Counters::default() },
             stats_at: None,
             next_ix: 0,
             ended: false,
@@ -130,6 +148,12 @@ impl LiveSource {
     /// How to read the first header of every packet.
     pub fn link_type(&self) -> LinkType {
         self.link_type
+    }
+
+    /// What the kernel counted so far, asked for at most once a second; `None`
+    /// where it does not answer.
+    pub fn kernel_counts(&self) -> Option<KernelCounts> {
+        self.counters.kernel()
     }
 
     /// Moves what the ring holds into `batch`, as far as there is room.
@@ -190,7 +214,8 @@ impl PacketSource for LiveSource {
         }
         self.stamper.batch(batch);
         self.ended = stopped && self.stopped_and_dry(batch);
-        self.update_losses(self.ended);
+        // The last chance to ask is before an error is given, too.
+        self.update_losses(self.ended || (batch.is_empty() && self.pending.is_some()));
         if batch.is_empty()
             && let Some(error) = self.pending.take()
         {
@@ -218,6 +243,45 @@ fn activate(interface: &str, options: &LiveOptions) -> Result<Capture<Active>, p
         .buffer_size(as_i32(options.buffer_bytes))
         .timeout(as_i32(options.timeout_ms))
         .open()
+}
+
+/// Takes packets of one direction only; whether the kernel then counts exactly
+/// those. On the loopback each packet is sent and received, and libpcap gives
+/// the latter.
+fn set_direction(
+    capture: &Capture<Active>,
+    interface: &str,
+    direction: LiveDirection,
+) -> Result<bool, pcap::Error> {
+    match direction {
+        LiveDirection::Both => {}
+        LiveDirection::In => capture.direction(pcap::Direction::In)?,
+        LiveDirection::Out => capture.direction(pcap::Direction::Out)?,
+    }
+    Ok(match (direction, interface) {
+        (LiveDirection::Out, _) | (_, "any") => false,
+        (LiveDirection::Both, name) if name != "lo" => true,
+        _ => ignore_outgoing(capture.as_raw_fd()),
+    })
+}
+
+/// Lets the kernel pass over sent packets before it counts (Linux 4.20 and
+/// newer); false where it does not.
+#[cfg(target_os = "linux")]
+fn ignore_outgoing(fd: i32) -> bool {
+    const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+    let on: libc::c_int = 1;
+    let len = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the value is whole and outlives the call, `len` is its size.
+    let set = unsafe {
+        libc::setsockopt(fd, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, (&raw const on).cast(), len)
+    };
+    set == 0
+}
+
+#[cfg(not(target_os = "linux"))]
+fn ignore_outgoing(_: i32) -> bool {
+    false
 }
 
 fn live_error(interface: &str, error: &pcap::Error) -> CaptureError {
@@ -294,17 +358,18 @@ fn wait_readable(fd: i32, timeout_ms: u32) {
 #[derive(Debug, Default)]
 struct Counters {
     counts_interface: bool,
+    counts_seen: bool,
     known: bool,
-    last: [u32; 2],
-    total: [u64; 2],
+    last: [u32; 3],
+    total: [u64; 3],
 }
 
 impl Counters {
     fn update(&mut self, stat: &Stat) {
-        self.add([stat.dropped, stat.if_dropped]);
+        self.add([stat.received, stat.dropped, stat.if_dropped]);
     }
 
-    fn add(&mut self, now: [u32; 2]) {
+    fn add(&mut self, now: [u32; 3]) {
         for ((total, last), now) in self.total.iter_mut().zip(&mut self.last).zip(now) {
             *total = total.saturating_add(now.wrapping_sub(*last).into());
             *last = now;
@@ -312,11 +377,18 @@ impl Counters {
         self.known = true;
     }
 
+    fn kernel(&self) -> Option<KernelCounts> {
+        let [seen, ring, interface] = self.total;
+        let interface = self.counts_interface.then_some(interface);
+        let seen = self.counts_seen.then_some(seen);
+        self.known.then_some(KernelCounts { seen, ring, interface })
+    }
+
     fn losses(&self) -> LossCounters {
-        let [ring, interface] = self.total;
+        let kernel = self.kernel();
         LossCounters {
-            ring: self.known.then_some(ring),
-            interface: (self.known && self.counts_interface).then_some(interface),
+            ring: kernel.map(|kernel| kernel.ring),
+            interface: kernel.and_then(|kernel| kernel.interface),
             recorded: None,
         }
     }
@@ -329,12 +401,13 @@ mod tests {
 
     #[test]
     fn counters_go_on_past_a_wrap() {
-        let mut counters = Counters::default();
+        let mut counters = Counters { counts_seen: true, ..Counters::default() };
         assert_eq!(counters.losses(), LossCounters::default());
-        counters.add([u32::MAX - 1, 3]);
-        counters.add([4, 3]);
+        counters.add([7, u32::MAX - 1, 3]);
+        counters.add([9, 4, 3]);
         let ring = Some(u64::from(u32::MAX) + 5);
         assert_eq!(counters.losses(), LossCounters { ring, ..LossCounters::default() });
+        assert_eq!(counters.kernel().unwrap().seen, Some(9));
     }
 
     #[test]
@@ -385,6 +458,8 @@ mod tests {
         let fractions = seen.iter().any(|(meta, _)| meta.ts.ns() % 1000 != 0);
         assert!(fractions || !source.take_warnings().is_empty());
         assert_eq!(source.losses().ring, Some(0));
+        let seen = source.kernel_counts().unwrap().seen;
+        assert!(seen.is_none_or(|seen| seen == 100), "{seen:?}");
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! Every block is written with one call, so that a file that was synced ends
 //! at a block unless a block itself was torn.
 
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, StatsRecord};
 use crate::packet::{CAPLEN_MAX, Direction, LinkType, PacketMeta, ts_flags};
 use crate::pcap_writer::{checked_len, invalid};
 use crate::source::LossCounters;
@@ -142,6 +143,39 @@ impl<W: Write> PcapngWriter<W> {
         self.end()
     }
 
+    /// Writes the account of an interface, `record.interface`: the counts that
+    /// the format names and, for taptrail, all of them and the clocks.
+    ///
+    /// # Errors
+    /// As [`write_losses`](Self::write_losses).
+    pub fn write_stats(&mut self, record: &StatsRecord) -> io::Result<()> {
+        if record.interface as usize >= self.link_types.len() {
+            return Err(invalid(format!("interface {} is not described", record.interface)));
+        }
+        let ticks = ticks(record.at)?;
+        self.begin(INTERFACE_STATISTICS);
+        self.put(&record.interface.to_le_bytes());
+        self.put_ticks(ticks);
+        let counts = &record.counts;
+        let standard = [
+            (5, counts.dropped_interface),
+            (6, counts.seen),
+            (7, counts.dropped_ring),
+            (8, Some(counts.taken)),
+        ];
+        for (code, count) in standard {
+            if let Some(count) = count {
+                self.option(code, &count.to_le_bytes());
+            }
+        }
+        self.option(OPTION_COUNTS, record.to_text().as_bytes());
+        for clock in &record.clocks {
+            self.option(OPTION_CLOCK, clock.to_text().as_bytes());
+        }
+        self.end_options();
+        self.end()
+    }
+
     /// Flushes what is buffered.
     ///
     /// # Errors
@@ -153,6 +187,11 @@ impl<W: Write> PcapngWriter<W> {
     /// The writer below, for what only it can do (sync to disk).
     pub fn get_ref(&self) -> &W {
         &self.out
+    }
+
+    /// The writer below, to change: where it is a buffer, to empty it.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Flushes and gives the writer back.

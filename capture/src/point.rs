@@ -104,6 +104,19 @@ pub enum FramePoint {
     End,
 }
 
+/// Which way packets go that a live point keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LiveDirection {
+    /// Either way.
+    #[default]
+    Both,
+    /// Received by the interface.
+    In,
+    /// Sent by it.
+    Out,
+}
+
 /// One `[[point]]` of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +143,25 @@ pub struct PointConfig {
     /// Live capture: the network interface.
     #[serde(default)]
     pub interface: Option<String>,
+    /// Live capture: a filter in libpcap's language, instead of `[capture]`'s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Live capture: bytes kept of each packet, instead of `[capture]`'s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snaplen: Option<u32>,
+    /// Live capture: whether the interface is put into promiscuous mode,
+    /// instead of `[capture]`'s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promiscuous: Option<bool>,
+    /// Live capture: which way packets must go.
+    #[serde(default)]
+    pub direction: LiveDirection,
+    /// Live capture: the kernel's ring in MiB, instead of `[capture]`'s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_mib: Option<u32>,
+    /// Live capture: the processor that the reading thread stays on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<usize>,
     /// The noise of one stamp here in nanoseconds (half width), where known.
     #[serde(default)]
     pub stamp_noise_ns: Option<u32>,
@@ -146,6 +178,12 @@ impl PointConfig {
             frame_point: FramePoint::Start,
             link_gbps: None,
             interface: None,
+            filter: None,
+            snaplen: None,
+            promiscuous: None,
+            direction: LiveDirection::Both,
+            buffer_mib: None,
+            cpu: None,
             stamp_noise_ns: None,
         }
     }

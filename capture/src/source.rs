@@ -1,5 +1,6 @@
 //! The port every source of packets implements.
 
+use crate::account::StatsRecord;
 use crate::packet::PacketBatch;
 use std::fmt;
 
@@ -91,5 +92,11 @@ pub trait PacketSource {
     /// Losses the source knows of, so far.
     fn losses(&self) -> LossCounters {
         LossCounters::default()
+    }
+
+    /// Accounts of interfaces read since this was last asked, in order; each is
+    /// given once.
+    fn take_stats(&mut self) -> Vec<StatsRecord> {
+        Vec::new()
     }
 }

@@ -10,8 +10,10 @@ use arrow::datatypes::DataType;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use taptrail_capture::packet::LinkType;
 use taptrail_capture::pcapng_writer::PcapngWriter;
+use taptrail_capture::system::run_idle;
 use taptrail_store::arrays::packets::{PacketRows, READ_COLUMNS};
 use taptrail_store::catalog::Store;
 use taptrail_store::sql::session;
@@ -19,9 +21,13 @@ use taptrail_store::sql::session;
 /// Writes the packets that meet the condition, in order of time, each point an
 /// interface of its own. The file has its name only when it is whole.
 pub fn run(args: ExportArgs) -> anyhow::Result<()> {
+    if args.idle {
+        run_idle();
+    }
     let store = Store::open(&args.store.store)?;
+    let limit = args.max_mib_s.map(|mib| u64::from(mib.max(1)) << 20);
     let partial = args.output.with_extension("partial");
-    let written = write(&store, &args.condition, &partial);
+    let written = write(&store, &args.condition, &partial, limit);
     match written {
         Ok(0) => {
             fs::remove_file(&partial)?;
@@ -55,17 +61,29 @@ fn statement(condition: &str) -> String {
     format!("SELECT {columns}, point FROM packets WHERE {filter} ORDER BY ts, point, packet_ix")
 }
 
-fn write(store: &Store, condition: &str, path: &Path) -> anyhow::Result<u64> {
+fn write(store: &Store, condition: &str, path: &Path, limit: Option<u64>) -> anyhow::Result<u64> {
     let context = session(store)?;
     let file = File::create(path).with_context(|| path.display().to_string())?;
     let mut export = Export::new(BufWriter::new(file))?;
+    let start = Instant::now();
     runtime()?.block_on(async {
         let mut rows = Rows::of(&context, &statement(condition)).await?;
         while let Some(batch) = rows.next().await? {
             export.batch(&batch)?;
+            if let Some(wait) = limit.and_then(|limit| ahead(export.bytes, limit, start.elapsed()))
+            {
+                tokio::time::sleep(wait).await;
+            }
         }
         export.finish()
     })
+}
+
+/// How long to wait so that `bytes` in `elapsed` are at most `limit` a second.
+fn ahead(bytes: u64, limit: u64, elapsed: Duration) -> Option<Duration> {
+    let ms = u128::from(bytes) * 1000 / u128::from(limit.max(1));
+    let due = Duration::from_millis(u64::try_from(ms).unwrap_or(u64::MAX));
+    due.checked_sub(elapsed).filter(|wait| !wait.is_zero())
 }
 
 /// A pcapng file with an interface for each point and link type.
@@ -73,12 +91,14 @@ struct Export {
     writer: PcapngWriter<BufWriter<File>>,
     interfaces: Vec<(String, LinkType)>,
     packets: u64,
+    /// Their captured bytes.
+    bytes: u64,
 }
 
 impl Export {
     fn new(out: BufWriter<File>) -> anyhow::Result<Self> {
         let writer = PcapngWriter::new(out, &[])?;
-        Ok(Self { writer, interfaces: Vec::new(), packets: 0 })
+        Ok(Self { writer, interfaces: Vec::new(), packets: 0, bytes: 0 })
     }
 
     fn batch(&mut self, batch: &RecordBatch) -> anyhow::Result<()> {
@@ -91,6 +111,7 @@ impl Export {
             meta.interface = self.interface(points.value(row), meta.link_type)?;
             self.writer.write(&meta, rows.data(row))?;
             self.packets += 1;
+            self.bytes += rows.data(row).len() as u64;
         }
         Ok(())
     }
@@ -110,5 +131,18 @@ impl Export {
         out.flush()?;
         out.get_ref().sync_all()?;
         Ok(self.packets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_kept_on_the_whole() {
+        let second = Duration::from_secs(1);
+        assert_eq!(ahead(3 << 20, 1 << 20, second), Some(2 * second));
+        assert_eq!(ahead(3 << 20, 1 << 20, 4 * second), None);
+        assert_eq!(ahead(0, 1, Duration::ZERO), None);
     }
 }

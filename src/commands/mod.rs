@@ -9,6 +9,7 @@ pub mod export;
 pub mod import;
 pub mod protocols;
 pub mod redecode;
+pub mod replay;
 pub mod report;
 pub mod serve;
 pub mod sim;

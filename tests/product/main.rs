@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod capture;
 mod golden;
 mod layout;
 mod network;

@@ -18,6 +18,7 @@ mod guard;
 mod health;
 mod json;
 mod listener;
+pub mod monitor;
 mod openapi;
 mod query;
 mod routes;

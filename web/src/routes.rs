@@ -1,7 +1,7 @@
 //! Every route with what it means: the router and the OpenAPI document are
 //! both made from this one list.
 
-use crate::api::{health, hops, lines, message, order, orders, sql, summary, tables};
+use crate::api::{health, hops, lines, message, metrics, order, orders, sql, summary, tables};
 use crate::state::App;
 use crate::{assets, openapi};
 use axum::Router;
@@ -47,6 +47,13 @@ pub(crate) const ROUTES: &[Route] = &[
         summary: "200 when the server answers and the store can be read",
         params: &[],
         handler: || get(health::healthz),
+    },
+    Route {
+        path: "/metrics",
+        method: "get",
+        summary: "Counters of the store as Prometheus text",
+        params: &[],
+        handler: || get(metrics::metrics),
     },
     Route {
         path: "/api/openapi.json",

@@ -25,6 +25,7 @@ mod sink;
 mod tests;
 mod window;
 
+use crate::account::StatsRecord;
 use crate::packet::{LinkType, PacketBatch};
 use crate::point::TimestampFrom;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
@@ -262,6 +263,13 @@ impl PacketSource for FileSource {
             Format::Pcap(_) | Format::Fmadio(_) => LossCounters::default(),
             Format::Pcapng(reader) => reader.losses(),
             Format::Erf(reader) => reader.losses(),
+        }
+    }
+
+    fn take_stats(&mut self) -> Vec<StatsRecord> {
+        match &mut self.format {
+            Format::Pcapng(reader) => reader.take_stats(),
+            _ => Vec::new(),
         }
     }
 }

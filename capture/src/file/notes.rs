@@ -21,10 +21,12 @@ pub(super) enum Repeated {
     TooManyInterfaces,
     /// A pcapng section of a version that is not known.
     UnknownVersion,
+    /// An interface statistics block past the limit.
+    TooManyStatistics,
 }
 
 /// One text a kind, at its number.
-const TEXTS: [&str; 7] = [
+const TEXTS: [&str; 8] = [
     "packet times do not fit 64-bit nanoseconds and were set to 0",
     "packet times have a fraction of one second or more, added as it stands",
     "packets name an interface that the section does not describe and were left out",
@@ -32,6 +34,7 @@ const TEXTS: [&str; 7] = [
     "blocks are too short for the fields or the packet they claim and were left out",
     "interface descriptions are past the limit; their packets were left out",
     "sections are of another pcapng version than 1.x and were left out",
+    "interface statistics are past the limit and were left out of capture_stats",
 ];
 
 #[derive(Clone, Copy, Debug, Default)]

@@ -16,8 +16,11 @@ use super::order::Order;
 use super::resolution::Resolution;
 use super::sink::{Record, Sink, Step};
 use super::window::{Have, WINDOW_BYTES, Window};
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, StatsRecord};
+use crate::clock::ClockRecord;
 use crate::packet::{CAPLEN_MAX, Direction, LinkType, ts_flags};
 use crate::source::LossCounters;
+use crate::time::Timestamp;
 use std::io;
 
 /// The first bytes of every section, the same in both byte orders.
@@ -28,6 +31,12 @@ const BLOCK_LEN_MAX: u32 = WINDOW_BYTES as u32;
 
 /// Most interfaces described in one file.
 const INTERFACES_MAX: usize = 65_536;
+
+/// Accounts of interfaces that wait to be taken.
+const STATS_MAX: usize = 65_536;
+
+/// Clocks read of one account.
+const CLOCKS_MAX: usize = 16;
 
 /// Bytes kept of an interface's name.
 const INTERFACE_NAME_MAX: usize = 256;
@@ -52,6 +61,9 @@ struct Interface {
     /// The last counts the file gives: dropped by the interface, by the system.
     dropped_interface: Option<u64>,
     dropped_system: Option<u64>,
+    /// Those counts where the file begins in the midst of counting.
+    before_interface: u64,
+    before_system: u64,
 }
 
 /// A block being passed over.
@@ -73,6 +85,7 @@ pub(super) struct PcapngReader {
     section_unread: bool,
     skip: Option<Skip>,
     dropped_between: Option<u64>,
+    stats: Vec<StatsRecord>,
 }
 
 /// A block's frame.
@@ -121,6 +134,7 @@ impl PcapngReader {
             section_unread: false,
             skip: None,
             dropped_between: None,
+            stats: Vec::new(),
         }
     }
 
@@ -135,8 +149,8 @@ impl PcapngReader {
             self.interfaces.iter().filter_map(of).reduce(u64::saturating_add)
         };
         LossCounters {
-            ring: sum(|interface| interface.dropped_system),
-            interface: sum(|interface| interface.dropped_interface),
+            ring: sum(|i| Some(i.dropped_system?.saturating_sub(i.before_system))),
+            interface: sum(|i| Some(i.dropped_interface?.saturating_sub(i.before_interface))),
             recorded: self.dropped_between,
         }
     }
@@ -274,7 +288,7 @@ impl PcapngReader {
             SIMPLE_PACKET => self.simple_packet(block, body, sink),
             OBSOLETE_PACKET => self.obsolete_packet(block, body, sink),
             INTERFACE_DESCRIPTION => self.interface_description(block, body, sink),
-            INTERFACE_STATISTICS => self.interface_statistics(body),
+            INTERFACE_STATISTICS => self.interface_statistics(block, body, sink),
             _ => self.section_header(block, body, sink),
         };
         if read.is_none() {
@@ -318,6 +332,8 @@ impl PcapngReader {
             offset_s: 0,
             dropped_interface: None,
             dropped_system: None,
+            before_interface: 0,
+            before_system: 0,
         };
         for (code, value) in self.options(rest) {
             match (code, value) {
@@ -338,12 +354,20 @@ impl PcapngReader {
         Some(())
     }
 
-    fn interface_statistics(&mut self, body: &[u8]) -> Option<()> {
+    fn interface_statistics(
+        &mut self,
+        block: Block,
+        body: &[u8],
+        sink: &mut Sink<'_>,
+    ) -> Option<()> {
         let (fixed, rest) = body.split_first_chunk::<12>()?;
-        let number = self.order.u32(fixed, 0);
-        let order = self.order;
+        let (number, order) = (self.order.u32(fixed, 0), self.order);
+        let ticks = (u64::from(order.u32(fixed, 4)) << 32) | u64::from(order.u32(fixed, 8));
         let index = self.section_start.saturating_add(number as usize);
         let Some(interface) = self.interfaces.get_mut(index) else { return Some(()) };
+        let at = interface.resolution.ns(ticks).0 + i128::from(interface.offset_s) * 1_000_000_000;
+        let at = Timestamp::from_ns(i64::try_from(at).unwrap_or_default());
+        let mut record = StatsRecord::new(at, index as u32);
         for (code, value) in (Options { order, rest }) {
             let count = value.try_into().ok().map(|bytes| order.u64(bytes));
             match code {
@@ -351,8 +375,23 @@ impl PcapngReader {
                 7 => interface.dropped_system = count.or(interface.dropped_system),
                 _ => {}
             }
+            stats_option(&mut record, code, count, value);
+        }
+        if record.begins {
+            interface.before_interface = record.counts.dropped_interface.unwrap_or(0);
+            interface.before_system = record.counts.dropped_ring.unwrap_or(0);
+        }
+        if self.stats.len() < STATS_MAX {
+            self.stats.push(record);
+        } else {
+            sink.notes.count(Repeated::TooManyStatistics, block.offset);
         }
         Some(())
+    }
+
+    /// The accounts read since this was last asked.
+    pub(super) fn take_stats(&mut self) -> Vec<StatsRecord> {
+        std::mem::take(&mut self.stats)
     }
 
     #[inline]
@@ -484,6 +523,23 @@ fn link_flags(word: u32) -> u16 {
 
 /// A block ends with its length once more.
 #[inline]
+/// Takes over one option of an interface statistics block.
+fn stats_option(record: &mut StatsRecord, code: u16, count: Option<u64>, value: &[u8]) {
+    let counts = &mut record.counts;
+    match code {
+        4 => counts.seen = counts.seen.or(count),
+        5 => counts.dropped_interface = count,
+        6 => counts.seen = count.or(counts.seen),
+        7 => counts.dropped_ring = count,
+        8 => counts.taken = count.unwrap_or_default(),
+        OPTION_COUNTS => record.read_text(&String::from_utf8_lossy(value)),
+        OPTION_CLOCK if record.clocks.len() < CLOCKS_MAX => {
+            record.clocks.extend(ClockRecord::from_text(&String::from_utf8_lossy(value)));
+        }
+        _ => {}
+    }
+}
+
 fn check_closing(offset: u64, len: u32, closing: u32, sink: &mut Sink<'_>) -> Step {
     if closing == len {
         return Step::Went;

@@ -19,6 +19,7 @@ pub mod lock;
 pub mod manifest;
 mod place;
 pub mod replace;
+pub mod retention;
 pub mod scratch;
 
 use crate::catalog::manifest::{CorrelateManifest, ImportManifest};
@@ -31,6 +32,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
+use taptrail_capture::open_segment::complete_segments;
+use taptrail_capture::point::PointName;
 
 /// The newest store format that this version knows, and the one it writes.
 pub const FORMAT_VERSION: u32 = 2;
@@ -162,6 +165,31 @@ impl Store {
         let catalog = self.catalog()?;
         let import = catalog.import(capture_id).ok_or(StoreError::NoCapture { capture_id })?;
         Ok(StoredSource::new(&self.root, import.files_of("packets")))
+    }
+
+    /// Bytes that may still be written on the store's disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        taptrail_capture::system::free_bytes(&self.root).map_err(StoreError::io(&self.root))
+    }
+
+    /// Where live capture keeps segments until they are sealed.
+    pub fn open_directory(&self) -> PathBuf {
+        self.root.join("open")
+    }
+
+    /// Complete segments of live capture that wait to be sealed.
+    ///
+    /// # Errors
+    /// Where their directory cannot be read.
+    pub fn waiting_segments(&self) -> Result<Vec<(PointName, PathBuf)>, StoreError> {
+        let directory = self.open_directory();
+        if !directory.exists() {
+            return Ok(Vec::new());
+        }
+        complete_segments(&directory).map_err(StoreError::io(&directory))
     }
 
     /// The file of a segment.

@@ -32,7 +32,7 @@ pub(super) fn place(root: &Path, files: &[(PathBuf, &str)]) -> Result<(), StoreE
 }
 
 /// Makes the names in a directory durable.
-fn sync_directory(path: &Path) -> Result<(), StoreError> {
+pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let directory = File::open(path).map_err(StoreError::io(path))?;
     directory.sync_all().map_err(StoreError::io(path))
 }

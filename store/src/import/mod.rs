@@ -14,6 +14,7 @@
 //! Every arrow is a bounded channel between threads, so memory does not grow
 //! with the file. A file that cannot be read leaves nothing behind.
 
+mod accounts;
 pub mod learned;
 mod pipeline;
 pub mod redecode;
@@ -26,6 +27,7 @@ use crate::catalog::scratch::Scratch;
 use crate::catalog::{FORMAT_VERSION, Store};
 use crate::error::StoreError;
 use crate::identity::Content;
+use crate::import::accounts::Accounts;
 use crate::import::pipeline::{Decoding, Stages};
 use crate::segment::properties::Provenance;
 use std::fs::{self, File};
@@ -134,14 +136,21 @@ pub fn import_locked(
         store: lock.store(),
         point: request.point.name.as_str(),
     };
-    let output = pipeline::run(&mut source, &stages, &mut |source, batch| {
+    let mut accounts = Accounts::new(&stages)?;
+    let mut account = Ok(());
+    let mut output = pipeline::run(&mut source, &stages, &mut |source, batch| {
         seen.batch(source, batch);
+        if account.is_ok() {
+            account = accounts.add(&source.take_stats());
+        }
         progress(ImportProgress {
             bytes: seen.counters.packet_bytes,
             total_bytes: content.bytes,
             packets: seen.counters.packets,
         });
     })?;
+    account?;
+    output.segments.extend(accounts.finish()?);
     let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
     seen.decoding(output.decoding);
     let manifest = ImportManifest {

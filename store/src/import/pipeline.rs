@@ -152,7 +152,7 @@ fn table(name: &str) -> Result<&'static Table, StoreError> {
     table.ok_or_else(|| StoreError::NoTable { name: name.to_owned() })
 }
 
-fn writer(name: &str, stages: &Stages<'_>) -> Result<TableWriter, StoreError> {
+pub(super) fn writer(name: &str, stages: &Stages<'_>) -> Result<TableWriter, StoreError> {
     Ok(TableWriter::new(table(name)?, stages.directory, &stages.provenance))
 }
 

@@ -3,6 +3,7 @@
 use crate::catalog::lock::WriteLock;
 use crate::catalog::manifest::{ImportManifest, hex};
 use crate::error::StoreError;
+use crate::import::accounts::KEPT;
 use crate::import::pipeline::{self, Stages};
 use crate::import::{Decoders, ImportReport, Seen, settings};
 use crate::segment::properties::Provenance;
@@ -47,7 +48,7 @@ pub fn redecode(
         counters: seen.counters,
         first_ts,
         learned,
-        files: before.files_of("packets").cloned().collect(),
+        files: KEPT.iter().flat_map(|table| before.files_of(table)).cloned().collect(),
         ..ImportManifest::clone(before)
     };
     let manifest = lock.commit_import(&scratch, manifest, output.segments)?;

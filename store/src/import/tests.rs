@@ -9,8 +9,11 @@ use arrow::util::pretty::pretty_format_batches;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
+use taptrail_capture::account::StatsRecord;
+use taptrail_capture::clock::ClockRecord;
 use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
 use taptrail_capture::pcap_writer::PcapWriter;
+use taptrail_capture::pcapng_writer::PcapngWriter;
 use taptrail_capture::point::PointName;
 use taptrail_capture::source::Progress;
 use taptrail_capture::time::Timestamp;
@@ -243,6 +246,47 @@ async fn a_capture_without_packets_is_known() {
     assert_eq!(house.import("P1", &path).unwrap().manifest.counters.packets, 0);
     assert!(house.import("P1", &path).unwrap().known);
     assert_eq!(house.ask("SELECT packets, first_ts FROM captures").await, "0,");
+}
+
+/// A capture of one packet between accounts, the first of which goes on from
+/// another file.
+fn accounted() -> Vec<u8> {
+    let mut writer = PcapngWriter::new(Vec::new(), &[(LinkType::ETHERNET, "eth0")]).unwrap();
+    let mut record = StatsRecord::new(Timestamp::from_ns(START_NS), 0);
+    record.up = Some(true);
+    record.begins = true;
+    record.counts.taken = 100;
+    record.counts.written = 90;
+    record.counts.dropped_ring = Some(7);
+    record.clocks = vec![ClockRecord::of("kernel")];
+    writer.write_stats(&record).unwrap();
+    record.begins = false;
+    for (taken, written, ring) in [(130, 125, 7), (130, 130, 12)] {
+        record.at = Timestamp::from_ns(record.at.ns() + 1_000_000_000);
+        record.counts.taken = taken;
+        record.counts.written = written;
+        record.counts.dropped_ring = Some(ring);
+        writer.write_stats(&record).unwrap();
+    }
+    writer.finish().unwrap()
+}
+
+#[tokio::test]
+async fn accounts_are_growth_and_outlive_decoding_anew() {
+    let house = House::new();
+    let path = house.file("node.pcapng", &accounted());
+    let manifest = house.import("P1", &path).unwrap().manifest;
+    assert_eq!(manifest.counters.losses.ring, Some(5));
+    assert_eq!(manifest.counters.losses.interface, None);
+    let wanted = "true,30,35,5,0,\ntrue,0,5,0,5,";
+    let ask = "SELECT up, taken, written, waiting, dropped_ring, dropped_interface \
+               FROM capture_stats ORDER BY ts";
+    assert_eq!(house.ask(ask).await, wanted);
+    let lock = house.store.lock().unwrap();
+    redecode(&lock, manifest.capture_id, &decoders(), "c").unwrap();
+    assert_eq!(house.ask(ask).await, wanted);
+    let clocks = "SELECT count(*), min(source), min(state) FROM clock_stats";
+    assert_eq!(house.ask(clocks).await, "2,kernel,unknown");
 }
 
 #[tokio::test]

@@ -1,15 +1,17 @@
 //! The tables: one file each, every column's unit and source written once.
 //!
 //! ```text
-//! per capture, written by import      packets  messages  flows  learned
+//! per capture, written by import      packets  messages  flows  learned  capture_stats  clock_stats
 //! replaced whole by correlation       links  hops  losses  lines  orders  lineage  clocks
 //!                                     bursts  tcp  traffic
 //! ```
 //!
-//! The first four are Hive-partitioned below the store; `point` is a column
+//! The first six are Hive-partitioned below the store; `point` is a column
 //! of theirs in SQL but stands in the path, not in the file.
 
 pub mod bursts;
+pub mod capture_stats;
+pub mod clock_stats;
 pub mod clocks;
 pub mod column;
 pub mod flows;
@@ -104,6 +106,20 @@ pub const PER_CAPTURE: &[Table] = &[
         partitions: PARTITIONS,
         time: Some("ts"),
     },
+    Table {
+        name: "capture_stats",
+        doc: "The account of packets of a live capture, one row a second and interface.",
+        columns: capture_stats::COLUMNS,
+        partitions: PARTITIONS,
+        time: Some("ts"),
+    },
+    Table {
+        name: "clock_stats",
+        doc: "What the clocks of a capture node said, one row a second and clock.",
+        columns: clock_stats::COLUMNS,
+        partitions: PARTITIONS,
+        time: Some("ts"),
+    },
 ];
 
 /// A table that correlation replaces whole.
@@ -127,9 +143,9 @@ pub const DERIVED: &[Table] = &[
 
 /// Every table.
 pub const ALL: &[Table] = &{
-    let [a, b, c, k] = *PER_CAPTURE.first_chunk::<4>().expect("four tables");
+    let [a, b, c, k, o, p] = *PER_CAPTURE.first_chunk::<6>().expect("six tables");
     let [d, e, f, g, h, i, j, l, m, n] = *DERIVED.first_chunk::<10>().expect("ten tables");
-    [a, b, c, k, d, e, f, g, h, i, j, l, m, n]
+    [a, b, c, k, o, p, d, e, f, g, h, i, j, l, m, n]
 };
 
 #[cfg(test)]

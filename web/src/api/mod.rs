@@ -4,6 +4,7 @@ pub(crate) mod health;
 pub(crate) mod hops;
 pub(crate) mod lines;
 pub(crate) mod message;
+pub(crate) mod metrics;
 pub(crate) mod order;
 pub(crate) mod orders;
 pub(crate) mod params;

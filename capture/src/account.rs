@@ -1,0 +1,218 @@
+//! The account of packets at a point: everything that passed is written, still
+//! waiting, or dropped with a cause.
+//!
+//! ```text
+//! NIC ──▶ kernel ring ──▶ reader ──▶ queue ──▶ writer ──▶ disk
+//!  │        │               │         │                    │
+//!  nic      dropped_ring    taken     dropped_queue        written, dropped_disk
+//!
+//! seen  = dropped_ring + taken + unread
+//! taken = written + dropped_queue + dropped_disk + waiting
+//! ```
+//!
+//! A count that cannot be read is `None`, never 0.
+
+use crate::clock::ClockRecord;
+use crate::time::Timestamp;
+
+/// The option of an interface statistics block in which taptrail keeps its own
+/// counts, as text. Bit 15 of a pcapng option code means local use.
+pub(crate) const OPTION_COUNTS: u16 = 0x8001;
+
+/// The option with one clock's state, as text; may stand several times.
+pub(crate) const OPTION_CLOCK: u16 = 0x8002;
+
+/// Counters of the adapter and its driver, since the account began; they count
+/// whatever arrived, also what no filter would have let through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NicCounts {
+    /// Packets that arrived (`rx_packets`).
+    pub packets: Option<u64>,
+    /// Dropped for want of room in the system (`rx_dropped`).
+    pub dropped: Option<u64>,
+    /// Missed by the adapter (`rx_missed_errors`).
+    pub missed: Option<u64>,
+    /// Lost in the adapter's own queue (`rx_fifo_errors`).
+    pub fifo: Option<u64>,
+    /// Received damaged (`rx_errors`).
+    pub errors: Option<u64>,
+}
+
+/// What happened to the packets of a point since its account began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Packets that met the filter, as the kernel counts them.
+    pub seen: Option<u64>,
+    /// Dropped by the kernel because the ring was full.
+    pub dropped_ring: Option<u64>,
+    /// Dropped by the interface or its driver, as libpcap tells it.
+    pub dropped_interface: Option<u64>,
+    /// Packets read from the ring.
+    pub taken: u64,
+    /// Their captured bytes.
+    pub taken_bytes: u64,
+    /// Packets written to the open segment.
+    pub written: u64,
+    /// Their captured bytes.
+    pub written_bytes: u64,
+    /// Dropped because the queue between reader and writer was full.
+    pub dropped_queue: u64,
+    /// Dropped because the disk did not take them.
+    pub dropped_disk: u64,
+    /// The adapter's own counters.
+    pub nic: NicCounts,
+}
+
+impl Counts {
+    /// Packets between reader and disk.
+    pub fn waiting(&self) -> u64 {
+        let settled = self.written.saturating_add(self.dropped_queue);
+        self.taken.saturating_sub(settled.saturating_add(self.dropped_disk))
+    }
+
+    /// Packets that the kernel counted and the reader has not got: still in the
+    /// ring, or let in before the filter held. `None` where the kernel's counts
+    /// are unknown or count what is not given (the loopback counts twice).
+    pub fn unread(&self) -> Option<u64> {
+        self.seen?.checked_sub(self.dropped_ring?.checked_add(self.taken)?)
+    }
+
+    /// Everything lost after the adapter, as far as it is known.
+    pub fn dropped(&self) -> u64 {
+        let known = self.dropped_ring.unwrap_or(0).saturating_add(self.dropped_queue);
+        known.saturating_add(self.dropped_disk)
+    }
+
+    /// The counts with their names, in the order in which they are told.
+    pub fn named(&self) -> [(&'static str, Option<u64>); 14] {
+        let nic = &self.nic;
+        [
+            ("seen", self.seen),
+            ("ring", self.dropped_ring),
+            ("interface", self.dropped_interface),
+            ("taken", Some(self.taken)),
+            ("taken_bytes", Some(self.taken_bytes)),
+            ("written", Some(self.written)),
+            ("written_bytes", Some(self.written_bytes)),
+            ("queue", Some(self.dropped_queue)),
+            ("disk", Some(self.dropped_disk)),
+            ("nic_packets", nic.packets),
+            ("nic_dropped", nic.dropped),
+            ("nic_missed", nic.missed),
+            ("nic_fifo", nic.fifo),
+            ("nic_errors", nic.errors),
+        ]
+    }
+
+    fn set(&mut self, name: &str, value: u64) {
+        match name {
+            "seen" => self.seen = Some(value),
+            "ring" => self.dropped_ring = Some(value),
+            "interface" => self.dropped_interface = Some(value),
+            "taken" => self.taken = value,
+            "taken_bytes" => self.taken_bytes = value,
+            "written" => self.written = value,
+            "written_bytes" => self.written_bytes = value,
+            "queue" => self.dropped_queue = value,
+            "disk" => self.dropped_disk = value,
+            "nic_packets" => self.nic.packets = Some(value),
+            "nic_dropped" => self.nic.dropped = Some(value),
+            "nic_missed" => self.nic.missed = Some(value),
+            "nic_fifo" => self.nic.fifo = Some(value),
+            "nic_errors" => self.nic.errors = Some(value),
+            // A later version's count.
+            _ => {}
+        }
+    }
+}
+
+/// The account of one interface at one moment, as a capture file keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatsRecord {
+    /// When it was taken, by the node's clock.
+    pub at: Timestamp,
+    /// Interface number within the file.
+    pub interface: u32,
+    /// Whether counting goes on from here: the difference to the record before
+    /// it belongs to another file.
+    pub begins: bool,
+    /// Whether the interface could be read at that moment; `None`: not said.
+    pub up: Option<bool>,
+    /// The counts since the account began.
+    pub counts: Counts,
+    /// What the clocks of the node said.
+    pub clocks: Vec<ClockRecord>,
+}
+
+impl StatsRecord {
+    /// A record that says nothing yet.
+    pub fn new(at: Timestamp, interface: u32) -> Self {
+        let counts = Counts::default();
+        Self { at, interface, begins: false, up: None, counts, clocks: Vec::new() }
+    }
+
+    /// The counts as the text of [`OPTION_COUNTS`]: `name=number`, unknown ones
+    /// left out.
+    pub(crate) fn to_text(&self) -> String {
+        let mut words = Vec::new();
+        if self.begins {
+            words.push("begins=1".to_string());
+        }
+        if let Some(up) = self.up {
+            words.push(format!("up={}", u8::from(up)));
+        }
+        for (name, count) in self.counts.named() {
+            words.extend(count.map(|count| format!("{name}={count}")));
+        }
+        words.join(" ")
+    }
+
+    /// Takes over what such a text says; words that are not known say nothing.
+    pub(crate) fn read_text(&mut self, text: &str) {
+        for (name, value) in text.split(' ').filter_map(|word| word.split_once('=')) {
+            match (name, value.parse::<u64>()) {
+                ("begins", Ok(value)) => self.begins = value == 1,
+                ("up", Ok(value)) => self.up = Some(value == 1),
+                (name, Ok(value)) => self.counts.set(name, value),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_from_its_text() {
+        let mut record = StatsRecord::new(Timestamp::from_ns(5), 0);
+        record.begins = true;
+        record.up = Some(false);
+        for (number, (name, _)) in Counts::default().named().into_iter().enumerate() {
+            record.counts.set(name, number as u64 + 1);
+        }
+        record.counts.nic.missed = None;
+        let mut read = StatsRecord::new(record.at, 0);
+        read.read_text(&record.to_text());
+        assert_eq!(read, record);
+        read.read_text("written=x later=1 noise =");
+        assert_eq!(read, record);
+    }
+
+    #[test]
+    fn the_account_closes() {
+        let counts = Counts {
+            seen: Some(100),
+            dropped_ring: Some(10),
+            taken: 85,
+            written: 60,
+            dropped_queue: 15,
+            dropped_disk: 3,
+            ..Counts::default()
+        };
+        assert_eq!((counts.waiting(), counts.unread(), counts.dropped()), (7, Some(5), 28));
+        assert_eq!(Counts { seen: None, ..counts }.unread(), None);
+        assert_eq!(Counts { taken: 95, ..counts }.unread(), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! The thread that empties one interface's ring.
+
+use super::status::Status;
+use super::{PointOptions, Queued};
+use crate::live::LiveSource;
+use crate::open_segment::Tally;
+use crate::packet::PacketBatch;
+use crate::source::{PacketSource, Progress};
+use crate::system::with_network;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::Duration;
+
+/// How often an interface that is gone is tried again.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the reader sleeps at a time while it has no interface.
+const NAP: Duration = Duration::from_millis(50);
+
+pub(super) struct Reader {
+    pub options: PointOptions,
+    pub status: Arc<Status>,
+    pub source: Option<LiveSource>,
+    pub queue: SyncSender<Queued>,
+    /// Batches that were written, to be filled again.
+    pub pool: Receiver<PacketBatch>,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Reader {
+    /// Reads until told to stop and the ring is dry.
+    pub(super) fn run(mut self) {
+        if let Some(cpu) = self.options.cpu
+            && let Err(error) = pin(cpu)
+        {
+            self.error(format!("processor {cpu}: {error}; the reader runs on any"));
+        }
+        self.status.update(|state| state.up = Some(true));
+        while self.source.is_some() || !self.stopped() {
+            self.status.reader_lives();
+            match self.source.take() {
+                Some(source) => self.source = self.read(source),
+                None => self.source = self.reopen(),
+            }
+        }
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn error(&self, text: String) {
+        self.status.error(self.options.point.as_str(), text);
+    }
+
+    /// Reads one batch; gives the source back unless it has ended.
+    fn read(&self, mut source: LiveSource) -> Option<LiveSource> {
+        source.stop_handle().store(self.stopped(), Ordering::Relaxed);
+        let mut batch = self.pool.try_recv().unwrap_or_default();
+        let progress = source.next_batch(&mut batch);
+        let kernel = source.kernel_counts();
+        for warning in source.take_warnings() {
+            self.error(warning.to_string());
+        }
+        self.hand_on(Queued { batch, link_type: source.link_type() });
+        match progress {
+            Ok(Progress::More) => {
+                self.status.kernel(kernel);
+                Some(source)
+            }
+            Ok(Progress::End) => {
+                self.status.kernel(kernel);
+                None
+            }
+            Err(error) => {
+                self.error(error.to_string());
+                self.status.closed(kernel);
+                None
+            }
+        }
+    }
+
+    /// Gives packets to the writer, or drops and counts them.
+    fn hand_on(&self, queued: Queued) {
+        let batch = &queued.batch;
+        if batch.is_empty() {
+            return;
+        }
+        let tally = Tally { packets: batch.len() as u64, bytes: batch.bytes_len() as u64 };
+        self.status.taken(tally);
+        let mut fits = false;
+        self.status.update(|state| {
+            let waiting = state.queue_bytes.saturating_add(tally.bytes);
+            // A batch larger than the whole queue is let in alone.
+            fits = waiting <= self.options.queue_bytes || state.queue_bytes == 0;
+            if fits {
+                state.queue_bytes = waiting;
+            }
+        });
+        if !fits {
+            return self.queue_full(tally);
+        }
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+            self.queue.try_send(queued)
+        {
+            self.status.update(|state| {
+                state.queue_bytes = state.queue_bytes.saturating_sub(tally.bytes);
+            });
+            self.queue_full(tally);
+        }
+    }
+
+    fn queue_full(&self, tally: Tally) {
+        self.status.queue_full(tally);
+        self.error("the queue to the disk is full: packets are dropped".to_string());
+    }
+
+    /// Opens the interface again, or sleeps.
+    fn reopen(&self) -> Option<LiveSource> {
+        let naps = REOPEN_EVERY.as_millis() / NAP.as_millis();
+        for _ in 0..naps {
+            if self.stopped() {
+                return None;
+            }
+            std::thread::sleep(NAP);
+        }
+        let PointOptions { interface, live, .. } = &self.options;
+        match with_network(|| LiveSource::open(interface, live.clone())) {
+            Ok(source) => {
+                self.error(format!("{interface} is open again"));
+                self.status.update(|state| {
+                    state.up = Some(true);
+                    state.reopened += 1;
+                });
+                Some(source)
+            }
+            Err(error) => {
+                self.error(error.to_string());
+                None
+            }
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn pin(cpu: usize) -> std::io::Result<()> {
+    crate::ring::pin_to_cpu(cpu)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn pin(_: usize) -> std::io::Result<()> {
+    Err(std::io::ErrorKind::Unsupported.into())
+}

@@ -1,0 +1,112 @@
+//! The thread that writes one point's packets and its account.
+
+use super::Queued;
+use super::clocks::Clocks;
+use super::status::Status;
+use crate::open_segment::{OpenSegment, Outcome};
+use crate::packet::PacketBatch;
+use crate::point::PointName;
+use crate::system::{NicGrowth, nic_counts};
+use crate::time::Timestamp;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often the account is written and the file synced.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How long the writer waits for packets before it writes what it holds.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pub(super) struct Writer {
+    pub point: PointName,
+    pub interface: String,
+    pub status: Arc<Status>,
+    pub batches: Receiver<Queued>,
+    pub spent: SyncSender<PacketBatch>,
+    pub segment: OpenSegment,
+    pub clocks: Clocks,
+}
+
+impl Writer {
+    /// Writes until the reader has ended and the queue is empty.
+    pub(super) fn run(mut self) {
+        let mut nic = NicGrowth::default();
+        let mut next = Instant::now();
+        loop {
+            let received = self.batches.recv_timeout(PATIENCE);
+            self.status.writer_lives();
+            match received {
+                Ok(queued) => self.write(queued),
+                Err(RecvTimeoutError::Timeout) => {
+                    let outcome = self.segment.flush();
+                    self.settle(outcome);
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if Instant::now() >= next {
+                self.tick(&mut nic);
+                next = Instant::now() + TICK;
+            }
+        }
+        self.tick(&mut nic);
+        let outcome = self.segment.finish();
+        self.settle(outcome);
+        self.status.update(|state| state.ended = true);
+    }
+
+    fn write(&mut self, queued: Queued) {
+        let Queued { batch, link_type } = queued;
+        let outcome = self.segment.set_link_type(link_type);
+        self.settle(outcome);
+        let outcome = self.segment.append(&batch);
+        let bytes = batch.bytes_len() as u64;
+        self.status.update(|state| state.queue_bytes = state.queue_bytes.saturating_sub(bytes));
+        self.settle(outcome);
+        // A full pool has enough of them.
+        let _ = self.spent.try_send(batch);
+    }
+
+    /// Writes the account; packets before it are in the file first, so that it
+    /// counts them.
+    fn tick(&mut self, nic: &mut NicGrowth) {
+        let outcome = self.segment.flush();
+        self.settle(outcome);
+        let nic = nic.add(nic_counts(&self.interface));
+        self.status.update(|state| state.counts.nic = nic);
+        let record = self.status.record(now(), self.clocks.of(&self.interface));
+        let outcome = self.segment.tick(record);
+        self.settle(outcome);
+        let times = self.segment.times();
+        self.status.update(|state| {
+            state.segment_opened = times.map(|(opened, _)| opened);
+            state.synced = times.map(|(_, synced)| synced);
+        });
+    }
+
+    /// Enters what a call did into the account.
+    fn settle(&self, outcome: Outcome) {
+        let Outcome { written, lost, error, synced, .. } = outcome;
+        self.status.update(|state| {
+            let counts = &mut state.counts;
+            counts.written = counts.written.saturating_add(written.packets);
+            counts.written_bytes = counts.written_bytes.saturating_add(written.bytes);
+            counts.dropped_disk = counts.dropped_disk.saturating_add(lost.packets);
+            if error.is_some() || lost.packets > 0 {
+                state.disk_failing = true;
+            } else if synced {
+                state.disk_failing = false;
+            }
+        });
+        if let Some(error) = error {
+            let text = format!("open segment: {error}; packets are dropped until there is room");
+            self.status.error(self.point.as_str(), text);
+        }
+    }
+}
+
+/// The node's clock; 0 where it stands before 1970.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_ns(i64::try_from(since.as_nanos()).unwrap_or_default())
+}

@@ -1,0 +1,238 @@
+//! `taptrail capture`: packets of live interfaces into the store, unattended.
+//!
+//! ```text
+//! two threads a point: interface ─▶ open segment (pcapng, synced each second)
+//! the main thread:     complete segments ─▶ import ─▶ store, then retention
+//! beside them:         clocks · /metrics and /healthz · the service manager's watchdog
+//! ```
+//!
+//! The readers never wait for the import: complete segments queue on disk, by
+//! name, and what a crash leaves there is imported at the next start.
+
+mod metrics;
+mod notify;
+mod seal;
+
+use crate::cli::CaptureArgs;
+use crate::config::Config;
+use crate::runtime::{runtime, stop_signal};
+use anyhow::{Context, bail};
+use metrics::Node;
+use notify::Notify;
+use seal::Sealer;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use taptrail_capture::account::Counts;
+use taptrail_capture::live::LiveOptions;
+use taptrail_capture::node::{Clocks, PointOptions, RunningPoint};
+use taptrail_capture::open_segment::{Rotation, recover};
+use taptrail_capture::point::{PointConfig, TimestampFrom};
+use taptrail_capture::system::drop_privileges;
+use taptrail_store::catalog::Store;
+
+/// Between two looks at complete segments and at retention.
+const ROUND: Duration = Duration::from_millis(250);
+
+/// A thread that gave no sign of life for so long is stuck.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
+
+/// Captures until SIGINT or SIGTERM; what is open then is sealed.
+pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
+    let config = Config::load(Some(&args.config))?;
+    let wanted = |point: &&PointConfig| {
+        point.interface.is_some() && args.point.as_deref().is_none_or(|p| p == point.name.as_str())
+    };
+    let wanted: Vec<&PointConfig> = config.points.iter().filter(wanted).collect();
+    if wanted.is_empty() {
+        bail!("{}: no [[point]] with an interface to capture on", args.config.display());
+    }
+    let listener = config.capture.listen.map(|listen| {
+        TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))
+    });
+    let listener = listener.transpose()?;
+    if config.capture.drop_privileges {
+        drop_privileges().context("cannot give up privileges")?;
+    }
+    let store = Store::open_or_create(&args.store.store)?;
+    let dir = store.open_directory();
+    recover(&dir).with_context(|| format!("{}: open segments", dir.display()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let notify = Notify::from_environment();
+    stop_on_signals(Arc::clone(&stop), notify.clone())?;
+    let (clocks, clock_thread) = Clocks::start(Arc::clone(&stop));
+    let mut points = Vec::new();
+    for point in wanted {
+        let options = options(&config, point, &dir);
+        eprintln!("taptrail: capturing at {} on {}", point.name, options.interface);
+        points.push(RunningPoint::start(options, Arc::clone(&stop), clocks.clone())?);
+    }
+    let node = Arc::new(Node::new(store.clone(), &points));
+    if let Some(listener) = listener {
+        eprintln!("taptrail: metrics: http://{}/metrics", listener.local_addr()?);
+        metrics::serve(listener, Arc::clone(&node))?;
+    }
+    notify.send("READY=1");
+    watch(notify, Arc::clone(&node), Arc::clone(&stop));
+    let sealed = seal_until_finished(&config, &store, &node, &points);
+    stop.store(true, Ordering::Relaxed);
+    let ended = finish(points);
+    // It only asks clocks.
+    let _ = clock_thread.join();
+    sealed.and(ended)
+}
+
+/// How a point captures: its own keys, else those of `[capture]`.
+fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
+    let general = &config.capture;
+    let mib = |mib: u32| u64::from(mib) << 20;
+    let buffer = mib(point.buffer_mib.unwrap_or(general.buffer_mib));
+    let live = LiveOptions {
+        snaplen: point.snaplen.unwrap_or(general.snaplen),
+        promiscuous: point.promiscuous.unwrap_or(general.promiscuous),
+        buffer_bytes: u32::try_from(buffer).unwrap_or(u32::MAX),
+        bpf: point.filter.clone().or(general.filter.clone()).unwrap_or_default(),
+        direction: point.direction,
+        // Stamps in the bytes are read when the segment is imported.
+        timestamp: TimestampFrom::Record.into(),
+        ..LiveOptions::default()
+    };
+    let rotation = Rotation {
+        bytes: mib(general.segment_mib),
+        age: Duration::from_secs(general.segment_s.into()),
+        keep_free: general.keep_free_mib.saturating_mul(1 << 20),
+    };
+    PointOptions {
+        point: point.name.clone(),
+        interface: point.interface.clone().unwrap_or_default(),
+        live,
+        queue_bytes: mib(general.queue_mib),
+        cpu: point.cpu,
+        dir: dir.to_path_buf(),
+        rotation,
+    }
+}
+
+/// Seals complete segments and keeps the store within its limits until every
+/// point has ended, and then what they left.
+fn seal_until_finished(
+    config: &Config,
+    store: &Store,
+    node: &Node,
+    points: &[RunningPoint],
+) -> anyhow::Result<()> {
+    let mut sealer = Sealer::new(config, store)?;
+    loop {
+        let finished = points.iter().all(RunningPoint::is_finished);
+        sealer.round(node, finished);
+        if finished {
+            return Ok(());
+        }
+        std::thread::sleep(ROUND);
+    }
+}
+
+/// Says each point's account; an error where one broke down.
+fn finish(points: Vec<RunningPoint>) -> anyhow::Result<()> {
+    let mut broken = Vec::new();
+    for point in points {
+        let (name, status) = (point.options.point.clone(), Arc::clone(&point.status));
+        if !point.join() {
+            broken.push(name.to_string());
+        }
+        eprintln!("taptrail: {name}: {}", summary(&status.get().counts));
+    }
+    if !broken.is_empty() {
+        bail!("{}: a thread ended unexpectedly", broken.join(", "));
+    }
+    Ok(())
+}
+
+/// The account in one line.
+fn summary(counts: &Counts) -> String {
+    let told = |count: Option<u64>| count.map_or("unknown".to_string(), |n| n.to_string());
+    let nic = &counts.nic;
+    format!(
+        "seen {}: written {} ({} bytes), dropped by the ring {}, by the interface {}, \
+         by the queue {}, by the disk {}; left in the ring {}; adapter: dropped {}, missed {}, \
+         fifo {}, errors {}",
+        told(counts.seen),
+        counts.written,
+        counts.written_bytes,
+        told(counts.dropped_ring),
+        told(counts.dropped_interface),
+        counts.dropped_queue,
+        counts.dropped_disk,
+        told(counts.unread()),
+        told(nic.dropped),
+        told(nic.missed),
+        told(nic.fifo),
+        told(nic.errors),
+    )
+}
+
+/// Tells the service manager that the node lives, as long as its threads do.
+fn watch(notify: Notify, node: Arc<Node>, stop: Arc<AtomicBool>) {
+    let Some(every) = notify.watchdog_every() else { return };
+    std::thread::spawn(move || {
+        while !stop.load(Ordering::Relaxed) {
+            if node.silence() < STUCK_AFTER {
+                notify.send("WATCHDOG=1");
+            }
+            std::thread::sleep(every);
+        }
+    });
+}
+
+/// Sets `stop` at the first SIGINT or SIGTERM.
+fn stop_on_signals(stop: Arc<AtomicBool>, notify: Notify) -> anyhow::Result<()> {
+    let runtime = runtime()?;
+    std::thread::spawn(move || {
+        runtime.block_on(stop_signal());
+        stop.store(true, Ordering::Relaxed);
+        notify.send("STOPPING=1");
+    });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_has_its_own_keys_first() {
+        let text = "
+            [capture]
+            snaplen = 100
+            filter = 'udp'
+            [[point]]
+            name = 'P1'
+            interface = 'eth0'
+            snaplen = 64
+            direction = 'in'
+            [[point]]
+            name = 'P2'
+            interface = 'eth1'
+            filter = 'tcp'
+            buffer_mib = 9000
+            cpu = 3
+        ";
+        let config = Config::parse(text, Path::new(".")).unwrap();
+        let of = |n: usize| options(&config, &config.points[n], Path::new("open"));
+        let (first, second) = (of(0), of(1));
+        assert_eq!((first.live.snaplen, first.live.bpf.as_str()), (64, "udp"));
+        assert_eq!((second.live.snaplen, second.live.bpf.as_str()), (100, "tcp"));
+        assert_eq!((first.cpu, second.cpu), (None, Some(3)));
+        assert_eq!(second.live.buffer_bytes, u32::MAX);
+    }
+
+    #[test]
+    fn what_is_unknown_is_said_so() {
+        let counts = Counts { written: 5, dropped_ring: Some(2), ..Counts::default() };
+        let text = summary(&counts);
+        assert!(text.starts_with("seen unknown: written 5 "), "{text}");
+        assert!(text.contains("by the ring 2, by the interface unknown"), "{text}");
+    }
+}

@@ -1,0 +1,119 @@
+//! Complete segments into the store, and old captures out of it.
+//!
+//! Nothing here ends the node: a segment that cannot be imported stays on disk
+//! and is tried again later, as is a store that takes nothing.
+
+use super::metrics::Node;
+use crate::commands::import::Importer;
+use crate::config::{Config, RetentionConfig};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+use taptrail_capture::point::PointName;
+use taptrail_store::catalog::Store;
+use taptrail_store::catalog::retention::{ClockGuard, Limits, Removed};
+use taptrail_store::import::LOCK_PATIENCE;
+
+/// How long a segment that failed is left alone.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Between two looks at what is too old or too much.
+const RETAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Moves complete segments into the store.
+pub(super) struct Sealer<'a> {
+    importer: Importer<'a>,
+    store: &'a Store,
+    config: &'a Config,
+    /// When to try again what failed.
+    failed: HashMap<PathBuf, Instant>,
+    retained: Option<Instant>,
+    start: Instant,
+    guard: ClockGuard,
+}
+
+impl<'a> Sealer<'a> {
+    pub fn new(config: &'a Config, store: &'a Store) -> anyhow::Result<Self> {
+        let importer = Importer::new(config)?.decoding(config.capture.decode);
+        let guard = ClockGuard::new(SystemTime::now(), Duration::ZERO);
+        let (failed, start) = (HashMap::new(), Instant::now());
+        Ok(Self { importer, store, config, failed, retained: None, start, guard })
+    }
+
+    /// Seals what is complete and not left alone (in the last round: all), and
+    /// removes what is too old or too much.
+    pub fn round(&mut self, node: &Node, last: bool) {
+        match self.store.waiting_segments() {
+            Ok(waiting) => {
+                self.failed.retain(|path, _| path.exists());
+                for (point, path) in waiting {
+                    let alone = self.failed.get(&path).is_some_and(|at| Instant::now() < *at);
+                    if last || !alone {
+                        self.seal(node, &point, &path);
+                        self.retain(node);
+                    }
+                }
+            }
+            Err(error) => node.sealing_error(error.to_string()),
+        }
+        self.retain(node);
+    }
+
+    /// Imports a complete segment and removes its file.
+    fn seal(&mut self, node: &Node, point: &PointName, path: &Path) {
+        let imported = self.importer.one(self.store, &self.config.point(point), path);
+        // An import is complete by the rename of its manifest: a file that a
+        // kill leaves here is known by its content and adds nothing.
+        let done = imported.and_then(|()| Ok(fs::remove_file(path)?));
+        match done {
+            Ok(()) => {
+                self.failed.remove(path);
+                node.sealed();
+            }
+            Err(error) => {
+                node.sealing_error(format!(
+                    "{}: {error:#}; it stays, to be tried again",
+                    path.display()
+                ));
+                self.failed.insert(path.to_path_buf(), Instant::now() + RETRY_AFTER);
+            }
+        }
+    }
+
+    fn retain(&mut self, node: &Node) {
+        let retention = &self.config.retention;
+        let early = self.retained.is_some_and(|at| at.elapsed() < RETAIN_EVERY);
+        if early || !retention.is_set() {
+            return;
+        }
+        self.retained = Some(Instant::now());
+        match self.try_retain(node, retention) {
+            Ok(removed) if removed.captures > 0 => eprintln!(
+                "taptrail: retention: {} captures removed, {} bytes",
+                removed.captures, removed.bytes
+            ),
+            Ok(_) => {}
+            Err(error) => node.sealing_error(format!("retention: {error:#}")),
+        }
+    }
+
+    fn try_retain(&self, node: &Node, retention: &RetentionConfig) -> anyhow::Result<Removed> {
+        let now = SystemTime::now();
+        let was_set = self.guard.was_set(now, self.start.elapsed());
+        if was_set && retention.max_age_hours.is_some() {
+            let text = "the system's clock was set: nothing is removed by age until the next start";
+            node.sealing_error(format!("retention: {text}"));
+        }
+        let mib = |mib: u64| mib.saturating_mul(1 << 20);
+        let hours = retention.max_age_hours.filter(|_| !was_set);
+        let limits = Limits {
+            bytes: retention.max_mib.map(mib),
+            age: hours.map(|hours| Duration::from_secs(hours.saturating_mul(3600))),
+        };
+        let wanted = retention.min_free_mib.map_or(0, mib);
+        let needed = wanted.saturating_sub(self.store.free_bytes()?);
+        let lock = self.store.lock_within(LOCK_PATIENCE)?;
+        Ok(lock.retain(limits, needed, now)?)
+    }
+}
