@@ -201,6 +201,22 @@ fn links_run_between_the_neighbours_of_a_point_that_missed_the_message() {
 }
 
 #[test]
+fn an_order_missed_before_the_gateway_is_bound_by_what_followed_it() {
+    let mut net = Net::new();
+    order(&mut net, 0);
+    net.observations.retain(|o| !(o.point == 4 && o.kind == Kind::ReqNew));
+    let mut change = net.fix(3, Kind::ReqReplace, "C2", "C1");
+    change.0.qty = Some(200 * UNIT);
+    net.see(change, 4, 200_000);
+    let mut relayed = net.ouch(0, Kind::ReqReplace, "992", "991");
+    relayed.0.qty = Some(200 * UNIT);
+    net.see(relayed, 5, 204_000);
+    let (rows, _) = net.run();
+    let relays = shown(&rows, "relay");
+    assert!(relays.contains(&"late_bound_order_id P5>P6 4000".to_owned()), "{relays:?}");
+}
+
+#[test]
 fn losses_are_told_by_where_they_were_seen() {
     let mut net = Net::new();
     for seq in 1..=9_u64 {

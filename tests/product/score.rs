@@ -63,6 +63,16 @@ fn a_bad_day_is_told_nearly_as_it_was() {
     }
     causes_are_right(&score);
     bounds_hold(&score);
+    let none = &score["untriggered"];
+    let (linked, orders) = (none["linked"].as_u64().unwrap(), none["orders"].as_u64().unwrap());
+    assert!(linked * 20 <= orders, "triggers that are none: {none}");
+    let wrong = |bin: &Value| bin["links"].as_u64().unwrap() - bin["right"].as_u64().unwrap();
+    let wrong: u64 = score["calibration"].as_array().unwrap().iter().map(wrong).sum();
+    let said = none["expected_per_mille"].as_u64().unwrap() / 1000;
+    assert!(wrong <= said + said / 3, "{wrong} likely triggers are wrong, {said} by confidence");
+    for clock in score["clocks"].as_array().unwrap() {
+        assert!(clock["coverage_ppm"].as_u64() >= Some(990_000), "a step that is none: {clock}");
+    }
 }
 
 fn causes_are_right(score: &Value) {

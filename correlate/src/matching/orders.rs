@@ -99,6 +99,11 @@ impl Order {
         self.events.iter().find(|event| is_request(event.obs.kind))
     }
 
+    /// The request that opened it, where it was seen.
+    fn opening(&self) -> Option<&Arc<Event>> {
+        self.request().filter(|event| event.obs.kind == Kind::ReqNew)
+    }
+
     /// Its first report that decides something ("pending" does not).
     pub fn report(&self) -> Option<&Arc<Event>> {
         let decides = |kind| is_report(kind) && kind != Kind::RptStatus;
@@ -466,7 +471,9 @@ impl Book {
     /// Whether order `a` is nearer the strategy than `b`: requests reach it
     /// earlier and answers later, whatever the offset of the clocks.
     fn is_first(&self, a: &Order, b: &Order, texts: &Texts, clocks: &Clocks) -> bool {
-        if let (Some(there), Some(back)) = (between(a.request(), b.request()), answers(a, b))
+        // A replace that came first because the order itself was missed says nothing.
+        let (first, second) = (a.opening(), b.opening());
+        if let (Some(there), Some(back)) = (between(first, second), answers(a, b))
             && there != back
         {
             return there > back;
