@@ -31,6 +31,7 @@ use crate::observation::{Observation, Way, is_request};
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
+use crate::ties::Ties;
 use crate::topology::{Learner, Route, Topology};
 use crate::traffic::Traffic;
 use crate::wants::Wants;
@@ -53,10 +54,6 @@ const FRAMINGS: [&str; 2] = ["moldudp64", "tcp"];
 /// Most requests whose surroundings wait for their orders; those of further
 /// ones are not kept, counted.
 pub const ASKED_MAX: usize = 1 << 16;
-
-/// Most observations of exactly one time that are put in order; beyond it
-/// they are taken as they come.
-pub const TIES_MAX: usize = 1 << 16;
 
 /// Rows that are certain.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -112,29 +109,6 @@ pub struct Counters {
     /// Events and trades closed early, texts, numbers and rows refused, all
     /// because of a stated limit.
     pub over_limits: u64,
-}
-
-/// Puts observations of equal time into one order, whatever order they came in.
-#[derive(Debug, Default)]
-struct Ties {
-    waiting: Vec<Observation>,
-}
-
-impl Ties {
-    /// Takes an observation; gives those before it, in order, once their time
-    /// has passed.
-    fn push(&mut self, observation: Observation) -> Vec<Observation> {
-        let same = self.waiting.first().is_none_or(|first| first.at == observation.at);
-        let ready = if same && self.waiting.len() < TIES_MAX { Vec::new() } else { self.take() };
-        self.waiting.push(observation);
-        ready
-    }
-
-    fn take(&mut self) -> Vec<Observation> {
-        let mut ready = std::mem::take(&mut self.waiting);
-        ready.sort_by_key(Observation::place);
-        ready
-    }
 }
 
 /// Whether a row is a message that points may share.
