@@ -3,6 +3,7 @@
 //! ```text
 //! present   0b101 0b001 ─> no bit set: a null array; every bit set: no null buffer; else a bitmap
 //! names     [7, 7, 3]   ─> dictionary keys; its values are the decoder's names, shared by batches
+//! nothing               ─> the null array of the column, made once and shared by batches
 //! ```
 
 use crate::arrays::vocabulary::Vocabulary;
@@ -41,6 +42,8 @@ pub struct MessageArrays {
     texts: ArrayRef,
     kinds: Vocabulary,
     enums: Vec<Vocabulary>,
+    /// By column, an array of nulls as long as the longest batch that needed it.
+    nulls: Vec<Option<ArrayRef>>,
 }
 
 impl MessageArrays {
@@ -56,6 +59,7 @@ impl MessageArrays {
             texts: Arc::new(StringArray::from(Vec::<&str>::new())),
             kinds: Vocabulary::new(|number| Kind::from_number(number).map(Kind::text)),
             enums: EnumCol::ALL.iter().map(vocabulary).collect(),
+            nulls: COLUMNS.iter().map(|_| None).collect(),
         }
     }
 
@@ -72,10 +76,25 @@ impl MessageArrays {
             let texts = names.texts().iter().map(|text| &**text);
             self.texts = Arc::new(StringArray::from_iter_values(texts));
         }
+        let mut nulls = std::mem::take(&mut self.nulls);
         let view = View::new(self, batch);
-        let arrays: Result<Vec<ArrayRef>, ArrowError> =
-            COLUMNS.iter().map(|column| view.array(column)).collect();
+        let columns = COLUMNS.iter().zip(&mut nulls);
+        let arrays: Result<Vec<ArrayRef>, ArrowError> = columns
+            .map(|(column, nulls)| {
+                Ok(view.array(column)?.unwrap_or_else(|| null_array(column, batch.len(), nulls)))
+            })
+            .collect();
+        self.nulls = nulls;
         RecordBatch::try_new(self.schema.clone(), arrays?)
+    }
+}
+
+/// So many nulls, of the array `made` where it has them.
+fn null_array(column: &Column, len: usize, made: &mut Option<ArrayRef>) -> ArrayRef {
+    match made {
+        Some(nulls) if nulls.len() == len => nulls.clone(),
+        Some(nulls) if nulls.len() > len => nulls.slice(0, len),
+        _ => made.insert(new_null_array(&column.kind.arrow(), len)).clone(),
     }
 }
 
@@ -107,24 +126,24 @@ impl<'a> View<'a> {
         Presence::Some(NullBuffer::new(bits))
     }
 
-    /// An array that `build` makes, given the null buffer; all null where no
-    /// row has the column.
+    /// An array that `build` makes, given the null buffer; none where no row
+    /// has the column.
     fn nullable(
         &self,
-        column: &Column,
         bit: u64,
         build: impl FnOnce(Option<NullBuffer>) -> Result<ArrayRef, ArrowError>,
-    ) -> Result<ArrayRef, ArrowError> {
+    ) -> Result<Option<ArrayRef>, ArrowError> {
         match self.presence(bit) {
-            Presence::None => Ok(new_null_array(&column.kind.arrow(), self.batch.len())),
-            Presence::All => build(None),
-            Presence::Some(nulls) => build(Some(nulls)),
+            Presence::None => Ok(None),
+            Presence::All => build(None).map(Some),
+            Presence::Some(nulls) => build(Some(nulls)).map(Some),
         }
     }
 
-    fn array(&self, column: &Column) -> Result<ArrayRef, ArrowError> {
+    /// A column; none where every row is null.
+    fn array(&self, column: &Column) -> Result<Option<ArrayRef>, ArrowError> {
         let batch = self.batch;
-        match column.name {
+        let array: Result<ArrayRef, ArrowError> = match column.name {
             "ts" => Ok(times(batch.ts(), None)),
             "capture_id" => {
                 Ok(Arc::new(UInt64Array::from(vec![self.arrays.capture_id; batch.len()])))
@@ -135,56 +154,63 @@ impl<'a> View<'a> {
             "flow_id" => Ok(u32s(batch.flow_id(), None)),
             "flags" => Ok(u32s(batch.flags(), None)),
             "raw_len" => Ok(u32s(batch.raw_len(), None)),
-            "scope" => Ok(scopes(batch.scope())),
+            "scope" => return Ok(scopes(batch.scope())),
             "protocol" => self.names(batch.protocol(), None),
             "msg_type" => self.names(batch.msg_type(), None),
             "kind" => self.arrays.kinds.array(batch.kind().iter().copied(), None),
-            _ => self.nullable_array(column),
-        }
+            _ => return self.nullable_array(column),
+        };
+        array.map(Some)
     }
 
-    fn nullable_array(&self, column: &Column) -> Result<ArrayRef, ArrowError> {
+    fn nullable_array(&self, column: &Column) -> Result<Option<ArrayRef>, ArrowError> {
         let batch = self.batch;
         let name = column.name;
         if let Some(col) = TimeCol::from_text(name) {
-            return self.nullable(column, col.bit(), |nulls| Ok(times(batch.times(col), nulls)));
+            return self.nullable(col.bit(), |nulls| Ok(times(batch.times(col), nulls)));
         }
         if let Some(col) = IntCol::from_text(name) {
             let array = |nulls| UInt64Array::new(batch.ints(col).to_vec().into(), nulls);
-            return self.nullable(column, col.bit(), |nulls| Ok(Arc::new(array(nulls))));
+            return self.nullable(col.bit(), |nulls| Ok(Arc::new(array(nulls))));
         }
         if let Some(col) = SmallCol::from_text(name) {
-            return self.nullable(column, col.bit(), |nulls| Ok(u32s(batch.smalls(col), nulls)));
+            return self.nullable(col.bit(), |nulls| Ok(u32s(batch.smalls(col), nulls)));
         }
         if let Some(col) = DecimalCol::from_text(name) {
-            return self.nullable(column, col.bit(), |nulls| decimals(batch.decimals(col), nulls));
+            return self.nullable(col.bit(), |nulls| decimals(batch.decimals(col), nulls));
         }
         if let Some(col) = NameCol::from_text(name) {
-            return self.nullable(column, col.bit(), |nulls| self.names(batch.names(col), nulls));
+            return self.nullable(col.bit(), |nulls| {
+                self.names(batch.names(col), nulls.map(|nulls| (col.bit(), nulls)))
+            });
         }
         if let Some(col) = EnumCol::from_text(name) {
             let vocabulary = &self.arrays.enums[col as usize];
             let numbers = batch.enums(col).iter().copied();
-            return self.nullable(column, col.bit(), |nulls| vocabulary.array(numbers, nulls));
+            return self.nullable(col.bit(), |nulls| vocabulary.array(numbers, nulls));
         }
         match TextCol::from_text(name) {
-            Some(TextCol::Raw) => self.nullable(column, TextCol::Raw.bit(), |_| Ok(bytes(batch))),
-            Some(col) => self.nullable(column, col.bit(), |_| Ok(texts(batch, col))),
+            Some(TextCol::Raw) => self.nullable(TextCol::Raw.bit(), |_| Ok(bytes(batch))),
+            Some(col) => self.nullable(col.bit(), |_| Ok(texts(batch, col))),
             None => Err(ArrowError::SchemaError(format!("nothing fills column {name}"))),
         }
     }
 
     /// Dictionary keys into the decoder's names. Slots that mean nothing may
     /// hold anything and become key 0.
-    fn names(&self, names: &[u32], nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
-        let keys: Vec<i32> = match &nulls {
+    fn names(
+        &self,
+        names: &[u32],
+        present: Option<(u64, NullBuffer)>,
+    ) -> Result<ArrayRef, ArrowError> {
+        let keys: Vec<i32> = match &present {
             None => names.iter().map(|&name| name as i32).collect(),
-            Some(nulls) => {
-                let pairs = names.iter().zip(nulls.iter());
-                pairs.map(|(&name, set)| if set { name as i32 } else { 0 }).collect()
+            Some((bit, _)) => {
+                let present = names.iter().zip(self.batch.present());
+                present.map(|(&name, set)| if set & *bit != 0 { name as i32 } else { 0 }).collect()
             }
         };
-        let keys = Int32Array::new(keys.into(), nulls);
+        let keys = Int32Array::new(keys.into(), present.map(|(_, nulls)| nulls));
         Ok(Arc::new(DictionaryArray::try_new(keys, self.arrays.texts.clone())?))
     }
 }
@@ -198,10 +224,13 @@ fn u16s(values: &[u16]) -> ArrayRef {
     Arc::new(UInt16Array::from(values.to_vec()))
 }
 
-/// Scopes; 0 is none.
-fn scopes(scopes: &[u32]) -> ArrayRef {
-    let scopes = scopes.iter().map(|&scope| (scope != 0).then_some(scope));
-    Arc::new(scopes.collect::<UInt32Array>())
+/// Scopes; 0 is none. Nothing where all are.
+fn scopes(scopes: &[u32]) -> Option<ArrayRef> {
+    if scopes.iter().fold(0, |all, scope| all | scope) == 0 {
+        return None;
+    }
+    let known = BooleanBuffer::collect_bool(scopes.len(), |row| scopes[row] != 0);
+    Some(u32s(scopes, Some(NullBuffer::new(known))))
 }
 
 fn u32s(values: &[u32], nulls: Option<NullBuffer>) -> ArrayRef {
