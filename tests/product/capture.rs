@@ -487,7 +487,8 @@ fn directions_filters_and_lengths_are_a_points_own() {
     let backwards = wire.dir.path().join("back.pcap");
     write_numbered(&backwards, 9, 200, 100);
     let back = ["replay", backwards.to_str().unwrap(), "--interface", "rx0", "--gap", "none"];
-    let rx = ["netns", "exec", &wire.rx, command().get_program().to_str().unwrap()];
+    let command = command();
+    let rx = ["netns", "exec", &wire.rx, command.get_program().to_str().unwrap()];
     assert!(run("ip", &[&rx[..], &back[..]].concat()));
     wire.send("tx0", 1, 300, 100);
     until("both written", || {

@@ -48,7 +48,12 @@ fn library() -> Arc<Library> {
     let protocol =
         FixedProtocol::parse("optiq", PROTOCOL).unwrap_or_else(|fault| panic!("{fault}"));
     let framings = framing::catalog::embedded().to_vec();
-    Arc::new(Library::assemble(vec![Arc::new(protocol)], Vec::new(), Vec::new(), framings))
+    Arc::new(Library::assemble(
+        vec![Arc::new(Arc::new(protocol).into())],
+        Vec::new(),
+        Vec::new(),
+        framings,
+    ))
 }
 
 fn order(id: u64) -> Vec<u8> {
