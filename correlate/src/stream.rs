@@ -97,6 +97,9 @@ impl Streams {
     /// Both streams carry the same messages: the second's conversation is the
     /// first's.
     pub fn join(&mut self, first: StreamIx, second: StreamIx) {
+        if first == second {
+            return;
+        }
         let of = |ix| self.get(ix).map(|stream| self.conversation(stream.conversation));
         if let (Some(first), Some(second)) = (of(first), of(second))
             && first != second

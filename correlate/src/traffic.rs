@@ -146,6 +146,7 @@ impl Traffic {
             point: points.name(source.point),
             protocol: texts.shared(source.protocol).unwrap_or_else(|| Arc::from("")),
             session: texts.shared(source.session),
+            channel: source.channel,
             line: texts.shared(source.line),
             sender: ["client", "server"].get(usize::from(source.side)).map(|&s| Arc::from(s)),
             first_ts: count.first_ts,

@@ -101,8 +101,9 @@ fn whole_seconds(mut apart: Vec<i64>) -> Option<i64> {
     let at = |quarter: usize| apart.get(apart.len() * quarter / 4).copied();
     let (low, middle, high) = (at(1)?, at(2)?, at(3)?);
     let alike = high.saturating_sub(low) <= SPREAD_NS;
-    (apart.len() >= SHARED_MIN && alike)
-        .then(|| middle.saturating_add(SECOND_NS / 2).div_euclid(SECOND_NS) * SECOND_NS)
+    (apart.len() >= SHARED_MIN && alike).then(|| {
+        middle.saturating_add(SECOND_NS / 2).div_euclid(SECOND_NS).saturating_mul(SECOND_NS)
+    })
 }
 
 /// From the first clock on, along pairs that share messages.
@@ -183,6 +184,16 @@ mod tests {
         let ahead = meetings(-3_600 * SECOND_NS, -18 * SECOND_NS + 5).ahead(&points());
         let expected = [("C2".into(), -3_600 * SECOND_NS), ("C3".into(), -18 * SECOND_NS)];
         assert_eq!(ahead.into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn times_at_the_ends_of_what_there_is_are_no_fault() {
+        let mut meetings = Meetings::default();
+        for n in 0..100u64 {
+            meetings.add(&update(0, i64::MAX, n), &points());
+            meetings.add(&update(1, i64::MIN, n), &points());
+        }
+        assert!(meetings.ahead(&points()).values().all(|ns| *ns < 0));
     }
 
     #[test]

@@ -26,6 +26,9 @@ pub const OPEN_MAX: usize = 1 << 16;
 /// Runs of a stream that are looked at for one named sequence number.
 const LOOKED_AT_MAX: usize = 64;
 
+/// Longer runs count as runs of so many when their reactions are expected.
+const LONG_RUN: u64 = 1 << 12;
+
 /// Reactions that must be expected, or seen, before their share says something:
 /// of five expected none comes by chance less than once in a hundred times.
 const REACTIONS_MIN: f64 = 5.0;
@@ -48,7 +51,8 @@ pub(super) struct Open {
 struct Reactions {
     seen: u64,
     seen_named: u64,
-    missing: Vec<u64>,
+    /// How many missing runs there are of each length.
+    missing: BTreeMap<u64, u64>,
     missing_named: u64,
 }
 
@@ -59,7 +63,12 @@ impl Reactions {
             return 0.0;
         }
         let rate = self.seen_named as f64 / self.seen as f64;
-        self.missing.iter().map(|&count| (rate * count as f64).min(1.0)).sum()
+        let expected = |(&count, &runs): (&u64, &u64)| (rate * count as f64).min(1.0) * runs as f64;
+        self.missing.iter().map(expected).sum()
+    }
+
+    fn miss(&mut self, count: u64) {
+        *self.missing.entry(count.min(LONG_RUN)).or_default() += 1;
     }
 
     /// Whether what is missing was reacted to as if it had been delivered.
@@ -96,7 +105,7 @@ impl OpenRuns {
         let last = open.run.last_seq.unwrap_or(u64::MAX);
         if open.run.misses_all_lines() {
             let reactions = self.reactions.entry((open.place.0, open.place.1)).or_default();
-            reactions.missing.push(open.run.count);
+            reactions.miss(open.run.count);
         }
         self.numbered += 1;
         let key = (open.place.0, last, self.numbered);
@@ -201,7 +210,7 @@ impl OpenRuns {
         }
         if let Some(reactions) = self.reactions.get(&(stream, point)) {
             if reactions.as_usual() {
-                let runs = reactions.missing.len() as u64;
+                let runs = reactions.missing.values().sum();
                 let proof = Proof::ReactedAsUsual(runs, reactions.missing_named);
                 return Some((Cause::Capture, proof));
             }

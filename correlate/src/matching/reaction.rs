@@ -296,7 +296,7 @@ fn kind_bin(case: &Case, candidate: &Candidate) -> usize {
 /// the book counted up: by cents where near, else by doublings of a cent.
 fn price_bin(case: &Case, candidate: &Candidate) -> Option<usize> {
     let apart = case.price?.checked_sub(candidate.price?)?;
-    let cents = if case.side == Some(Side::Buy) { apart } else { -apart } / CENT;
+    let cents = if case.side == Some(Side::Buy) { apart } else { apart.checked_neg()? } / CENT;
     let far = cents.unsigned_abs();
     let step = if far < NEAR_CENTS as u128 {
         far as usize

@@ -72,7 +72,7 @@ pub struct TrafficSum {
     pub point: String,
     /// Protocol.
     pub protocol: String,
-    /// Session.
+    /// Session, and the channel where there are several.
     pub session: String,
     /// Line, or the side that sends.
     pub line: String,
@@ -142,7 +142,10 @@ impl Report {
         self.traffic.push(TrafficSum {
             point: row.point.to_string(),
             protocol: row.protocol.to_string(),
-            session: text(row.session).unwrap_or_default(),
+            session: match (text(row.session).unwrap_or_default(), row.channel) {
+                (session, Some(channel)) => format!("{session} {channel}"),
+                (session, None) => session,
+            },
             line: text(row.line).or(text(row.sender)).unwrap_or_default(),
             messages: row.messages,
             bytes: row.bytes,

@@ -10,6 +10,9 @@
 //! fullest window may be moved later until it ends with a frame, so only those
 //! are looked at. Where the link's rate is not known a frame is all at its
 //! start.
+//!
+//! Stamps coarser than frames give many frames one time. So only so many frames
+//! are looked at where a window cuts, and so many held in one.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -19,6 +22,13 @@ pub const WINDOWS_NS: [i64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
 /// Windows kept of each length.
 pub const BUSIEST: usize = 5;
+
+/// Frames of one window that are held; the oldest of more are left out, counted.
+pub const FRAMES_MAX: usize = 1 << 16;
+
+/// Frames that are looked at where an end of a window cuts: no more are on the
+/// wire at once, whatever shares a lane.
+const CUT_MAX: usize = 64;
 
 /// Preamble with its delimiter, FCS, and the gap behind, in bytes.
 const AROUND_FRAME: u64 = 8 + 4 + 12;
@@ -58,6 +68,8 @@ struct Window {
     /// The fullest of the windows that overlap the latest.
     latest: Option<Busy>,
     busiest: Vec<Busy>,
+    /// Frames left out of a window because of [`FRAMES_MAX`].
+    left_out: u64,
 }
 
 impl Window {
@@ -70,12 +82,24 @@ impl Window {
             longest_ns: 0,
             latest: None,
             busiest: Vec::new(),
+            left_out: 0,
         }
     }
 
     /// Takes the next frame, and looks at the windows that ended before it.
     fn push(&mut self, frame: Frame) {
         self.look_until(frame.start);
+        if self.ends.len() >= FRAMES_MAX
+            && let Some(Reverse(end)) = self.ends.pop()
+        {
+            self.look(end);
+        }
+        if self.frames.len() >= FRAMES_MAX
+            && let Some(oldest) = self.frames.pop_front()
+        {
+            self.bytes -= oldest.bytes;
+            self.left_out += 1;
+        }
         self.frames.push_back(frame);
         self.bytes += frame.bytes;
         self.ends.push(Reverse(frame.end));
@@ -95,10 +119,10 @@ impl Window {
             self.bytes -= first.bytes;
             self.frames.pop_front();
         }
-        let early = self.frames.iter().take_while(|frame| frame.start < ts);
+        let early = self.frames.iter().take(CUT_MAX).take_while(|frame| frame.start < ts);
         let early: u64 = early.map(|frame| frame.before(ts)).sum();
         let may_be_late = |frame: &&Frame| frame.start.saturating_add(self.longest_ns) > end;
-        let late = self.frames.iter().rev().take_while(may_be_late);
+        let late = self.frames.iter().rev().take(CUT_MAX).take_while(may_be_late);
         let late: u64 = late.map(|frame| frame.bytes - frame.before(end)).sum();
         let bytes = self.bytes.saturating_sub(early.saturating_add(late));
         let found = Busy { ts, bytes, frames: self.frames.len() as u64 };
@@ -182,6 +206,11 @@ impl Lane {
         self.windows.iter_mut().map(|window| (window.length, window.finish())).collect()
     }
 
+    /// Frames that were left out of the fullest windows, of all lengths.
+    pub fn left_out(&self) -> u64 {
+        self.windows.iter().map(|window| window.left_out).sum()
+    }
+
     /// Bits a second of so many bytes in a window, and their share of the
     /// link's rate in millionths.
     pub fn rate(&self, bytes: u64, window_ns: i64) -> (u64, Option<u64>) {
@@ -250,6 +279,19 @@ mod tests {
             (busy.bytes, busy.frames, lane.rate(300, 1_000)),
             (300, 3, (2_400_000_000, None))
         );
+    }
+
+    #[test]
+    fn frames_of_one_time_without_end_are_held_to_a_limit() {
+        for rate in [None, Some(10)] {
+            let mut lane = Lane::new(rate);
+            let more = 1_000;
+            (0..FRAMES_MAX + more).for_each(|_| lane.push(7, 60));
+            assert_eq!(lane.left_out(), (WINDOWS_NS.len() * more) as u64);
+            let held = |window: &Window| window.frames.len().max(window.ends.len());
+            assert!(lane.windows.iter().all(|window| held(window) == FRAMES_MAX));
+            assert!(busiest(&mut lane, 1_000)[0].frames <= FRAMES_MAX as u64);
+        }
     }
 
     #[test]

@@ -22,7 +22,8 @@ use tcp::Connection;
 /// Most lanes of a point; frames of further ones are counted as left out.
 pub const LANES_MAX: usize = 256;
 
-/// Most connections of a point; segments of further ones are not followed.
+/// Most connections of a point; segments of further ones are not followed,
+/// counted.
 pub const CONNECTIONS_MAX: usize = 1 << 16;
 
 /// A packet as the store has it.
@@ -53,6 +54,7 @@ pub struct Wire {
     left_out: u64,
     connections: HashMap<(End, End), usize>,
     all: Vec<((End, End), Connection)>,
+    not_followed: u64,
 }
 
 impl Wire {
@@ -65,6 +67,7 @@ impl Wire {
             left_out: 0,
             connections: HashMap::new(),
             all: Vec::new(),
+            not_followed: 0,
         }
     }
 
@@ -103,8 +106,9 @@ impl Wire {
             }
             usize::MAX
         });
-        if let Some((_, connection)) = self.all.get_mut(ix) {
-            connection.segment(end, segment, ts);
+        match self.all.get_mut(ix) {
+            Some((_, connection)) => connection.segment(end, segment, ts),
+            None => self.not_followed += 1,
         }
     }
 
@@ -112,6 +116,7 @@ impl Wire {
     pub fn bursts(&mut self) -> Vec<BurstRow> {
         let mut rows = Vec::new();
         for ((interface, direction), lane) in &mut self.lanes {
+            let left_out = self.left_out.saturating_add(lane.left_out());
             for (window_ns, busiest) in lane.finish() {
                 for (rank, busy) in (1..).zip(busiest) {
                     let (bits_per_s, utilisation_ppm) = lane.rate(busy.bytes, window_ns);
@@ -128,7 +133,7 @@ impl Wire {
                         utilisation_ppm,
                         lane_bytes: lane.bytes,
                         lane_frames: lane.frames,
-                        left_out: self.left_out,
+                        left_out,
                     });
                 }
             }
@@ -164,6 +169,7 @@ impl Wire {
                     zero_windows: half.zero_windows,
                     resets: half.resets,
                     copies: half.copies,
+                    not_followed: self.not_followed,
                 });
             }
         }

@@ -34,7 +34,7 @@ rows! {
         lane_bytes: u64 as U64,
         /// Frames in the lane over the whole time.
         lane_frames: u64 as U64,
-        /// Frames of the point in no lane, because there are too many lanes.
+        /// Frames in no lane, because the point has too many, or in no window, because one has too many frames.
         left_out: u64 as U64,
     }
 }

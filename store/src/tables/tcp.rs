@@ -51,5 +51,7 @@ rows! {
         resets: u64 as U64,
         /// Copies of a mirror port.
         copies: u64 as U64,
+        /// Segments of the point that are in no row, because it has too many connections.
+        not_followed: u64 as U64,
     }
 }

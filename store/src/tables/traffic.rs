@@ -4,7 +4,7 @@
 //! P1 | nasdaq.totalview-itch.5.0 | S1 | A | 44,120 messages | peak 9,412/s at 14:30:04 | 3 gaps
 //! ```
 
-use crate::tables::row::{Name, Null, Text, Time, U64, rows};
+use crate::tables::row::{Name, Null, Text, Time, U32, U64, rows};
 
 rows! {
     /// A feed line, or one side of a session, at a point.
@@ -15,6 +15,8 @@ rows! {
         protocol: Text as Name,
         /// Session, else the flow.
         session: Option<Text> as Null<Name>,
+        /// Channel of a feed, where it has several.
+        channel: Option<u32> as Null<U32>,
         /// Feed line.
         line: Option<Text> as Null<Name>,
         /// client or server; null for a feed.
