@@ -255,9 +255,7 @@ enum Heard {
     Carried(ProtocolSet, ProtocolSet),
 }
 
-/// Who knows a message of a declared framing by its code and its size: the
-/// place where every engine that knows messages is asked.
-/// What a carried message is.
+/// Who knows a carried message.
 fn carried(
     candidates: ProtocolSet,
     body: &[u8],
@@ -269,6 +267,8 @@ fn carried(
     Heard::Carried(narrow(candidates, body, sender, library), possible)
 }
 
+/// Who knows a message of a declared framing by its code and its size: the
+/// place where every engine that knows messages is asked.
 fn heard(
     framing: &Framing,
     message: &[u8],

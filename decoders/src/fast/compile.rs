@@ -17,6 +17,7 @@ use std::collections::HashMap;
 
 use roxmltree::{Document, Node};
 
+use super::element::{LocalName, attribute, child, id, inherited, is_foreign, is_yes, qualified};
 use super::mapping::{Target, rank, target, template_kind};
 use super::templates::{
     DEPTH_MAX, FieldName, Initial, Integer, OPS_MAX, Op, Operator, Program, TemplateError,
@@ -692,47 +693,4 @@ fn hex(text: &str) -> Option<Vec<u8>> {
         Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8)
     };
     digits.chunks_exact(2).map(byte).collect()
-}
-
-fn id(node: Node) -> Option<u32> {
-    attribute(node, "id")?.trim().parse().ok()
-}
-
-fn is_yes(text: &str) -> bool {
-    matches!(text.to_ascii_lowercase().as_str(), "y" | "yes" | "true" | "1")
-}
-
-/// An attribute by its local name: `scp:reset` and `reset` are one.
-fn attribute<'n>(node: Node<'n, '_>, name: &str) -> Option<&'n str> {
-    node.attributes().find(|attribute| attribute.name() == name).map(|found| found.value())
-}
-
-/// The attribute on the element or the nearest one around it.
-fn inherited<'n>(node: Node<'n, '_>, name: &str) -> Option<&'n str> {
-    node.ancestors().find_map(|node| attribute(node, name))
-}
-
-fn child<'n>(node: Node<'n, 'n>, name: &str) -> Option<Node<'n, 'n>> {
-    node.children().find(|child| child.is_element() && child.has_tag_name_of(name))
-}
-
-fn qualified(ns: &str, name: &str) -> String {
-    if ns.is_empty() { name.into() } else { format!("{ns}\u{0}{name}") }
-}
-
-/// Whether an element belongs to another vocabulary than its parent.
-fn is_foreign(node: Node) -> bool {
-    let parent = node.parent_element();
-    parent.is_some_and(|parent| parent.tag_name().namespace() != node.tag_name().namespace())
-}
-
-/// Tag names without their namespace.
-trait LocalName {
-    fn has_tag_name_of(&self, name: &str) -> bool;
-}
-
-impl LocalName for Node<'_, '_> {
-    fn has_tag_name_of(&self, name: &str) -> bool {
-        self.tag_name().name() == name
-    }
 }

@@ -17,6 +17,7 @@
 
 pub mod compile;
 pub mod decode;
+mod element;
 pub mod error;
 pub mod explain;
 pub mod machine;

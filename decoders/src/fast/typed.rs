@@ -21,7 +21,7 @@ use super::templates::{Initial, Integer, Op, Operator, Program, Templates, What}
 use super::wire::plain;
 use crate::field::Datum;
 use crate::typed::names::{KEY_COLUMNS, identifier};
-use crate::typed::{ColumnKind, Emit, ROWS_MAX, TypedColumn, TypedTable};
+use crate::typed::{ColumnKind, Emit, ROWS_MAX, TypedColumn, TypedTable, emit_rows};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -279,15 +279,9 @@ impl FastReader {
         if self.sequence.is_empty() {
             sink.row();
         }
-        for (entry, values) in sink.rows.iter().enumerate() {
-            let mut row = vec![None; self.count];
-            for (column, value) in values {
-                if let Some(place) = row.get_mut(*column) {
-                    *place = Some(value.datum());
-                }
-            }
-            emit(entry as u32, &row);
-        }
+        let rows = sink.rows.iter();
+        let rows = rows.map(|values| values.iter().map(|(at, kept)| (*at, kept.datum())));
+        emit_rows(self.count, rows, emit);
     }
 }
 

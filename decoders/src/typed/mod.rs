@@ -98,6 +98,26 @@ pub struct StoredMessage<'a> {
 /// Takes a row: its entry and a value for every column.
 pub type Emit<'e> = dyn FnMut(u32, &[Option<Datum<'_>>]) + 'e;
 
+/// Gives rows that are known as columns with their values; the other ones of
+/// `columns` are null.
+pub(crate) fn emit_rows<'v, Row>(
+    columns: usize,
+    rows: impl IntoIterator<Item = Row>,
+    emit: &mut Emit,
+) where
+    Row: IntoIterator<Item = (usize, Datum<'v>)>,
+{
+    for (entry, values) in (0..).zip(rows) {
+        let mut row = vec![None; columns];
+        for (column, value) in values {
+            if let Some(place) = row.get_mut(column) {
+                *place = Some(value);
+            }
+        }
+        emit(entry, &row);
+    }
+}
+
 /// Gives the rows of one table.
 pub enum TypedReader {
     /// Of a message of fixed layout, or of a group of it.

@@ -20,7 +20,7 @@ use crate::sbe::shape::{Block, Constant, Data, Exponent, Group, Leaf, Meaning, M
 use crate::sbe::walk::{Dimension, Visitor, Walk};
 use crate::sbe::wire::{self, Prim};
 use crate::typed::names::{KEY_COLUMNS, identifier};
-use crate::typed::{ColumnKind, Emit, ROWS_MAX, StoredMessage, TypedColumn, TypedTable};
+use crate::typed::{ColumnKind, Emit, ROWS_MAX, StoredMessage, TypedColumn, TypedTable, emit_rows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -273,15 +273,7 @@ impl SbeReader {
         if plan.rows {
             reading.row();
         }
-        for (entry, values) in reading.rows.iter().enumerate() {
-            let mut row = vec![None; self.columns];
-            for (column, value) in values {
-                if let Some(place) = row.get_mut(*column) {
-                    *place = Some(*value);
-                }
-            }
-            emit(entry as u32, &row);
-        }
+        emit_rows(self.columns, reading.rows, emit);
     }
 }
 
