@@ -14,7 +14,7 @@ use arrow::array::types::{
 use arrow::array::{Array, AsArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::datatypes::{ArrowPrimitiveType, DataType};
 use arrow::error::ArrowError;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side};
 
 /// The columns that observations are made of.
@@ -219,24 +219,27 @@ impl MessageColumns {
         self.rows == 0
     }
 
-    /// Time of a row as stamped, ns since the epoch.
-    pub fn ts(&self, row: usize) -> i64 {
-        self.ts.value(row)
+    /// Times of the rows as stamped, ns since the epoch.
+    pub fn ts(&self) -> &[i64] {
+        self.ts.values()
     }
 
-    /// The observation in a row below [`len`](Self::len).
+    /// The observation in a row below [`len`](Self::len), at a point and a time
+    /// on the reference clock.
     pub fn observation(
         &self,
         row: usize,
-        point: PointIx,
-        flows: &FlowNames,
+        (point, at): (PointIx, i64),
+        flows: Option<&FlowNames>,
         texts: &mut Texts,
     ) -> Observation {
         let kind = self.kind.get(row).unwrap_or(Kind::Unknown);
         let flow = self.flow_id.value(row);
-        let named = |id: TextId, names: &HashMap<u32, TextId>| {
-            id.some().or_else(|| names.get(&flow).copied()).unwrap_or_default()
+        let named = |id: TextId, names: fn(&FlowNames) -> &HashMap<u32, TextId>| {
+            let name = || names(flows?).get(&flow).copied();
+            id.some().or_else(name).unwrap_or_default()
         };
+        let is_datagram = || flows.is_some_and(|flows| flows.datagrams.contains(&flow));
         let [price, qty, qty_delta, qty_leaves, qty_cum] =
             self.decimals.each_ref().map(|array| number(array, row));
         let [order_id, orig_order_id, match_id, trigger_seq] =
@@ -247,13 +250,13 @@ impl MessageColumns {
             });
         let answers_cancel = kind == Kind::RptCanceled && self.ouch.get(row);
         Observation {
-            line: named(self.line.get(row), &flows.lines),
+            line: named(self.line.get(row), |flows| &flows.lines),
             capture_id: self.capture_id.value(row),
             packet_ix: self.packet_ix.value(row),
             msg_ix: self.msg_ix.value(row),
             entry: self.entry.value(row),
             protocol: self.protocol.get(row),
-            session: named(self.session.get(row), &flows.sessions),
+            session: named(self.session.get(row), |flows| &flows.sessions),
             channel: number(&self.channel, row),
             seq: number(&self.seq, row),
             seq_unit: self.seq_unit.get(row),
@@ -277,7 +280,8 @@ impl MessageColumns {
             asked: self.asked.get(row).filter(|_| answers_cancel),
             raw_len: self.raw_len.value(row),
             flags: self.flags.value(row),
-            sender: self.sender.get(row).filter(|_| !flows.datagrams.contains(&flow)),
+            sender: self.sender.get(row).filter(|_| !is_datagram()),
+            at,
             ..Observation::empty(point, self.ts.value(row), kind)
         }
     }

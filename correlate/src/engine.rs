@@ -1,7 +1,7 @@
 //! The correlator: observations in, rows out, everything in bounded windows.
 //!
 //! ```text
-//! push ─> tie (equal times sorted) ─> gatherer (window) ─> closed event
+//! push ─> gatherer (window) ─> closed event
 //!                                                            │ losses, lines, same links
 //!                                     feed events wanted ────┤
 //!                                     session events ────────┴─> book ─> closed trade
@@ -11,13 +11,13 @@
 //! Two runs: a [`Scout`] learns from a sample in which order messages pass the
 //! points, then a [`Correlator`] makes the rows.
 
-use crate::clock::{Clocks, Gauge, Stamp};
+use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
 use crate::event::{Event, Identity, Sighting, StreamIx};
 use crate::hops::Hops;
 use crate::lineage::{Story, Words};
 use crate::lines::Lines;
-use crate::link::{Link, LinkKind};
+use crate::link::{self, Found, Link, LinkKind};
 use crate::losses::health::Health;
 use crate::losses::{Losses, Names};
 use crate::matching::keys::{Joins, Keys};
@@ -27,15 +27,18 @@ use crate::matching::reaction::{CASES_MAX, Case, Reactions};
 use crate::matching::recent::{Lookback, Recent};
 use crate::matching::same::{self, Gatherer};
 use crate::matching::trigger::{self, Follows, Likely, Trigger};
-use crate::observation::{Observation, Way, is_request};
+use crate::observation::{Observation, Way, is_request, stable_hash};
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
-use crate::ties::Ties;
-use crate::topology::{Learner, Route, Topology};
+use crate::topology::{self, Learner, Route, Topology};
 use crate::traffic::Traffic;
-use crate::wants::Wants;
-use std::collections::{HashMap, VecDeque};
+use crate::wants::{KEPT_WINDOWS, Wants};
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use hashbrown::HashMap;
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use taptrail_decoders::framing::catalog as framing;
 use taptrail_decoders::kind::Kind;
@@ -43,7 +46,6 @@ use taptrail_store::tables::clocks::ClockRow;
 use taptrail_store::tables::hops::HopRow;
 use taptrail_store::tables::lineage::LineageRow;
 use taptrail_store::tables::lines::LineRow;
-use taptrail_store::tables::links::LinkRow;
 use taptrail_store::tables::losses::LossRow;
 use taptrail_store::tables::orders::OrderRow;
 use taptrail_store::tables::traffic::TrafficRow;
@@ -59,13 +61,30 @@ pub const ASKED_MAX: usize = 1 << 16;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     /// Of `links`.
-    pub links: Vec<LinkRow>,
+    pub links: Vec<Found>,
     /// Of `orders`.
     pub orders: Vec<OrderRow>,
     /// Of `lineage`.
     pub lineage: Vec<LineageRow>,
     /// Of `losses`.
     pub losses: Vec<LossRow>,
+}
+
+impl Rows {
+    fn clear(&mut self) {
+        self.links.clear();
+        self.orders.clear();
+        self.lineage.clear();
+        self.losses.clear();
+    }
+
+    /// The rows of `links` as columns.
+    ///
+    /// # Errors
+    /// Where the columns are not those of the table.
+    pub fn links(&self, texts: &Texts, points: &Points) -> Result<RecordBatch, ArrowError> {
+        link::batch(&self.links, texts, points)
+    }
 }
 
 /// Rows that are only known at the end.
@@ -111,11 +130,21 @@ pub struct Counters {
     pub over_limits: u64,
 }
 
-/// Whether a row is a message that points may share.
-fn is_message(observation: &Observation, texts: &Texts) -> bool {
-    let protocol = texts.text(observation.protocol);
-    let declared = || framing::embedded().iter().any(|framing| framing.id == protocol);
-    observation.kind != Kind::Gap && !FRAMINGS.contains(&protocol) && !declared()
+/// Tells messages that points may share from rows of a framing.
+#[derive(Debug, Default)]
+struct Framings {
+    known: HashMap<TextId, bool>,
+}
+
+impl Framings {
+    fn is_message(&mut self, observation: &Observation, texts: &Texts) -> bool {
+        let framing = *self.known.entry(observation.protocol).or_insert_with(|| {
+            let protocol = texts.text(observation.protocol);
+            let declared = || framing::embedded().iter().any(|framing| framing.id == protocol);
+            FRAMINGS.contains(&protocol) || declared()
+        });
+        observation.kind != Kind::Gap && !framing
+    }
 }
 
 /// What a sample says.
@@ -130,6 +159,7 @@ pub struct Learned {
 /// Learns from a sample.
 pub struct Scout {
     clocks: Clocks,
+    framings: Framings,
     streams: Streams,
     gatherer: Gatherer,
     learner: Learner,
@@ -145,6 +175,7 @@ impl Scout {
     pub fn new(settings: &Settings, points: &Points, clocks: &Clocks) -> Self {
         Self {
             clocks: clocks.clone(),
+            framings: Framings::default(),
             streams: Streams::new(),
             gatherer: Gatherer::new(window_ns(settings)),
             learner: Learner::new(),
@@ -156,12 +187,11 @@ impl Scout {
         }
     }
 
-    /// Takes an observation, roughly in order of time.
+    /// Takes an observation, in order of corrected time.
     pub fn push(&mut self, mut observation: Observation, texts: &mut Texts) {
-        if observation.entry > 0 || !is_message(&observation, texts) {
+        if observation.entry > 0 || !self.framings.is_message(&observation, texts) {
             return;
         }
-        observation.at = corrected(&self.clocks, &observation);
         let stream = self.streams.of(&observation, texts);
         observation.seq_counted = self.streams.is_counted(stream);
         observation.own_key = self.keys.of(Joins::Same, &observation, texts);
@@ -222,10 +252,6 @@ fn window_ns(settings: &Settings) -> i64 {
     i64::from(settings.correlate.window_s) * 1_000_000_000
 }
 
-fn corrected(clocks: &Clocks, observation: &Observation) -> i64 {
-    clocks.corrected(Stamp { point: observation.point, ts: observation.ts })
-}
-
 enum Pending {
     /// A request that names a feed sequence.
     Trigger { order: OrderNumber, seq: u64, by: PointIx, at: i64 },
@@ -242,8 +268,8 @@ pub struct Correlator {
     clocks: Clocks,
     topology: Topology,
     texts: Texts,
+    framings: Framings,
     streams: Streams,
-    ties: Ties,
     keys: Keys,
     gatherer: Gatherer,
     wants: Wants,
@@ -262,8 +288,27 @@ pub struct Correlator {
     last_at: i64,
     counters: Counters,
     rows: Rows,
-    /// Where links are gathered to measure the clocks, in the first run.
-    gauge: Option<Gauge>,
+    /// Room for the links of an event.
+    links: Vec<Link>,
+    /// What the first run gathers instead of rows.
+    gauge: Option<Measuring>,
+}
+
+/// A run that only measures clocks.
+#[derive(Debug)]
+struct Measuring {
+    gauge: Gauge,
+    share: u64,
+}
+
+impl Measuring {
+    /// Whether a message of a feed is one of those that are looked at. By its
+    /// number, or the number it was made of, so that a message is looked at
+    /// everywhere or nowhere.
+    fn looks_at(&self, obs: &Observation) -> bool {
+        let number = obs.trigger_seq.or(obs.seq);
+        number.is_none_or(|number| stable_hash(&[number]).is_multiple_of(self.share))
+    }
 }
 
 impl Correlator {
@@ -278,8 +323,8 @@ impl Correlator {
             clocks: Clocks::new(points, &settings.clocks, &settings.hops),
             topology,
             texts,
+            framings: Framings::default(),
             streams: Streams::new(),
-            ties: Ties::default(),
             keys: Keys::new(&settings.correlate.key),
             gatherer: Gatherer::new(window),
             wants: Wants::new(window),
@@ -297,6 +342,7 @@ impl Correlator {
             last_at: 0,
             counters: Counters::default(),
             rows: Rows::default(),
+            links: Vec::new(),
             gauge: None,
         }
     }
@@ -314,15 +360,16 @@ impl Correlator {
     }
 
     /// The same correlator, to measure clocks: it makes no links, only gathers
-    /// what crosses between clocks.
-    pub fn measuring(mut self) -> Self {
-        self.gauge = Some(Gauge::default());
+    /// what crosses between clocks. Of the numbered messages of feeds it looks
+    /// at one of `share`.
+    pub fn measuring(mut self, share: NonZeroU64) -> Self {
+        self.gauge = Some(Measuring { gauge: Gauge::default(), share: share.get() });
         self
     }
 
     /// What was gathered, and the texts to go on with. Call it after `finish`.
     pub fn into_gauge(self) -> (Gauge, Texts) {
-        (self.gauge.unwrap_or_default(), self.texts)
+        (self.gauge.map(|measuring| measuring.gauge).unwrap_or_default(), self.texts)
     }
 
     /// Where observations' texts are interned.
@@ -330,31 +377,22 @@ impl Correlator {
         &mut self.texts
     }
 
-    /// The stamp on the reference clock: what observations are ordered by.
-    pub fn corrected(&self, stamp: Stamp) -> i64 {
-        self.clocks.corrected(stamp)
-    }
-
-    /// Takes the next observation in order of corrected time.
-    pub fn push(&mut self, mut observation: Observation) {
-        observation.at = corrected(&self.clocks, &observation);
-        for ready in self.ties.push(observation) {
-            self.observe(&ready);
-        }
-    }
-
-    /// Takes out the rows that are certain by now.
-    pub fn take_rows(&mut self) -> Rows {
-        let mut rows = std::mem::take(&mut self.rows);
-        rows.losses.append(&mut self.losses.take_rows());
-        rows
+    /// Gives the rows that are certain by now to `write`, then forgets them.
+    ///
+    /// # Errors
+    /// What `write` gives.
+    pub fn write_rows<E>(
+        &mut self,
+        write: impl FnOnce(&Rows, &Texts, &Points) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.rows.losses.append(&mut self.losses.take_rows());
+        let written = write(&self.rows, &self.texts, &self.points);
+        self.rows.clear();
+        written
     }
 
     /// Nothing more comes: closes everything.
     pub fn finish(&mut self) -> Summary {
-        for ready in self.ties.take() {
-            self.observe(&ready);
-        }
         while let Some(event) = self.gatherer.close_next(i64::MAX) {
             self.closed(event);
         }
@@ -388,7 +426,9 @@ impl Correlator {
         Counters { over_limits, ..self.counters }
     }
 
-    fn observe(&mut self, observation: &Observation) {
+    /// Takes the next observation in order of corrected time, those of one time
+    /// by place.
+    pub fn push(&mut self, observation: &Observation) {
         self.counters.observations += 1;
         self.last_at = observation.at;
         self.counters.late += u64::from(observation.at < self.watermark);
@@ -396,21 +436,28 @@ impl Correlator {
             self.losses.bytes_missing(observation, &self.points, &self.texts);
             return;
         }
-        if observation.entry > 0 || !is_message(observation, &self.texts) {
+        if observation.entry > 0 || !self.framings.is_message(observation, &self.texts) {
             self.counters.entries += u64::from(observation.entry > 0);
             self.traffic.note(observation);
             return;
         }
         let stream = self.streams.of(observation, &mut self.texts);
         let way = self.streams.way(stream);
+        if way == Way::Feed && self.gauge.as_ref().is_some_and(|m| !m.looks_at(observation)) {
+            return;
+        }
         if !observation.is_copy() {
             self.wants.note(observation, way);
         }
-        self.look_back(observation, stream, way);
+        if self.gauge.is_none() {
+            self.look_back(observation, stream, way);
+        }
         let seq_counted = self.streams.is_counted(stream);
         let own_key = self.keys.of(Joins::Same, observation, &self.texts);
         let known = Observation { seq_counted, own_key, ..*observation };
-        self.traffic.note(&known);
+        if self.gauge.is_none() {
+            self.traffic.note(&known);
+        }
         let home = self.gatherer.push(&known, stream, way);
         self.streams.join(home, stream);
         self.advance(observation.at);
@@ -467,8 +514,8 @@ impl Correlator {
         event.way = self.streams.way(event.stream);
         let route =
             Route { protocol: stream.protocol, conversation: stream.conversation, way: event.way };
-        event.path = self.topology.order(route, &event);
         let learned = self.topology.path(route);
+        event.path = topology::order(learned, &event);
         event.note_missed(learned);
         let full_path: &[PointIx] = if learned.is_empty() { &event.path } else { learned };
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
@@ -476,26 +523,37 @@ impl Correlator {
             self.counters.repeats += 1;
             return;
         }
-        self.losses.add(&event, full_path, &names, &mut self.hops);
+        if self.gauge.is_none() {
+            self.losses.add(&event, full_path, &names, &mut self.hops);
+        }
+        let mut links = std::mem::take(&mut self.links);
         if same::is_linked(event.obs.kind) {
             let on_line = |point, line| self.losses.on_line(event.stream, point, line);
-            event.same = same::links(&event, full_path, &self.clocks, &on_line);
+            same::links(&event, full_path, &self.clocks, &on_line, &mut links);
         }
         match event.way {
-            Way::Feed => self.closed_feed(event),
-            _ => self.closed_session(event, stream.conversation),
+            Way::Feed => self.closed_feed(event, &links),
+            _ => {
+                event.same.clone_from(&links);
+                self.closed_session(event, stream.conversation);
+            }
         }
+        links.clear();
+        self.links = links;
     }
 
-    fn closed_feed(&mut self, event: Event) {
-        self.lines.add(&event);
-        for link in &event.same {
+    fn closed_feed(&mut self, mut event: Event, links: &[Link]) {
+        if self.gauge.is_none() {
+            self.lines.add(&event);
+        }
+        for link in links {
             self.emit(link, None);
         }
         let relayed = event.obs.trigger_seq.is_some();
         if !relayed && !self.wants.wants(&event) {
             return;
         }
+        event.same = links.to_vec();
         let event = Arc::new(event);
         self.wants.keep(&event);
         if relayed {
@@ -537,7 +595,7 @@ impl Correlator {
 
     /// What an event names may be closed up to a window later than itself.
     fn pend(&mut self, at: i64, pending: Pending) {
-        let due = at.saturating_add(window_ns(&self.settings).saturating_mul(2));
+        let due = at.saturating_add(window_ns(&self.settings).saturating_mul(KEPT_WINDOWS));
         self.pending.push_back((due, pending));
     }
 
@@ -547,7 +605,7 @@ impl Correlator {
                 let found = self.wants.found(seq);
                 self.losses.named(seq, by, at, &found);
                 if let Some(order) = self.book.order_mut(order) {
-                    order.triggers.push((seq, found));
+                    order.triggers.push((seq, found.into_vec()));
                 }
             }
             Pending::Reaction { order, case } => self.react(order, &case),
@@ -574,7 +632,7 @@ impl Correlator {
                 relayed: candidate.relayed,
                 confidence: choice.confidence,
                 candidates: case.before.candidates.len() as u32,
-                found: self.wants.found(candidate.seq),
+                found: self.wants.found(candidate.seq).into_vec(),
             })
         });
         if let Some(order) = self.book.order_mut(order) {
@@ -583,7 +641,7 @@ impl Correlator {
     }
 
     fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {
-        if let Some(gauge) = &mut self.gauge {
+        if let Some(Measuring { gauge, .. }) = &mut self.gauge {
             if link.orders_its_ends() {
                 gauge.add(link.from.stamp(), link.to.stamp(), &self.clocks);
             }
@@ -593,7 +651,7 @@ impl Correlator {
             link.kind.is_causal() && link.latency.bounds.is_some_and(|(_, hi)| hi < 0);
         self.counters.contradictions += u64::from(contradicts);
         self.hops.add(link);
-        self.rows.links.push(link.row(lineage_id, &self.texts, &self.points));
+        self.rows.links.push(Found { link: *link, lineage_id });
     }
 
     /// Writes down a closed trade.

@@ -10,6 +10,7 @@ use crate::link::Link;
 use crate::observation::{Observation, Way};
 use crate::points::PointIx;
 use crate::text::TextId;
+use smallvec::SmallVec;
 
 /// The three numbers that name a message for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,6 +66,12 @@ impl Sighting {
     }
 }
 
+/// Sightings kept in the event itself: two lines at three points.
+const SIGHTINGS_INLINE: usize = 6;
+
+/// Points in the order in which a message passed them.
+pub type Path = SmallVec<[PointIx; 8]>;
+
 /// Number of a stream in [`crate::stream::Streams`].
 pub type StreamIx = u32;
 
@@ -78,12 +85,12 @@ pub struct Event {
     /// Which way it goes.
     pub way: Way,
     /// Where it was seen, in order of arrival.
-    pub sightings: Vec<Sighting>,
+    pub sightings: SmallVec<[Sighting; SIGHTINGS_INLINE]>,
     /// The points that saw it, in the order it passed them.
-    pub path: Vec<PointIx>,
+    pub path: Path,
     /// For each point of its way that did not see it: how many of `path` come
     /// before it.
-    pub missed: Vec<u16>,
+    pub missed: SmallVec<[u16; 8]>,
     /// Links between its sightings.
     pub same: Vec<Link>,
 }

@@ -9,12 +9,14 @@ use crate::clock::Clocks;
 use crate::hist::Latencies;
 use crate::link::{Link, LinkKind};
 use crate::points::{PointIx, Points};
+use hashbrown::HashMap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
 use taptrail_store::tables::hops::HopRow;
 
-/// Most rows; links of further pairs of points only count in the totals.
+/// Most kinds of links and messages between two points; further ones do not
+/// count.
 pub const HOPS_MAX: usize = 1 << 14;
 
 #[derive(Clone, Debug, Default)]
@@ -26,13 +28,25 @@ struct Hop {
     lost: u64,
 }
 
-/// Where a hop stands in the table: "all" before its kinds.
-type HopKey = (LinkKind, PointIx, PointIx, Option<Kind>);
+impl Hop {
+    fn add(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.lo.merge(&other.lo);
+        self.hi.merge(&other.hi);
+        self.unmatched += other.unmatched;
+        self.lost += other.lost;
+    }
+}
+
+type HopKey = (LinkKind, PointIx, PointIx, Kind);
+
+/// Where a row stands in the table: "all" before its kinds.
+type RowKey = (LinkKind, PointIx, PointIx, Option<Kind>);
 
 /// The hops of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Hops {
-    hops: BTreeMap<HopKey, Hop>,
+    hops: HashMap<HopKey, Hop>,
     refused: u64,
 }
 
@@ -42,26 +56,24 @@ impl Hops {
         Self::default()
     }
 
-    fn each(
+    fn count(
         &mut self,
         (kind, from, to): (LinkKind, PointIx, PointIx),
         message: Kind,
-        mut with: impl FnMut(&mut Hop),
+        with: impl FnOnce(&mut Hop),
     ) {
-        for message in [None, Some(message)] {
-            let key = (kind, from, to, message);
-            if self.hops.len() >= HOPS_MAX && !self.hops.contains_key(&key) {
-                self.refused += 1;
-                continue;
-            }
-            with(self.hops.entry(key).or_default());
+        let key = (kind, from, to, message);
+        if self.hops.len() >= HOPS_MAX && !self.hops.contains_key(&key) {
+            self.refused += 1;
+            return;
         }
+        with(self.hops.entry(key).or_default());
     }
 
     /// Counts a link.
     pub fn add(&mut self, link: &Link) {
         let place = (link.kind, link.from.point, link.to.point);
-        self.each(place, link.message_kind, |hop| {
+        self.count(place, link.message_kind, |hop| {
             hop.latency.record(link.latency.ns);
             if let Some((lo, hi)) = link.latency.bounds {
                 hop.lo.record(lo);
@@ -72,22 +84,27 @@ impl Hops {
 
     /// Counts messages seen at `from` that `to` did not see.
     pub fn lost(&mut self, from: PointIx, to: PointIx, message: Kind, count: u64) {
-        self.each((LinkKind::Same, from, to), message, |hop| hop.lost += count);
+        self.count((LinkKind::Same, from, to), message, |hop| hop.lost += count);
     }
 
     /// Counts a message that should have a link of this kind and has none.
     pub fn unmatched(&mut self, kind: LinkKind, from: PointIx, to: PointIx, message: Kind) {
-        self.each((kind, from, to), message, |hop| hop.unmatched += 1);
+        self.count((kind, from, to), message, |hop| hop.unmatched += 1);
     }
 
-    /// Links and counts that found no row because of [`HOPS_MAX`].
+    /// Links and counts that were left out because of [`HOPS_MAX`].
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
     /// The rows of `hops`, ordered by link kind, points and message kind.
     pub fn rows(&self, points: &Points, clocks: &Clocks) -> Vec<HopRow> {
-        let row = |(&(kind, from, to, message), hop): (&HopKey, &Hop)| {
+        let mut all: BTreeMap<RowKey, Hop> = BTreeMap::new();
+        for (&(kind, from, to, message), hop) in &self.hops {
+            all.entry((kind, from, to, None)).or_default().add(hop);
+            all.insert((kind, from, to, Some(message)), hop.clone());
+        }
+        let row = |(&(kind, from, to, message), hop): (&RowKey, &Hop)| {
             let (histogram, histogram_base_ns) = hop.latency.encode();
             HopRow {
                 link_kind: Arc::from(kind.text()),
@@ -111,6 +128,6 @@ impl Hops {
                 histogram_base_ns,
             }
         };
-        self.hops.iter().map(row).collect()
+        all.iter().map(row).collect()
     }
 }

@@ -30,7 +30,6 @@ pub mod report;
 pub mod run;
 pub mod stream;
 pub mod text;
-pub mod ties;
 pub mod topology;
 pub mod traffic;
 pub mod wants;

@@ -19,7 +19,7 @@ use crate::matching::trigger::Trigger;
 use crate::observation::{Observation, is_request, stable_hash};
 use crate::points::Points;
 use crate::text::Texts;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Side};
 use taptrail_store::tables::lineage::LineageRow;

@@ -10,6 +10,7 @@ use crate::hist::Latencies;
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taptrail_store::tables::lines::LineRow;
@@ -42,7 +43,7 @@ impl Lines {
     /// Counts a closed event at every point that saw it.
     pub fn add(&mut self, event: &Event) {
         for &point in &event.path {
-            let mut seen: Vec<(i64, TextId)> = event
+            let mut seen: SmallVec<[(i64, TextId); 4]> = event
                 .firsts()
                 .filter(|s| s.point == point && !s.line.is_none())
                 .map(|s| (s.at, s.line))

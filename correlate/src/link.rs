@@ -9,9 +9,18 @@ use crate::event::Sighting;
 use crate::observation::{Observation, stable_hash};
 use crate::points::Points;
 use crate::text::{TextId, Texts};
+use arrow::array::{
+    ArrayBuilder, ArrayRef, DictionaryArray, Float32Array, Int32Array, Int64Array, RecordBatch,
+    StringBuilder, TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array,
+};
+use arrow::error::ArrowError;
+use hashbrown::HashMap;
+use std::borrow::Cow;
+use std::hash::Hash;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
-use taptrail_store::tables::links::LinkRow;
+use taptrail_store::tables::column::schema;
+use taptrail_store::tables::links::COLUMNS;
 
 /// What a link says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,46 +135,114 @@ impl Link {
         let copied = ["drop_copy_exec_id", "match_id"].contains(&self.evidence.rule);
         caused && sure && !copied
     }
+}
 
-    /// The link's id: a hash of kind, rule and ends.
-    pub fn id(&self) -> u64 {
-        let ends = [self.from.identity, self.to.identity];
-        let text = |text: &str| text.bytes().fold(0, |h, b| stable_hash(&[h, u64::from(b)]));
-        let mut parts = vec![text(self.kind.text()), text(self.evidence.rule)];
-        for end in ends {
-            parts.push(end.capture_id);
-            parts.push(u64::from(end.packet_ix) << 16 | u64::from(end.msg_ix));
-        }
-        stable_hash(&parts)
-    }
+/// A link as it goes into the table.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// The link.
+    pub link: Link,
+    /// The trade it belongs to, where to one.
+    pub lineage_id: Option<u64>,
+}
 
-    /// The row of `links`.
-    pub fn row(&self, lineage_id: Option<u64>, texts: &Texts, points: &Points) -> LinkRow {
-        LinkRow {
-            link_id: self.id(),
-            revision: 0,
-            lineage_id,
-            kind: Arc::from(self.kind.text()),
-            rule: Arc::from(self.evidence.rule),
-            confidence: self.evidence.confidence,
-            candidates: self.evidence.candidates,
-            skipped: self.evidence.skipped,
-            message_kind: Arc::from(self.message_kind.text()),
-            protocol: texts.shared(self.protocol).unwrap_or_else(|| Arc::from("")),
-            line: texts.shared(self.line),
-            from_point: points.name(self.from.point),
-            from_ts: self.from.ts,
-            from_capture_id: self.from.identity.capture_id,
-            from_packet_ix: self.from.identity.packet_ix,
-            from_msg_ix: self.from.identity.msg_ix,
-            to_point: points.name(self.to.point),
-            to_ts: self.to.ts,
-            to_capture_id: self.to.identity.capture_id,
-            to_packet_ix: self.to.identity.packet_ix,
-            to_msg_ix: self.to.identity.msg_ix,
-            latency_ns: self.latency.ns,
-            lo_ns: self.latency.bounds.map(|(lo, _)| lo),
-            hi_ns: self.latency.bounds.map(|(_, hi)| hi),
-        }
+/// A link's id: a hash of kind, rule and ends.
+fn id(link: &Link, text_hash: &mut impl FnMut(&'static str) -> u64) -> u64 {
+    let place =
+        |end: &Sighting| u64::from(end.identity.packet_ix) << 16 | u64::from(end.identity.msg_ix);
+    stable_hash(&[
+        text_hash(link.kind.text()),
+        text_hash(link.evidence.rule),
+        link.from.identity.capture_id,
+        place(&link.from),
+        link.to.identity.capture_id,
+        place(&link.to),
+    ])
+}
+
+/// Remembers the hashes of the few texts that ids are made of.
+fn text_hashes() -> impl FnMut(&'static str) -> u64 {
+    let mut known: Vec<(&'static str, u64)> = Vec::new();
+    move |text| {
+        let found = known.iter().find(|(other, _)| std::ptr::eq(*other, text));
+        found.map(|(_, hash)| *hash).unwrap_or_else(|| {
+            let hash = text.bytes().fold(0, |h, b| stable_hash(&[h, u64::from(b)]));
+            known.push((text, hash));
+            hash
+        })
     }
+}
+
+/// A column of texts, each of which is looked up once for its number.
+fn names<'a, N: Copy + Eq + Hash>(
+    numbers: impl Iterator<Item = N>,
+    text: impl Fn(N) -> Option<Cow<'a, str>>,
+) -> ArrayRef {
+    let mut values = StringBuilder::new();
+    let mut known: HashMap<N, Option<i32>> = HashMap::new();
+    let mut last: Option<(N, Option<i32>)> = None;
+    let keys: Int32Array = numbers
+        .map(|number| match last {
+            Some((same, key)) if same == number => key,
+            _ => {
+                let key = *known.entry(number).or_insert_with(|| {
+                    values.append_value(text(number)?);
+                    Some(values.len() as i32 - 1)
+                });
+                last = Some((number, key));
+                key
+            }
+        })
+        .collect();
+    Arc::new(DictionaryArray::new(keys, Arc::new(values.finish())))
+}
+
+/// The rows of `links`, in the order of its columns. Made column by column: a
+/// run makes most of its rows here.
+///
+/// # Errors
+/// Where the columns are not those of the table.
+pub fn batch(found: &[Found], texts: &Texts, points: &Points) -> Result<RecordBatch, ArrowError> {
+    let mut hash = text_hashes();
+    let links = || found.iter().map(|found| &found.link);
+    let words = |word: fn(&Link) -> &'static str| -> ArrayRef {
+        names(links().map(word), |word: &'static str| Some(Cow::Borrowed(word)))
+    };
+    let bound = |side: fn((i64, i64)) -> i64| -> ArrayRef {
+        Arc::new(links().map(|l| l.latency.bounds.map(side)).collect::<Int64Array>())
+    };
+    let end = |from: bool| {
+        let ends = move || links().map(move |link| if from { &link.from } else { &link.to });
+        let named = |point| Some(Cow::Owned(points.name(point).to_string()));
+        let ts: TimestampNanosecondArray = ends().map(|end| Some(end.ts)).collect();
+        let columns: [ArrayRef; 5] = [
+            names(ends().map(|end| end.point), named),
+            Arc::new(ts.with_timezone("UTC")),
+            Arc::new(UInt64Array::from_iter_values(ends().map(|end| end.identity.capture_id))),
+            Arc::new(UInt32Array::from_iter_values(ends().map(|end| end.identity.packet_ix))),
+            Arc::new(UInt16Array::from_iter_values(ends().map(|end| end.identity.msg_ix))),
+        ];
+        columns
+    };
+    let text_of = |id| Some(Cow::Borrowed(texts.text(id)));
+    let line_of = |id: TextId| id.some().map(|id| Cow::Borrowed(texts.text(id)));
+    let skipped = links().map(|link| link.evidence.skipped);
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt64Array::from_iter_values(links().map(|link| id(link, &mut hash)))),
+        Arc::new(UInt32Array::from_value(0, found.len())),
+        Arc::new(found.iter().map(|found| found.lineage_id).collect::<UInt64Array>()),
+        words(|link| link.kind.text()),
+        words(|link| link.evidence.rule),
+        Arc::new(Float32Array::from_iter_values(links().map(|link| link.evidence.confidence))),
+        Arc::new(UInt32Array::from_iter_values(links().map(|link| link.evidence.candidates))),
+        Arc::new(UInt16Array::from_iter_values(skipped)),
+        words(|link| link.message_kind.text()),
+        names(links().map(|link| link.protocol), text_of),
+        names(links().map(|link| link.line), line_of),
+    ];
+    columns.extend(end(true));
+    columns.extend(end(false));
+    columns.push(Arc::new(Int64Array::from_iter_values(links().map(|link| link.latency.ns))));
+    columns.extend([bound(|(lo, _)| lo), bound(|(_, hi)| hi)]);
+    RecordBatch::try_new(schema(COLUMNS), columns)
 }

@@ -17,13 +17,15 @@ use crate::points::{PointIx, Points};
 use crate::run::CorrelateError;
 use crate::text::Texts;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::path::PathBuf;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
 use taptrail_store::catalog::manifest::ImportManifest;
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::reader::SegmentReader;
+use taptrail_store::segment::{Segment, TimeRange};
 use taptrail_store::tables::flows::FlowRow;
 use taptrail_store::tables::row::Row;
 
@@ -33,65 +35,60 @@ struct Source {
     row_groups: Option<Vec<usize>>,
     point: PointIx,
     capture: usize,
+    /// While it is being read.
+    cursor: Option<Box<Cursor>>,
 }
 
 struct Cursor {
     reader: SegmentReader,
     columns: MessageColumns,
+    /// Corrected times of the batch.
+    at: Vec<i64>,
     row: usize,
-    point: PointIx,
-    capture: usize,
 }
 
 impl Cursor {
-    fn open(source: &Source, texts: &mut Texts) -> Result<Option<Self>, CorrelateError> {
-        let mut reader =
-            SegmentReader::open(&source.file, Some(COLUMNS), source.row_groups.clone())?;
-        let Some(columns) = next_columns(&mut reader, texts)? else { return Ok(None) };
-        let (point, capture) = (source.point, source.capture);
-        Ok(Some(Self { reader, columns, row: 0, point, capture }))
+    fn open(
+        source: &Source,
+        clocks: &Clocks,
+        texts: &mut Texts,
+    ) -> Result<Option<Self>, CorrelateError> {
+        let reader = SegmentReader::open(&source.file, Some(COLUMNS), source.row_groups.clone())?;
+        Self::fill(reader, source.point, clocks, texts)
     }
 
-    fn stamp(&self) -> Stamp {
-        Stamp { point: self.point, ts: self.columns.ts(self.row) }
-    }
-
-    /// Moves to the next row; `false` at the end.
-    fn step(&mut self, texts: &mut Texts) -> Result<bool, CorrelateError> {
-        self.row += 1;
-        if self.row < self.columns.len() {
-            return Ok(true);
+    /// At the next batch that has rows.
+    fn fill(
+        mut reader: SegmentReader,
+        point: PointIx,
+        clocks: &Clocks,
+        texts: &mut Texts,
+    ) -> Result<Option<Self>, CorrelateError> {
+        for batch in reader.by_ref() {
+            let columns = MessageColumns::new(&batch?, texts)?;
+            if !columns.is_empty() {
+                let at = columns.ts().iter().map(|&ts| clocks.corrected(Stamp { point, ts }));
+                return Ok(Some(Self { at: at.collect(), reader, columns, row: 0 }));
+            }
         }
-        let Some(columns) = next_columns(&mut self.reader, texts)? else { return Ok(false) };
-        (self.columns, self.row) = (columns, 0);
-        Ok(true)
+        Ok(None)
+    }
+
+    fn at(&self) -> i64 {
+        self.at.get(self.row).copied().unwrap_or(i64::MAX)
     }
 }
 
-/// The next batch with rows.
-fn next_columns(
-    reader: &mut SegmentReader,
-    texts: &mut Texts,
-) -> Result<Option<MessageColumns>, CorrelateError> {
-    for batch in reader {
-        let columns = MessageColumns::new(&batch?, texts)?;
-        if !columns.is_empty() {
-            return Ok(Some(columns));
-        }
-    }
-    Ok(None)
-}
-
-/// A cursor's place in the heap: time first, then which source, so that equal
+/// A source's place in the heap: time first, then its number, so that equal
 /// times come in the same order every time.
 type Next = Reverse<(i64, usize)>;
 
-/// Gives the observations of a store in order of corrected time.
+/// Gives the observations of a store in order of corrected time; those of one
+/// time by point, capture and place in it.
 pub struct Merge {
     clocks: Clocks,
     sources: Vec<Source>,
     flows: Vec<FlowNames>,
-    cursors: HashMap<usize, Cursor>,
     heap: BinaryHeap<Next>,
 }
 
@@ -121,14 +118,12 @@ impl Merge {
         clocks: Clocks,
         texts: &mut Texts,
     ) -> Result<Self, CorrelateError> {
-        let mut merge = Self {
-            clocks,
-            sources: Vec::new(),
-            flows: Vec::new(),
-            cursors: HashMap::new(),
-            heap: BinaryHeap::new(),
-        };
-        for (capture, import) in imports.iter().enumerate() {
+        let mut merge =
+            Self { clocks, sources: Vec::new(), flows: Vec::new(), heap: BinaryHeap::new() };
+        let known = imports.iter().filter_map(|i| Some((points.find(&i.point)?, i)));
+        let mut imports: Vec<(PointIx, &Arc<ImportManifest>)> = known.collect();
+        imports.sort_by_key(|(point, import)| (*point, import.capture_id));
+        for (capture, (point, import)) in imports.into_iter().enumerate() {
             let mut rows: Vec<FlowRow> = Vec::new();
             for segment in import.files_of("flows") {
                 for batch in SegmentReader::open(&store.file(segment), None, None)? {
@@ -136,25 +131,28 @@ impl Merge {
                 }
             }
             merge.flows.push(flow_names(&rows, texts));
-            let Some(point) = points.find(&import.point) else { continue };
             for segment in import.files_of("messages") {
                 let file = store.file(segment);
-                if segment.sorted {
-                    let start = segment.time.map_or(i64::MIN, |time| time.min_ns);
-                    merge.add(Source { file, row_groups: None, point, capture }, start);
-                    continue;
-                }
-                for (number, group) in segment.row_groups.iter().enumerate() {
-                    let start = group.time.map_or(i64::MIN, |time| time.min_ns);
-                    let row_groups = Some(vec![number]);
-                    merge.add(Source { file: file.clone(), row_groups, point, capture }, start);
-                }
+                let source = Source { file, row_groups: None, point, capture, cursor: None };
+                merge.add_segment(source, segment);
             }
         }
         Ok(merge)
     }
 
-    fn add(&mut self, source: Source, start: i64) {
+    /// A segment whole where it is sorted, else each of its row groups.
+    fn add_segment(&mut self, source: Source, segment: &Segment) {
+        if segment.sorted {
+            return self.add(source, segment.time);
+        }
+        for (number, group) in segment.row_groups.iter().enumerate() {
+            let (file, row_groups) = (source.file.clone(), Some(vec![number]));
+            self.add(Source { file, row_groups, cursor: None, ..source }, group.time);
+        }
+    }
+
+    fn add(&mut self, source: Source, time: Option<TimeRange>) {
+        let start = time.map_or(i64::MIN, |time| time.min_ns);
         let at = self.clocks.corrected(Stamp { point: source.point, ts: start });
         self.heap.push(Reverse((at, self.sources.len())));
         self.sources.push(source);
@@ -165,26 +163,35 @@ impl Merge {
     /// # Errors
     /// Where a segment cannot be read.
     pub fn next(&mut self, texts: &mut Texts) -> Result<Option<Observation>, CorrelateError> {
-        while let Some(Reverse((_, number))) = self.heap.pop() {
-            let Some(mut cursor) = self.cursors.remove(&number) else {
-                if let Some(cursor) = Cursor::open(&self.sources[number], texts)? {
-                    self.wait(number, cursor);
+        while let Some(mut first) = self.heap.peek_mut() {
+            let Reverse((_, number)) = *first;
+            let Some(source) = self.sources.get_mut(number) else { return Ok(None) };
+            let point = source.point;
+            let Some(cursor) = &mut source.cursor else {
+                source.cursor = Cursor::open(source, &self.clocks, texts)?.map(Box::new);
+                match &source.cursor {
+                    Some(cursor) => *first = Reverse((cursor.at(), number)),
+                    None => drop(PeekMut::pop(first)),
                 }
                 continue;
             };
-            let flows = &self.flows[cursor.capture];
-            let found = cursor.columns.observation(cursor.row, cursor.point, flows, texts);
-            if cursor.step(texts)? {
-                self.wait(number, cursor);
+            let at = cursor.at();
+            let flows = self.flows.get(source.capture);
+            let found = cursor.columns.observation(cursor.row, (point, at), flows, texts);
+            cursor.row += 1;
+            if cursor.row >= cursor.columns.len()
+                && let Some(read) = source.cursor.take()
+            {
+                let next = Cursor::fill(read.reader, point, &self.clocks, texts)?;
+                source.cursor = next.map(Box::new);
+            }
+            match &source.cursor {
+                Some(cursor) => *first = Reverse((cursor.at(), number)),
+                None => drop(PeekMut::pop(first)),
             }
             return Ok(Some(found));
         }
         Ok(None)
-    }
-
-    fn wait(&mut self, number: usize, cursor: Cursor) {
-        self.heap.push(Reverse((self.clocks.corrected(cursor.stamp()), number)));
-        self.cursors.insert(number, cursor);
     }
 }
 

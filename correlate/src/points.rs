@@ -1,6 +1,7 @@
 //! The points of a run, by small numbers.
 
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use taptrail_capture::point::PointConfig;
 

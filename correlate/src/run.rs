@@ -20,15 +20,26 @@ use crate::points::Points;
 use crate::text::Texts;
 use crate::wire;
 use arrow::error::ArrowError;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::time::Duration;
 use taptrail_capture::point::PointConfig;
 use taptrail_store::catalog::lock::WriteLock;
 use taptrail_store::catalog::replace::Replacement;
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::error::StoreError;
+use taptrail_store::segment::TimeRange;
 
 /// Messages that the order of points is learned from.
 pub const SAMPLE_MESSAGES: u64 = 1 << 21;
+
+/// Messages of a second that the clocks of a point are measured by: thousands
+/// of differences a second hold one as quick as any that matters.
+const MEASURED_PER_S: u64 = 10_000;
+
+/// Clocks are measured by one of so many messages at least, since a point may
+/// be busy only now and then.
+const SHARE_MAX: u64 = 16;
 
 /// Observations between two writes of rows.
 const WRITE_EVERY: u64 = 1 << 16;
@@ -107,7 +118,8 @@ pub fn correlate_locked(
         let doubted = clocks.doubted();
         let learned = learn(store, &catalog, settings, &points, &doubted, &mut texts)?;
         let correlator = Correlator::new(settings, &points, learned, texts);
-        let mut correlator = correlator.with_clocks(doubted.clone()).measuring();
+        let correlator = correlator.with_clocks(doubted.clone());
+        let mut correlator = correlator.measuring(share_measured(&catalog));
         let mut merge = Merge::new(store, &catalog, &points, doubted, correlator.texts())?;
         let gauge;
         (gauge, texts) = measure(correlator, &mut merge)?;
@@ -123,15 +135,19 @@ pub fn correlate_locked(
     let of = messages_in(&catalog);
     let mut messages = 0;
     while let Some(observation) = merge.next(correlator.texts())? {
-        correlator.push(observation);
+        correlator.push(&observation);
         messages += 1;
         if messages % WRITE_EVERY == 0 {
-            write(&mut replacement, &correlator.take_rows(), &mut outcome)?;
+            correlator.write_rows(|rows, texts, points| {
+                write(&mut replacement, rows, (texts, points), &mut outcome)
+            })?;
             progress(Progress { messages, of });
         }
     }
     let summary = correlator.finish();
-    write(&mut replacement, &correlator.take_rows(), &mut outcome)?;
+    correlator.write_rows(|rows, texts, points| {
+        write(&mut replacement, rows, (texts, points), &mut outcome)
+    })?;
     write_summary(&mut replacement, &summary)?;
     let wire = wire::read::read(store, &catalog, configured)?;
     replacement.write_rows(&wire.bursts)?;
@@ -231,14 +247,33 @@ fn measure(
 ) -> Result<(Gauge, Texts), CorrelateError> {
     let mut messages = 0;
     while let Some(observation) = merge.next(correlator.texts())? {
-        correlator.push(observation);
+        correlator.push(&observation);
         messages += 1;
         if messages % WRITE_EVERY == 0 {
-            drop(correlator.take_rows());
+            correlator.write_rows(|_, _, _| Ok::<(), CorrelateError>(()))?;
         }
     }
     drop(correlator.finish());
     Ok(correlator.into_gauge())
+}
+
+/// One of how many messages the clocks are measured by: all of them up to
+/// [`MEASURED_PER_S`] at the busiest point.
+fn share_measured(catalog: &Catalog) -> NonZeroU64 {
+    let mut points: BTreeMap<&str, (u64, Option<TimeRange>)> = BTreeMap::new();
+    for import in &catalog.imports {
+        let (rows, time) = points.entry(&import.point).or_default();
+        for segment in import.files_of("messages") {
+            *rows += segment.rows;
+            *time = time.iter().copied().chain(segment.time).reduce(TimeRange::union);
+        }
+    }
+    let per_s = |(rows, time): &(u64, Option<TimeRange>)| {
+        let ns = time.map_or(0, |time| time.max_ns.abs_diff(time.min_ns));
+        rows / (ns / 1_000_000_000).max(1)
+    };
+    let busiest = points.values().map(per_s).max().unwrap_or(0);
+    NonZeroU64::new((busiest / MEASURED_PER_S).min(SHARE_MAX)).unwrap_or(NonZeroU64::MIN)
 }
 
 fn messages_in(catalog: &Catalog) -> u64 {
@@ -249,12 +284,13 @@ fn messages_in(catalog: &Catalog) -> u64 {
 fn write(
     replacement: &mut Replacement,
     rows: &Rows,
+    (texts, points): (&Texts, &Points),
     outcome: &mut Outcome,
 ) -> Result<(), CorrelateError> {
     outcome.links += rows.links.len() as u64;
     outcome.orders += rows.orders.len() as u64;
     outcome.losses += rows.losses.len() as u64;
-    replacement.write_rows(&rows.links)?;
+    replacement.write("links", rows.links(texts, points)?)?;
     replacement.write_rows(&rows.orders)?;
     replacement.write_rows(&rows.lineage)?;
     replacement.write_rows(&rows.losses)?;

@@ -9,7 +9,7 @@
 use crate::event::StreamIx;
 use crate::observation::{Observation, Way};
 use crate::text::{TextId, Texts};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Most streams of a run; messages of further ones share the last.
 pub const STREAMS_MAX: usize = 1 << 20;
@@ -47,6 +47,8 @@ pub struct Streams {
     /// Conversations that a rule of the user found to be part of another.
     joined: HashMap<TextId, TextId>,
     index: HashMap<StreamKey, StreamIx>,
+    /// The stream of what observations say, each way of a session by itself.
+    seen: HashMap<StreamKey, StreamIx>,
 }
 
 impl Streams {
@@ -57,21 +59,31 @@ impl Streams {
 
     /// The stream of an observation, made where it is new.
     pub fn of(&mut self, observation: &Observation, texts: &mut Texts) -> StreamIx {
-        let way = observation.way();
-        // A session name that says the direction does so for every message.
-        let directed = texts.text(observation.session).contains('>');
-        let key = StreamKey {
+        let seen = StreamKey {
             protocol: observation.protocol,
             session: observation.session,
             channel: observation.channel,
-            way: way.filter(|_| !directed),
+            way: observation.way(),
         };
+        match self.seen.get(&seen) {
+            Some(&ix) => ix,
+            None => self.first_seen(seen, texts),
+        }
+    }
+
+    fn first_seen(&mut self, seen: StreamKey, texts: &mut Texts) -> StreamIx {
+        // A session name that says the direction does so for every message.
+        let directed = texts.text(seen.session).contains('>');
+        let key = StreamKey { way: seen.way.filter(|_| !directed), ..seen };
         let known = self.index.get(&key).copied();
         let ix = known.unwrap_or_else(|| self.add(key, texts.conversation(key.session)));
-        if let (Some(stream), Some(way)) = (self.streams.get_mut(ix as usize), way) {
+        if let (Some(stream), Some(way)) = (self.streams.get_mut(ix as usize), seen.way) {
             stream.way.get_or_insert(way);
             stream.reliable = true;
             stream.counted = !directed;
+        }
+        if self.streams.len() < STREAMS_MAX {
+            self.seen.insert(seen, ix);
         }
         ix
     }
@@ -82,7 +94,6 @@ impl Streams {
         }
         let ix = self.streams.len() as StreamIx;
         self.index.insert(key, ix);
-
         self.streams.push(Stream {
             protocol: key.protocol,
             session: key.session,

@@ -5,16 +5,23 @@
 //! clocks: P1 P6 on C1, P2 P3 on C2, P4 P5 P7 on C3; P7 is the drop copy
 //! ```
 
+use crate::clock::{Clocks, Stamp};
 use crate::config::{ClockConfig, CorrelateConfig, HopConfig, Settings};
-use crate::engine::{Correlator, Rows, Scout, Summary};
+use crate::engine::{self, Correlator, Scout, Summary};
 use crate::losses::health::Health;
 use crate::matching::keys::KeyRule;
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::text::{TextId, Texts};
+use arrow::error::ArrowError;
+use std::num::NonZeroU64;
 use taptrail_capture::point::{PointConfig, PointName};
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side};
+use taptrail_store::tables::lineage::LineageRow;
 use taptrail_store::tables::links::LinkRow;
+use taptrail_store::tables::losses::LossRow;
+use taptrail_store::tables::orders::OrderRow;
+use taptrail_store::tables::row::Row;
 
 /// Where the tests' times begin.
 pub const START: i64 = 1_700_000_000_000_000_000;
@@ -181,32 +188,55 @@ impl Net {
     }
 
     /// The same with what captures say of their drops.
-    pub fn run_with(mut self, health: Health) -> (Rows, Summary) {
+    pub fn run_with(self, health: Health) -> (Rows, Summary) {
         let (settings, points) = (self.settings(), Self::points());
-        let clocks = crate::clock::Clocks::new(&points, &settings.clocks, &settings.hops);
-        let at =
-            |o: &Observation| clocks.corrected(crate::clock::Stamp { point: o.point, ts: o.ts });
-        self.observations.sort_by_key(at);
+        let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
         let mut texts = self.texts;
         let mut scout = Scout::new(&settings, &points, &clocks);
-        for observation in &self.observations {
+        let seen = ordered(self.observations, &clocks);
+        for observation in &seen {
             scout.push(*observation, &mut texts);
         }
         let learned = scout.finish();
-        let mut first =
-            Correlator::new(&settings, &points, learned.clone(), texts.clone()).measuring();
-        self.observations.iter().for_each(|observation| first.push(*observation));
+        let mut first = Correlator::new(&settings, &points, learned.clone(), texts.clone())
+            .measuring(NonZeroU64::MIN);
+        seen.iter().for_each(|observation| first.push(observation));
         first.finish();
         let clocks = if self.measured { clocks.measured(&first.into_gauge().0) } else { clocks };
+        let seen = ordered(seen, &clocks);
         let mut correlator = Correlator::new(&settings, &points, learned, texts)
             .with_clocks(clocks)
             .with_health(health);
-        for observation in self.observations {
-            correlator.push(observation);
-        }
+        seen.iter().for_each(|observation| correlator.push(observation));
         let summary = correlator.finish();
-        (correlator.take_rows(), summary)
+        let mut found = Rows::default();
+        let written = correlator.write_rows(|rows, texts, points| {
+            let engine::Rows { orders, lineage, losses, .. } = rows.clone();
+            let links = LinkRow::from_batch(&rows.links(texts, points)?)?;
+            found = Rows { links, orders, lineage, losses };
+            Ok::<(), ArrowError>(())
+        });
+        written.expect("links are rows of their table");
+        (found, summary)
     }
+}
+
+/// On the clocks' common time and in the order that a correlator takes them.
+fn ordered(mut observations: Vec<Observation>, clocks: &Clocks) -> Vec<Observation> {
+    for o in &mut observations {
+        o.at = clocks.corrected(Stamp { point: o.point, ts: o.ts });
+    }
+    observations.sort_by_key(Observation::place);
+    observations
+}
+
+/// What a run of the network made.
+#[derive(Debug, Default, PartialEq)]
+pub struct Rows {
+    pub links: Vec<LinkRow>,
+    pub orders: Vec<OrderRow>,
+    pub lineage: Vec<LineageRow>,
+    pub losses: Vec<LossRow>,
 }
 
 /// `kind rule from>to latency` of each link of one kind, sorted.

@@ -4,7 +4,7 @@
 //! 0 absent | 1 "nasdaq.ouch.5.0" | 2 "ALFA" | 3 "STRAT1>GW" | ...
 //! ```
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 /// Most different texts one run keeps, about 1.5 GB of ids. What would go over

@@ -11,12 +11,13 @@
 
 use crate::clock::Clocks;
 use crate::config::HopConfig;
-use crate::event::Event;
+use crate::event::{Event, Path};
 use crate::observation::Way;
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::TextId;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Differences kept of each pair of points in each stream: enough for a median.
 pub const DIFFERENCES_MAX: usize = 512;
@@ -184,6 +185,23 @@ impl HopGraph {
     }
 }
 
+/// Puts an event's points in the order of the `learned` path; points that are
+/// not on it come last, as declared.
+pub fn order(learned: &[PointIx], event: &Event) -> Path {
+    let saw = |&&point: &&PointIx| event.firsts().any(|s| s.point == point);
+    let mut path: Path = learned.iter().filter(saw).copied().collect();
+    let known = path.len();
+    for sighting in event.firsts() {
+        if !path.contains(&sighting.point) {
+            path.push(sighting.point);
+        }
+    }
+    if let Some(others) = path.get_mut(known..) {
+        others.sort_unstable();
+    }
+    path
+}
+
 /// The path of every route.
 #[derive(Clone, Debug, Default)]
 pub struct Topology {
@@ -196,17 +214,5 @@ impl Topology {
     pub fn path(&self, route: Route) -> &[PointIx] {
         let any = Route { conversation: TextId::NONE, ..route };
         self.paths.get(&route).or_else(|| self.paths.get(&any)).map_or(&[], Vec::as_slice)
-    }
-
-    /// Puts an event's points in order; points that the route was not seen to
-    /// pass come last, as declared.
-    pub fn order(&self, route: Route, event: &Event) -> Vec<PointIx> {
-        let path = self.path(route);
-        let mut points: Vec<PointIx> = event.firsts().map(|s| s.point).collect();
-        points.sort_unstable();
-        points.dedup();
-        let place = |point| path.iter().position(|&p| p == point).unwrap_or(usize::MAX);
-        points.sort_by_key(|&point| (place(point), point));
-        points
     }
 }

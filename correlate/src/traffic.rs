@@ -8,7 +8,8 @@
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::text::{TextId, Texts};
-use std::collections::{BTreeMap, BTreeSet};
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit};
 use taptrail_store::tables::traffic::TrafficRow;
@@ -24,7 +25,7 @@ const RESTART_STEP: u64 = 1 << 16;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Source {
     point: PointIx,
     protocol: TextId,
@@ -111,7 +112,7 @@ fn is_on_the_wire(obs: &Observation) -> bool {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    counts: BTreeMap<Source, Count>,
+    counts: HashMap<Source, Count>,
     refused: u64,
 }
 
@@ -160,7 +161,9 @@ impl Traffic {
             duplicates: count.duplicates,
             heartbeats: count.heartbeats,
         };
-        self.counts.iter().map(row).collect()
+        let mut sorted: Vec<(&Source, &Count)> = self.counts.iter().collect();
+        sorted.sort_unstable_by_key(|(source, _)| **source);
+        sorted.into_iter().map(row).collect()
     }
 }
 

@@ -16,21 +16,30 @@ use crate::event::Event;
 use crate::matching::public::Published;
 use crate::matching::recent::Candidate;
 use crate::observation::{Observation, Way, is_report};
-use std::collections::{HashMap, HashSet, VecDeque};
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Most order and match numbers wanted at once; further ones are not looked
 /// for, and counted.
 pub const WANTED_MAX: usize = 1 << 22;
 
+/// What is found for a sequence is kept for so many windows: whoever named it
+/// asks by then.
+pub const KEPT_WINDOWS: i64 = 2;
+
 /// Most feed events kept for one number.
 pub const FOUND_MAX: usize = 4096;
+
+/// Events found for one number: the message and what a bus made of it.
+pub type Found = SmallVec<[Arc<Event>; 2]>;
 
 #[derive(Debug, Default)]
 struct Sequence {
     until: i64,
     wanted_at: i64,
-    found: Vec<Arc<Event>>,
+    found: Found,
 }
 
 /// Numbers that feed events are looked for by.
@@ -84,7 +93,7 @@ impl Wants {
             self.refused += 1;
             return;
         }
-        let until = at.saturating_add(self.window_ns.saturating_mul(4));
+        let until = at.saturating_add(self.window_ns.saturating_mul(KEPT_WINDOWS));
         let entry = self.sequences.entry(seq).or_default();
         entry.until = until;
         entry.wanted_at = at;
@@ -124,10 +133,9 @@ impl Wants {
         if let Some(id) = obs.match_id {
             keep_in(&mut self.matches, id, event);
         }
-        let mut named: HashSet<u64> = HashSet::new();
-        named.extend(self.sequence(obs.seq, event));
-        named.extend(self.sequence(obs.trigger_seq, event));
-        for seq in named {
+        let named = self.sequence(obs.seq, event);
+        let other = self.sequence(obs.trigger_seq, event).filter(|_| obs.trigger_seq != obs.seq);
+        for seq in named.into_iter().chain(other) {
             if let Some(wanted) = self.sequences.get_mut(&seq)
                 && wanted.found.len() < FOUND_MAX
             {
@@ -137,7 +145,7 @@ impl Wants {
     }
 
     /// Feed events that carry the sequence, or name it as their source.
-    pub fn found(&self, seq: u64) -> Vec<Arc<Event>> {
+    pub fn found(&self, seq: u64) -> Found {
         self.sequences.get(&seq).map(|wanted| wanted.found.clone()).unwrap_or_default()
     }
 

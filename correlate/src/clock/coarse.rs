@@ -14,7 +14,8 @@
 
 use crate::observation::{Observation, stable_hash};
 use crate::points::Points;
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Messages of each point that are compared.

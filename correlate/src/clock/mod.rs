@@ -32,11 +32,13 @@ use self::gauge::{Direction, PairTraffic};
 use self::track::Offset;
 use crate::config::{ClockConfig, HopConfig};
 use crate::points::{PointIx, Points};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Rate error of a free-running oscillator: 100 parts per million.
-const RATE_ERROR_PPM: i64 = 100;
+/// Rate error of a free-running oscillator, 100 parts per million: one ns in
+/// so many.
+const NS_PER_RATE_ERROR: u64 = 1_000_000 / 100;
 
 /// Corrections of a stamp to the reference's time: each leaves 200 ppm of the
 /// error of the one before.
@@ -44,7 +46,7 @@ const REFERENCE_ROUNDS: usize = 3;
 
 /// How wrong a free-running clock may measure a time, whole ns.
 fn rate_error(ns: i64) -> i64 {
-    (i128::from(ns).abs() * i128::from(RATE_ERROR_PPM)).div_euclid(1_000_000) as i64
+    (ns.unsigned_abs() / NS_PER_RATE_ERROR) as i64
 }
 
 /// A linear function of time, exact: value(t) = (constant + slope x t) / 10^9.
@@ -259,9 +261,14 @@ impl Clocks {
         if clock == 0 {
             return self.measured.as_ref().map(|_| ts);
         }
+        let reference = self.measured.as_ref()?.tracks.get(&(0, clock))?;
         let mut t = ts;
         for _ in 0..REFERENCE_ROUNDS {
-            t = ts.saturating_sub(self.measured_at(0, clock, t)?.ns);
+            let next = ts.saturating_sub(reference.ns_at(t)?);
+            if next == t {
+                break;
+            }
+            t = next;
         }
         Some(t)
     }

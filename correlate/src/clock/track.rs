@@ -71,6 +71,12 @@ impl Knot {
 
 /// value x by / of, rounded to the nearest.
 pub fn share(value: i64, by: i64, of: i128) -> i64 {
+    // What fits 64 bits, nearly everything, is several times quicker there.
+    if let (Some(product), Ok(of)) = (value.checked_mul(by), i64::try_from(of))
+        && let Some(rounded) = product.checked_add(of.signum() * of / 2)
+    {
+        return rounded.div_euclid(of);
+    }
     let product = i128::from(value) * i128::from(by);
     ((product + of.signum() * of / 2).div_euclid(of)).clamp(i64::MIN.into(), i64::MAX.into()) as i64
 }
@@ -88,7 +94,45 @@ pub struct Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Track {
     knots: Vec<Knot>,
+    /// What holds from each knot to the next.
+    spans: Vec<Span>,
     steps: Vec<Step>,
+}
+
+/// The knots next to a moment.
+enum Around<'a> {
+    Between(&'a Knot, &'a Knot, Span),
+    Beside(&'a Knot),
+}
+
+/// The value at `t` on the line from one (moment, value) to another.
+fn straight((from_t, from): (i64, i64), (to_t, to): (i64, i64), t: i64) -> i64 {
+    let gap = i128::from(to_t.saturating_sub(from_t).max(1));
+    from.saturating_add(share(t.saturating_sub(from_t), to.saturating_sub(from), gap))
+}
+
+/// What holds between two knots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Span {
+    /// Too long to be bridged.
+    Far,
+    /// A step lies in it, or may.
+    Step,
+    /// Straight from one to the other, bounds wider by so many ns.
+    Straight { wander_ns: i64 },
+}
+
+impl Span {
+    fn of(a: &Knot, b: &Knot, steps: &[Step]) -> Self {
+        let gap = b.t.saturating_sub(a.t);
+        let place = steps.partition_point(|step| step.between.1 < b.t);
+        let known = steps.get(place).is_some_and(|step| step.between.0 <= a.t);
+        match () {
+            () if gap > HOLD_MAX_NS => Self::Far,
+            () if known || may_be_step(a, b) => Self::Step,
+            () => Self::Straight { wander_ns: bend(a, b, gap) },
+        }
+    }
 }
 
 impl Track {
@@ -109,7 +153,9 @@ impl Track {
                 None => steps.push(Step { between: (a.t, b.t), by_ns: change(a, b) }),
             }
         }
-        Self { knots, steps }
+        let pairs = knots.iter().zip(knots.iter().skip(1));
+        let spans = pairs.map(|(a, b)| Span::of(a, b, &steps)).collect();
+        Self { knots, spans, steps }
     }
 
     /// The knots, by time.
@@ -126,12 +172,32 @@ impl Track {
     /// The offset at a moment; without bounds farther than [`HOLD_MAX_NS`] from
     /// what is known; `None` where there is no knot at all.
     pub fn at(&self, t: i64) -> Option<Offset> {
+        match self.around(t)? {
+            Around::Between(a, b, span) => Some(span.at(a, b, t)),
+            Around::Beside(one) => Some(limited(one, t)),
+        }
+    }
+
+    /// The same without its bounds, which take twice the time to find.
+    pub fn ns_at(&self, t: i64) -> Option<i64> {
+        match self.around(t)? {
+            Around::Between(a, b, Span::Straight { .. }) => {
+                Some(straight((a.t, a.offset.ns), (b.t, b.offset.ns), t))
+            }
+            _ => self.at(t).map(|offset| offset.ns),
+        }
+    }
+
+    fn around(&self, t: i64) -> Option<Around<'_>> {
         let place = self.knots.partition_point(|knot| knot.t <= t);
-        let before = place.checked_sub(1).and_then(|place| self.knots.get(place));
-        match (before, self.knots.get(place)) {
-            (Some(a), Some(b)) => Some(self.between(a, b, t)),
-            (Some(one), None) | (None, Some(one)) => Some(limited(one, t)),
-            (None, None) => None,
+        let before = place.checked_sub(1);
+        let a = before.and_then(|before| self.knots.get(before));
+        match (a, self.knots.get(place)) {
+            (Some(a), Some(b)) => {
+                let span = before.and_then(|before| self.spans.get(before));
+                Some(Around::Between(a, b, span.copied().unwrap_or(Span::Far)))
+            }
+            (one, other) => one.or(other).map(Around::Beside),
         }
     }
 
@@ -139,24 +205,21 @@ impl Track {
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
+}
 
-    fn between(&self, a: &Knot, b: &Knot, t: i64) -> Offset {
-        let gap = b.t.saturating_sub(a.t);
-        if gap > HOLD_MAX_NS {
-            let nearer = if t.saturating_sub(a.t) <= b.t.saturating_sub(t) { a } else { b };
-            let held = nearer.held(t);
-            return Offset { bounds: None, ..held };
-        }
-        let place = self.steps.partition_point(|step| step.between.1 < b.t);
-        let known = self.steps.get(place).is_some_and(|step| step.between.0 <= a.t);
-        if known || may_be_step(a, b) {
-            return either(a.held(t), b.held(t), t.saturating_sub(a.t) < b.t.saturating_sub(t));
-        }
-        let straight = |from: i64, to: i64| {
-            let way = to.saturating_sub(from);
-            from.saturating_add(share(t.saturating_sub(a.t), way, i128::from(gap.max(1))))
+impl Span {
+    /// The offset at a moment between the two knots.
+    fn at(self, a: &Knot, b: &Knot, t: i64) -> Offset {
+        let nearer_a = t.saturating_sub(a.t) < b.t.saturating_sub(t);
+        let wander = match self {
+            Self::Far => {
+                let tied = t.saturating_sub(a.t) <= b.t.saturating_sub(t);
+                return Offset { bounds: None, ..if tied { a } else { b }.held(t) };
+            }
+            Self::Step => return either(a.held(t), b.held(t), nearer_a),
+            Self::Straight { wander_ns } => wander_ns,
         };
-        let wander = bend(a, b, gap);
+        let straight = |from: i64, to: i64| straight((a.t, from), (b.t, to), t);
         let bounds = a.offset.bounds.zip(b.offset.bounds).map(|(a, b)| {
             let lo = straight(a.0, b.0).saturating_sub(wander);
             (lo, straight(a.1, b.1).saturating_add(wander))

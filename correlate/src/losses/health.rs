@@ -8,7 +8,7 @@
 
 use super::cause::Counted;
 use crate::points::PointIx;
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Drops counted over a longer time than this say too little of one moment in it.
 pub const DROPS_SPAN_MAX_NS: i64 = 1_000_000_000;

@@ -18,7 +18,8 @@ use super::health::Health;
 use super::run::Run;
 use crate::event::StreamIx;
 use crate::points::PointIx;
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 
 /// Most runs that wait; beyond it the first is decided by what is known then.
 pub const OPEN_MAX: usize = 1 << 16;

@@ -23,8 +23,9 @@
 
 use crate::observation::{Observation, stable_hash};
 use crate::text::{TextId, Texts};
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// Most key rules.

@@ -18,7 +18,8 @@ use crate::matching::order;
 use crate::matching::trigger::Likely;
 use crate::observation::{Observation, is_report, is_request};
 use crate::text::{TextId, Texts};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use hashbrown::HashMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Side};
 

@@ -13,7 +13,7 @@ use crate::clock::Clocks;
 use crate::event::{Event, Identity};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::matching::orders::Order;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
 

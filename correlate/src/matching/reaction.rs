@@ -22,7 +22,7 @@
 use crate::event::Identity;
 use crate::matching::recent::{Candidate, Lookback, RATE_SPAN_NS, REACTION_MAX_NS};
 use crate::text::TextId;
-use std::collections::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet};
 use taptrail_decoders::kind::Side;
 
 /// Bins of lateness in each doubling of it.

@@ -13,7 +13,8 @@ use crate::event::StreamIx;
 use crate::observation::Observation;
 use crate::points::PointIx;
 use crate::text::TextId;
-use std::collections::{HashMap, HashSet, VecDeque};
+use hashbrown::{HashMap, HashSet};
+use std::collections::VecDeque;
 use taptrail_decoders::kind::{Kind, Side};
 
 /// How far a request looks back for what triggered it.

@@ -19,7 +19,7 @@ use crate::link::{Evidence, Link, LinkKind};
 use crate::matching::order::Life;
 use crate::matching::orders::{Bond, Order};
 use crate::observation::{is_report, is_request};
-use std::collections::HashSet;
+use hashbrown::HashSet;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
 

@@ -12,12 +12,14 @@
 //! event and are never linked.
 
 use crate::clock::Clocks;
-use crate::event::{Event, Sighting, StreamIx};
+use crate::event::{Event, Path, Sighting, StreamIx};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::observation::{Observation, Way};
 use crate::points::PointIx;
 use crate::text::TextId;
-use std::collections::{HashMap, VecDeque};
+use hashbrown::HashMap;
+use smallvec::{SmallVec, smallvec};
+use std::collections::VecDeque;
 use taptrail_decoders::kind::{Kind, SeqUnit};
 
 /// Most events held open at once. Beyond it the oldest is closed before its
@@ -157,15 +159,13 @@ impl Gatherer {
             Some(last) => last.next = Some(number),
             None => drop(self.by_key.insert(key, number)),
         }
-        let mut sightings = Vec::with_capacity(4);
-        sightings.push(Sighting::of(observation, false));
         let event = Event {
             obs: *observation,
             stream,
             way,
-            sightings,
-            path: Vec::new(),
-            missed: Vec::new(),
+            sightings: smallvec![Sighting::of(observation, false)],
+            path: Path::new(),
+            missed: SmallVec::new(),
             same: Vec::new(),
         };
         self.open.push_back(Open { key, content, opened_at: observation.at, next: None, event });
@@ -205,23 +205,24 @@ pub fn is_linked(kind: Kind) -> bool {
     kind != Kind::Heartbeat
 }
 
-/// The links between an event's sightings, each line by itself. `on_line`
-/// says whether traffic of the event's stream passes a point on a line.
+/// Adds the links between an event's sightings to `found`, each line by itself.
+/// `on_line` says whether traffic of the event's stream passes a point on a line.
 pub fn links(
     event: &Event,
     full_path: &[PointIx],
     clocks: &Clocks,
     on_line: &dyn Fn(PointIx, TextId) -> bool,
-) -> Vec<Link> {
-    let mut lines: Vec<TextId> = event.firsts().map(|s| s.line).collect();
+    found: &mut Vec<Link>,
+) {
+    let mut lines: SmallVec<[TextId; 8]> = event.firsts().map(|s| s.line).collect();
     lines.sort_unstable();
     lines.dedup();
-    let mut found = Vec::new();
     for &line in &lines {
-        let mut chain: Vec<&Sighting> =
+        let mut chain: SmallVec<[&Sighting; 8]> =
             event.path.iter().filter_map(|&point| first_on(event, point, line)).collect();
         if line.is_none() && lines.len() > 1 {
-            chain.splice(0..0, before_merge(event, chain.first().copied()));
+            let before = before_merge(event, chain.first().copied());
+            chain.insert_many(0, before);
         }
         for pair in chain.windows(2) {
             let [from, to] = pair else { continue };
@@ -230,7 +231,6 @@ pub fn links(
             found.push(Link::new(LinkKind::Same, evidence, &event.obs, from, to, clocks));
         }
     }
-    found
 }
 
 fn rule(event: &Event) -> &'static str {

@@ -16,6 +16,7 @@ use crate::config::Instruments;
 use crate::event::{Event, Sighting};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::text::{TextId, Texts};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// How sure a named sequence is when its message is of an instrument that the
@@ -166,10 +167,12 @@ pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<L
             && event.obs.trigger_seq.is_none()
             && same_symbol(event, relay)
     };
-    let sources = || found.iter().filter(carries).filter(|e| nearest(e, start, clocks).is_some());
-    let source = sources().max_by_key(|event| (event.at(), event.stream))?;
-    let candidates = sources().count() as u32;
-    let from = nearest(source, start, clocks)?;
+    let sources = found.iter().filter(carries);
+    let sources = sources.filter_map(|event| Some((event, nearest(event, start, clocks)?)));
+    let sources: SmallVec<[(&Arc<Event>, &Sighting); 2]> = sources.collect();
+    let last = sources.iter().max_by_key(|(event, _)| (event.at(), event.stream));
+    let (source, from) = *last?;
+    let candidates = sources.len() as u32;
     let evidence = Evidence {
         rule: "source_seq",
         confidence: 1.0 / candidates as f32,

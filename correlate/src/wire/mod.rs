@@ -10,7 +10,8 @@ pub mod read;
 pub mod tcp;
 
 use bursts::Lane;
-use std::collections::{BTreeMap, HashMap};
+use hashbrown::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use taptrail_capture::packet::LinkType;
