@@ -214,7 +214,7 @@ pub fn batch(found: &[Found], texts: &Texts, points: &Points) -> Result<RecordBa
     let end = |from: bool| {
         let ends = move || links().map(move |link| if from { &link.from } else { &link.to });
         let named = |point| Some(Cow::Owned(points.name(point).to_string()));
-        let ts: TimestampNanosecondArray = ends().map(|end| Some(end.ts)).collect();
+        let ts = TimestampNanosecondArray::from_iter_values(ends().map(|end| end.ts));
         let columns: [ArrayRef; 5] = [
             names(ends().map(|end| end.point), named),
             Arc::new(ts.with_timezone("UTC")),

@@ -12,7 +12,18 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 /// Columns of numbers that nearly always count up: differences are small.
-const COUNTING: &[&str] = &["packet_ix", "seq", "order_id", "orig_order_id", "match_id"];
+const COUNTING: &[&str] = &[
+    "packet_ix",
+    "from_packet_ix",
+    "to_packet_ix",
+    "seq",
+    "order_id",
+    "orig_order_id",
+    "match_id",
+];
+
+/// Columns of hashes: every value another.
+const HASHES: &[&str] = &["link_id"];
 
 /// What is said of a segment in its own key-value metadata.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +74,7 @@ fn encoding(column: &Column) -> Coding {
         ColumnType::Time => Coding::Delta,
         _ if COUNTING.contains(&column.name) => Coding::Delta,
         ColumnType::I64 => Coding::Delta,
+        _ if HASHES.contains(&column.name) => Coding::Plain,
         ColumnType::Text | ColumnType::Bool => Coding::Plain,
         ColumnType::Bytes => Coding::Payload,
         ColumnType::U64
