@@ -312,6 +312,9 @@ pub struct CorrelateArgs {
     /// Config
     #[command(flatten)]
     pub config: ConfigArg,
+    /// Go on with what comes, until SIGINT or SIGTERM
+    #[arg(long)]
+    pub follow: bool,
 }
 
 /// How the report is printed.

@@ -290,14 +290,15 @@ pub struct Correlator {
     rows: Rows,
     /// Room for the links of an event.
     links: Vec<Link>,
-    /// What the first run gathers instead of rows.
-    gauge: Option<Measuring>,
+    /// What crosses between clocks, where it is gathered.
+    gauge: Option<Gauge>,
+    /// Where nothing else is made.
+    measuring: Option<Measuring>,
 }
 
-/// A run that only measures clocks.
+/// A run that only measures clocks, by one of `share` messages of feeds.
 #[derive(Debug)]
 struct Measuring {
-    gauge: Gauge,
     share: u64,
 }
 
@@ -344,6 +345,7 @@ impl Correlator {
             rows: Rows::default(),
             links: Vec::new(),
             gauge: None,
+            measuring: None,
         }
     }
 
@@ -353,23 +355,49 @@ impl Correlator {
         self
     }
 
-    /// The same correlator with what captures say of their own drops.
-    pub fn with_health(mut self, health: Health) -> Self {
-        self.losses = self.losses.with_health(health);
-        self
+    /// Takes what captures say of their own drops.
+    pub fn set_health(&mut self, health: Health) {
+        self.losses.set_health(health);
+    }
+
+    /// The clocks that latencies are taken by.
+    pub fn clocks(&self) -> &Clocks {
+        &self.clocks
+    }
+
+    /// Messages of earlier time than one before them.
+    pub fn late(&self) -> u64 {
+        self.counters.late
     }
 
     /// The same correlator, to measure clocks: it makes no links, only gathers
     /// what crosses between clocks. Of the numbered messages of feeds it looks
     /// at one of `share`.
     pub fn measuring(mut self, share: NonZeroU64) -> Self {
-        self.gauge = Some(Measuring { gauge: Gauge::default(), share: share.get() });
+        self.gauge = Some(Gauge::default());
+        self.measuring = Some(Measuring { share: share.get() });
         self
+    }
+
+    /// The same correlator, which besides gathers what crosses between clocks.
+    pub fn gauging(mut self) -> Self {
+        self.gauge = Some(Gauge::default());
+        self
+    }
+
+    /// What crossed between clocks so far, where it is gathered.
+    pub fn gauge(&self) -> Option<&Gauge> {
+        self.gauge.as_ref()
+    }
+
+    /// From here on latencies are taken by these clocks.
+    pub fn set_clocks(&mut self, clocks: Clocks) {
+        self.clocks = clocks;
     }
 
     /// What was gathered, and the texts to go on with. Call it after `finish`.
     pub fn into_gauge(self) -> (Gauge, Texts) {
-        (self.gauge.map(|measuring| measuring.gauge).unwrap_or_default(), self.texts)
+        (self.gauge.unwrap_or_default(), self.texts)
     }
 
     /// Where observations' texts are interned.
@@ -404,6 +432,11 @@ impl Correlator {
         }
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
         self.losses.finish(&names, &mut self.hops);
+        self.summary()
+    }
+
+    /// What is known by now of that which is only known at the end.
+    pub fn summary(&self) -> Summary {
         Summary {
             hops: self.hops.rows(&self.points, &self.clocks),
             lines: self.lines.rows(&self.points, &self.streams, &self.texts),
@@ -443,19 +476,19 @@ impl Correlator {
         }
         let stream = self.streams.of(observation, &mut self.texts);
         let way = self.streams.way(stream);
-        if way == Way::Feed && self.gauge.as_ref().is_some_and(|m| !m.looks_at(observation)) {
+        if way == Way::Feed && self.measuring.as_ref().is_some_and(|m| !m.looks_at(observation)) {
             return;
         }
         if !observation.is_copy() {
             self.wants.note(observation, way);
         }
-        if self.gauge.is_none() {
+        if self.measuring.is_none() {
             self.look_back(observation, stream, way);
         }
         let seq_counted = self.streams.is_counted(stream);
         let own_key = self.keys.of(Joins::Same, observation, &self.texts);
         let known = Observation { seq_counted, own_key, ..*observation };
-        if self.gauge.is_none() {
+        if self.measuring.is_none() {
             self.traffic.note(&known);
         }
         let home = self.gatherer.push(&known, stream, way);
@@ -523,7 +556,7 @@ impl Correlator {
             self.counters.repeats += 1;
             return;
         }
-        if self.gauge.is_none() {
+        if self.measuring.is_none() {
             self.losses.add(&event, full_path, &names, &mut self.hops);
         }
         let mut links = std::mem::take(&mut self.links);
@@ -543,7 +576,7 @@ impl Correlator {
     }
 
     fn closed_feed(&mut self, mut event: Event, links: &[Link]) {
-        if self.gauge.is_none() {
+        if self.measuring.is_none() {
             self.lines.add(&event);
         }
         for link in links {
@@ -641,10 +674,12 @@ impl Correlator {
     }
 
     fn emit(&mut self, link: &Link, lineage_id: Option<u64>) {
-        if let Some(Measuring { gauge, .. }) = &mut self.gauge {
-            if link.orders_its_ends() {
-                gauge.add(link.from.stamp(), link.to.stamp(), &self.clocks);
-            }
+        if let Some(gauge) = &mut self.gauge
+            && link.orders_its_ends()
+        {
+            gauge.add(link.from.stamp(), link.to.stamp(), &self.clocks);
+        }
+        if self.measuring.is_some() {
             return;
         }
         let contradicts =

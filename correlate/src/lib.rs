@@ -8,7 +8,8 @@
 //! rows of `packets` ──> bursts, tcp
 //! ```
 //!
-//! Everything but [`run`], [`merge`], [`wire::read`] and [`report::read`] is free of I/O.
+//! Everything but [`run`], [`follow`], [`pass`], [`merge`], [`wire::read`] and
+//! [`report::read`] is free of I/O.
 #![deny(missing_docs)]
 
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod columns;
 pub mod config;
 pub mod engine;
 pub mod event;
+pub mod follow;
 pub mod hist;
 pub mod hops;
 pub mod lineage;
@@ -25,6 +27,7 @@ pub mod losses;
 pub mod matching;
 pub mod merge;
 pub mod observation;
+pub mod pass;
 pub mod points;
 pub mod report;
 pub mod run;

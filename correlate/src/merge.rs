@@ -120,24 +120,45 @@ impl Merge {
     ) -> Result<Self, CorrelateError> {
         let mut merge =
             Self { clocks, sources: Vec::new(), flows: Vec::new(), heap: BinaryHeap::new() };
+        merge.add_imports(store, imports, points, texts)?;
+        Ok(merge)
+    }
+
+    /// Adds imports to those that are being read.
+    ///
+    /// # Errors
+    /// Where `flows` cannot be read.
+    pub fn add_imports(
+        &mut self,
+        store: &Store,
+        imports: &[Arc<ImportManifest>],
+        points: &Points,
+        texts: &mut Texts,
+    ) -> Result<(), CorrelateError> {
         let known = imports.iter().filter_map(|i| Some((points.find(&i.point)?, i)));
         let mut imports: Vec<(PointIx, &Arc<ImportManifest>)> = known.collect();
         imports.sort_by_key(|(point, import)| (*point, import.capture_id));
-        for (capture, (point, import)) in imports.into_iter().enumerate() {
+        for (point, import) in imports {
             let mut rows: Vec<FlowRow> = Vec::new();
             for segment in import.files_of("flows") {
                 for batch in SegmentReader::open(&store.file(segment), None, None)? {
                     rows.extend(FlowRow::from_batch(&batch?)?);
                 }
             }
-            merge.flows.push(flow_names(&rows, texts));
+            let capture = self.flows.len();
+            self.flows.push(flow_names(&rows, texts));
             for segment in import.files_of("messages") {
                 let file = store.file(segment);
                 let source = Source { file, row_groups: None, point, capture, cursor: None };
-                merge.add_segment(source, segment);
+                self.add_segment(source, segment);
             }
         }
-        Ok(merge)
+        Ok(())
+    }
+
+    /// From here on times are corrected so.
+    pub fn set_clocks(&mut self, clocks: Clocks) {
+        self.clocks = clocks;
     }
 
     /// A segment whole where it is sorted, else each of its row groups.
@@ -163,8 +184,23 @@ impl Merge {
     /// # Errors
     /// Where a segment cannot be read.
     pub fn next(&mut self, texts: &mut Texts) -> Result<Option<Observation>, CorrelateError> {
+        self.next_until(i64::MAX, texts)
+    }
+
+    /// The next observation up to a corrected time; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where a segment cannot be read.
+    pub fn next_until(
+        &mut self,
+        until: i64,
+        texts: &mut Texts,
+    ) -> Result<Option<Observation>, CorrelateError> {
         while let Some(mut first) = self.heap.peek_mut() {
-            let Reverse((_, number)) = *first;
+            let Reverse((at, number)) = *first;
+            if at > until {
+                return Ok(None);
+            }
             let Some(source) = self.sources.get_mut(number) else { return Ok(None) };
             let point = source.point;
             let Some(cursor) = &mut source.cursor else {

@@ -204,9 +204,9 @@ impl Net {
         first.finish();
         let clocks = if self.measured { clocks.measured(&first.into_gauge().0) } else { clocks };
         let seen = ordered(seen, &clocks);
-        let mut correlator = Correlator::new(&settings, &points, learned, texts)
-            .with_clocks(clocks)
-            .with_health(health);
+        let mut correlator =
+            Correlator::new(&settings, &points, learned, texts).with_clocks(clocks);
+        correlator.set_health(health);
         seen.iter().for_each(|observation| correlator.push(observation));
         let summary = correlator.finish();
         let mut found = Rows::default();

@@ -3,14 +3,39 @@
 use crate::cli::CorrelateArgs;
 use crate::config::Config;
 use crate::progress::Progress;
+use crate::runtime::{runtime, stop_signal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use taptrail_correlate::follow::{COMMIT_EVERY, Follower, is_passing};
 use taptrail_correlate::run::{Outcome, correlate};
 use taptrail_store::catalog::Store;
 
-/// Correlates everything in the store anew.
+/// Between two looks at whether to stop.
+const TICK: Duration = Duration::from_millis(50);
+
+/// After an error that does not pass by itself.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A point may take this long to show what it captured, besides two segments.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Correlates everything in the store anew, or what comes.
 pub fn run(args: CorrelateArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.config.as_deref())?;
     let store = Store::open(&args.store.store)?;
-    all(&store, &config)
+    if !args.follow {
+        return all(&store, &config);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let runtime = runtime()?;
+    let stopped = Arc::clone(&stop);
+    runtime.spawn(async move {
+        stop_signal().await;
+        stopped.store(true, Ordering::Relaxed);
+    });
+    follow(&store, &config, &stop);
+    Ok(())
 }
 
 /// Correlates where the links are older than the messages, or, where a
@@ -33,6 +58,32 @@ fn all(store: &Store, config: &Config) -> anyhow::Result<()> {
     bar.finish();
     tell(&outcome?);
     Ok(())
+}
+
+/// Correlates what comes until told to stop. What goes wrong is said, and tried
+/// again.
+pub fn follow(store: &Store, config: &Config, stop: &AtomicBool) {
+    let segments = Duration::from_secs(config.capture.segment_s.into()).saturating_mul(2);
+    let patience = segments.saturating_add(PATIENCE);
+    let (settings, points) = (&config.settings, &config.points);
+    let mut follower = Follower::new(store, settings, points, &config.hash, patience);
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        if Instant::now() < next {
+            std::thread::sleep(TICK);
+            continue;
+        }
+        next = Instant::now() + COMMIT_EVERY;
+        if let Err(error) = follower.round()
+            && !is_passing(&error)
+        {
+            eprintln!("taptrail: correlating: {error}; trying again");
+            next += RETRY_AFTER;
+        }
+    }
+    if let Err(error) = follower.finish() {
+        eprintln!("taptrail: correlating: {error}");
+    }
 }
 
 fn tell(outcome: &Outcome) {

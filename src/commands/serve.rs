@@ -1,21 +1,43 @@
-//! `taptrail serve`: the dashboard.
+//! `taptrail serve`: the dashboard, and correlation of what comes.
 
 use crate::cli::ServeArgs;
 use crate::commands::correlate;
 use crate::config::Config;
 use crate::runtime::{runtime, stop_signal};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use taptrail_store::catalog::Store;
 use taptrail_web::server::{LISTEN, ServeOptions, Server};
 
-/// Correlates what is new, then serves until told to stop.
+/// Correlates what is new, then serves, and goes on with what comes, until told
+/// to stop.
 pub fn run(args: ServeArgs) -> anyhow::Result<()> {
     let config = Config::load(args.config.config.as_deref())?;
     let store = Store::open(&args.store.store)?;
-    if !args.no_correlate {
-        correlate::if_stale(&store, &config, args.config.config.is_some())?;
+    let listen = args.listen.or(config.serve.listen).unwrap_or(LISTEN);
+    if args.no_correlate {
+        return serve(store, listen);
     }
-    serve(store, args.listen.or(config.serve.listen).unwrap_or(LISTEN))
+    let configured = args.config.config.is_some();
+    correlate::if_stale(&store, &config, configured)?;
+    // With another configuration than the tables were made with it would undo them.
+    let made = store.catalog()?.correlate;
+    if configured || made.is_none_or(|made| made.config_hash == config.hash) {
+        return serve_and_follow(store, &config, listen);
+    }
+    serve(store, listen)
+}
+
+/// Serves a store while what comes is correlated.
+fn serve_and_follow(store: Store, config: &Config, listen: SocketAddr) -> anyhow::Result<()> {
+    let stop = AtomicBool::new(false);
+    let followed = store.clone();
+    std::thread::scope(|scope| {
+        scope.spawn(|| correlate::follow(&followed, config, &stop));
+        let served = serve(store, listen);
+        stop.store(true, Ordering::Relaxed);
+        served
+    })
 }
 
 /// Serves a store at `listen` until SIGINT or SIGTERM; says where.

@@ -106,6 +106,9 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
+    /// The tables that were to go on have been replaced meanwhile.
+    #[error("another process has correlated the store meanwhile")]
+    Superseded,
     /// The capture could not be read.
     #[error(transparent)]
     Capture(#[from] CaptureError),

@@ -93,10 +93,9 @@ impl Losses {
         }
     }
 
-    /// The same with what captures say of their own drops.
-    pub fn with_health(mut self, health: Health) -> Self {
+    /// Takes what captures say of their own drops.
+    pub fn set_health(&mut self, health: Health) {
         self.open.set_health(health);
-        self
     }
 
     /// Runs of missing messages that were forgotten because of a limit.

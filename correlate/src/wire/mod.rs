@@ -47,7 +47,7 @@ pub struct Frame<'a> {
 type End = (IpAddr, u16);
 
 /// Takes in a point's packets in order of time.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Wire {
     point: Arc<str>,
     link_gbps: Option<u32>,

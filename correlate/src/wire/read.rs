@@ -19,8 +19,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use taptrail_capture::packet::LinkType;
 use taptrail_capture::point::PointConfig;
+use taptrail_store::catalog::Store;
 use taptrail_store::catalog::manifest::ImportManifest;
-use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::reader::SegmentReader;
 use taptrail_store::tables::bursts::BurstRow;
 use taptrail_store::tables::flows::FlowRow;
@@ -38,40 +38,59 @@ pub struct WireRows {
     pub tcp: Vec<TcpRow>,
 }
 
-/// Reads the packets of all points. `points` are the configured ones; others
-/// are taken as they were imported.
-///
-/// # Errors
-/// Where a segment cannot be read.
-pub fn read(
-    store: &Store,
-    catalog: &Catalog,
-    points: &[PointConfig],
-) -> Result<WireRows, CorrelateError> {
-    let mut by_point: BTreeMap<&str, Vec<&ImportManifest>> = BTreeMap::new();
-    for import in &catalog.imports {
-        by_point.entry(&import.point).or_default().push(import);
-    }
-    let mut rows = WireRows::default();
-    for (point, imports) in by_point {
-        let configured = points.iter().find(|config| config.name.as_str() == point);
-        let imported = imports.first().map(|import| &import.point_config);
-        let link_gbps = configured.or(imported).and_then(|config| config.link_gbps);
-        let mut wire = Wire::new(Arc::from(point), link_gbps);
-        frames(store, &imports, &mut |frame| wire.push(frame))?;
-        let protocols = protocols(store, &imports)?;
-        rows.bursts.append(&mut wire.bursts());
-        rows.tcp.append(&mut wire.tcp(|src, dst| protocols.get(&(src, dst)).cloned()));
-    }
-    Ok(rows)
+type Protocols = HashMap<(End, End), Arc<str>>;
+
+/// The packets of all points so far.
+#[derive(Debug, Default)]
+pub struct Wires {
+    points: BTreeMap<String, (Wire, Protocols)>,
 }
 
-/// The protocols of the point's TCP flows.
+impl Wires {
+    /// Reads the packets of imports, which come after those read before.
+    /// `points` are the configured ones; others are taken as they were imported.
+    ///
+    /// # Errors
+    /// Where a segment cannot be read.
+    pub fn read(
+        &mut self,
+        store: &Store,
+        imports: &[Arc<ImportManifest>],
+        points: &[PointConfig],
+    ) -> Result<(), CorrelateError> {
+        let mut by_point: BTreeMap<&str, Vec<&ImportManifest>> = BTreeMap::new();
+        for import in imports {
+            by_point.entry(&import.point).or_default().push(import);
+        }
+        for (point, imports) in by_point {
+            let configured = points.iter().find(|config| config.name.as_str() == point);
+            let imported = imports.first().map(|import| &import.point_config);
+            let link_gbps = configured.or(imported).and_then(|config| config.link_gbps);
+            let new = || (Wire::new(Arc::from(point), link_gbps), Protocols::default());
+            let (wire, known) = self.points.entry(point.to_owned()).or_insert_with(new);
+            frames(store, &imports, &mut |frame| wire.push(frame))?;
+            protocols(store, &imports, known)?;
+        }
+        Ok(())
+    }
+
+    /// The rows as they are now.
+    pub fn rows(&self) -> WireRows {
+        let mut rows = WireRows::default();
+        for (wire, protocols) in self.points.values() {
+            rows.bursts.append(&mut wire.clone().bursts());
+            rows.tcp.append(&mut wire.tcp(|src, dst| protocols.get(&(src, dst)).cloned()));
+        }
+        rows
+    }
+}
+
+/// Adds the protocols of the point's TCP flows.
 fn protocols(
     store: &Store,
     imports: &[&ImportManifest],
-) -> Result<HashMap<(End, End), Arc<str>>, CorrelateError> {
-    let mut protocols = HashMap::new();
+    protocols: &mut Protocols,
+) -> Result<(), CorrelateError> {
     for segment in imports.iter().flat_map(|import| import.files_of("flows")) {
         for batch in SegmentReader::open(&store.file(segment), None, None)? {
             for row in FlowRow::from_batch(&batch?)? {
@@ -85,7 +104,7 @@ fn protocols(
             }
         }
     }
-    Ok(protocols)
+    Ok(())
 }
 
 /// Rows of one place in order of time: a segment, or a row group of one that

@@ -81,7 +81,7 @@ impl WriteLock {
         let root = self.store.root();
         scratch::remove_abandoned(&root.join("tmp"))?;
         let catalog = self.store.catalog()?;
-        self.remove_generations(catalog.correlate.map_or(0, |correlate| correlate.generation))?;
+        self.remove_unnamed(catalog.correlate.as_deref())?;
         let imported = catalog.imports.iter().flat_map(|import| &import.files);
         let named: BTreeSet<PathBuf> =
             imported.map(|file: &Segment| root.join(&file.path)).collect();

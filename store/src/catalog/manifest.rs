@@ -244,8 +244,24 @@ pub struct CorrelateManifest {
     pub generation: u64,
     /// What it was made from.
     pub inputs: Vec<Input>,
+    /// Whether it was made while messages came: not the last word on them.
+    #[serde(default)]
+    pub live: bool,
     /// The segments, each table's in order.
     pub files: Vec<Segment>,
+    /// Segments of before that queries may still read.
+    #[serde(default)]
+    pub superseded: Vec<Superseded>,
+}
+
+/// A segment that is no longer current.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Superseded {
+    /// Its file, below the store.
+    pub path: String,
+    /// Since when, s since the epoch.
+    pub at_s: u64,
 }
 
 impl CorrelateManifest {

@@ -75,10 +75,11 @@ impl Catalog {
     }
 
     /// Whether the latest correlation was made from exactly these imports and
-    /// this configuration.
+    /// this configuration, all of them known beforehand.
     pub fn is_correlated(&self, config_hash: &str) -> bool {
         let Some(correlate) = &self.correlate else { return false };
-        correlate.config_hash == config_hash && correlate.inputs == self.inputs()
+        let same = correlate.config_hash == config_hash && correlate.inputs == self.inputs();
+        same && !correlate.live
     }
 
     /// What a correlation of everything here is made from.

@@ -203,10 +203,9 @@ async fn a_trigger_makes_tick_to_trade() {
         first_fill_ns: None,
         observations: 4,
     };
-    let lock = store.lock().unwrap();
-    let mut replacement = lock.replace_tables(Vec::new(), "c").unwrap();
+    let mut replacement = store.replace_tables(Vec::new(), "c").unwrap();
     replacement.write_rows(&[order(Some(1_000)), order(None)]).unwrap();
-    replacement.commit().unwrap();
+    replacement.commit(&store.lock().unwrap()).unwrap();
     let context = session(&store).unwrap();
     assert_eq!(one(&context, "SELECT count(*) FROM orders").await, "2");
     assert_eq!(one(&context, "SELECT tick_to_ack_ns FROM tick_to_trade").await, "2500");

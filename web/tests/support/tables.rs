@@ -13,9 +13,8 @@ use taptrail_store::tables::orders::OrderRow;
 
 /// Replaces the derived tables.
 pub fn correlate(store: &Store, network: &Network) {
-    let lock = store.lock().unwrap();
     let inputs = store.catalog().unwrap().inputs();
-    let mut tables = lock.replace_tables(inputs, "test").unwrap();
+    let mut tables = store.replace_tables(inputs, "test").unwrap();
     let links: Vec<LinkRow> = network.orders.iter().flat_map(links).collect();
     tables.write_rows(&hops(&links)).unwrap();
     tables.write_rows(&links).unwrap();
@@ -24,7 +23,7 @@ pub fn correlate(store: &Store, network: &Network) {
     tables.write_rows(&losses()).unwrap();
     tables.write_rows(&lines(network)).unwrap();
     tables.write_rows(&clocks()).unwrap();
-    tables.commit().unwrap();
+    tables.commit(&store.lock().unwrap()).unwrap();
 }
 
 /// P1 and P6 share a clock, so do P2 and P3; half widths in ns between two points.
