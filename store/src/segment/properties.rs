@@ -25,6 +25,11 @@ const COUNTING: &[&str] = &[
 /// Columns of hashes: every value another.
 const HASHES: &[&str] = &["link_id"];
 
+/// Columns by which one thing of very many is asked for: a filter a row group
+/// says where it may be, for so many different values.
+const ASKED_FOR: &[&str] = &["lineage_id"];
+const ASKED_FOR_VALUES: u64 = 1 << 14;
+
 /// What is said of a segment in its own key-value metadata.
 #[derive(Clone, Debug, Default)]
 pub struct Provenance {
@@ -58,6 +63,12 @@ pub fn writer_properties(table: &Table, provenance: &Provenance) -> WriterProper
                 .set_column_dictionary_enabled(path.clone(), false)
                 .set_column_statistics_enabled(path, EnabledStatistics::None),
         };
+        if ASKED_FOR.contains(&column.name) {
+            let path = ColumnPath::from(column.name);
+            builder = builder
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_max_ndv(path, ASKED_FOR_VALUES);
+        }
     }
     builder.build()
 }
