@@ -81,6 +81,8 @@ pub struct Outcome {
     pub written: Tally,
     /// Packets that the disk did not take.
     pub lost: Tally,
+    /// Packets that the format has no place for.
+    pub unwritable: Tally,
     /// Whether the account and everything before it is on disk.
     pub synced: bool,
     /// A segment that became complete.
@@ -188,8 +190,8 @@ impl OpenSegment {
             let one = Tally { packets: 1, bytes: packet.data.len() as u64 };
             match current.writer.write(&meta, packet.data) {
                 Ok(()) => current.held.add(one),
-                // No place in the format: a time before 1970.
-                Err(_) => outcome.lost.add(one),
+                // A time before 1970.
+                Err(_) => outcome.unwritable.add(one),
             }
         }
         current.bytes += batch.bytes_len() as u64;

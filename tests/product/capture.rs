@@ -2,7 +2,7 @@
 //! virtual interfaces, packets sent by `taptrail replay`. Skipped with a word
 //! where this user may make no namespaces.
 
-use crate::support::{command, sql, sql_n, taptrail};
+use crate::support::{command, sql, sql_n, taptrail, taptrail_ok};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -233,6 +233,7 @@ struct Account {
     written: u64,
     ring: u64,
     queue: u64,
+    writer: u64,
     disk: u64,
     left: u64,
 }
@@ -250,6 +251,7 @@ impl Account {
             written: number("written "),
             ring: number("by the ring "),
             queue: number("by the queue "),
+            writer: number("by the writer "),
             disk: number("by the disk "),
             left: number("left in the ring "),
         }
@@ -257,7 +259,7 @@ impl Account {
 
     /// Everything seen is written or dropped with a cause.
     fn closes(&self) {
-        let told = self.written + self.ring + self.queue + self.disk + self.left;
+        let told = self.written + self.ring + self.queue + self.writer + self.disk + self.left;
         assert_eq!(self.seen, told, "{self:?}");
         assert_eq!(self.left, 0, "{self:?}");
     }
@@ -294,6 +296,12 @@ fn sum(store: &Path, column: &str, point: &str) -> i64 {
     sql_n(store, &format!("SELECT coalesce(sum({column}), 0)::bigint AS n {from}"))
 }
 
+/// What `losses` says that captures counted as dropped at a place.
+fn counted(store: &Path, place: &str) -> u64 {
+    let from = format!("FROM losses WHERE cause = 'capture' AND evidence LIKE '{place}:%'");
+    sql_n(store, &format!("SELECT coalesce(sum(count), 0)::bigint AS n {from}")) as u64
+}
+
 #[test]
 fn every_packet_of_two_points_is_written_and_accounted() {
     let Some(wire) = Wire::new() else { return };
@@ -307,7 +315,9 @@ fn every_packet_of_two_points_is_written_and_accounted() {
     });
     assert_eq!(node.metric("taptrail_dropped_packets_total", "rx0", "disk"), Some(0));
     assert!(node.metric("taptrail_nic_packets_total", "rx0", "").is_some());
-    assert!(node.ask("/healthz").starts_with("HTTP/1.1 200"), "{}", node.ask("/healthz"));
+    let health = node.ask("/healthz");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert!(health.contains("rx0: rx0 stamped by system (can:"), "{health}");
     let accounts = node.stop();
     for (point, packets) in [("rx0", 20_000), ("rx1", 5_000)] {
         let account = &accounts[point];
@@ -321,6 +331,10 @@ fn every_packet_of_two_points_is_written_and_accounted() {
     }
     let clocks = "SELECT count(*) AS n FROM clock_stats WHERE source = 'kernel'";
     assert!(sql_n(&store, clocks) > 0);
+    let stamps = "SELECT count(*) AS n FROM clock_stats WHERE source = 'stamp' \
+                  AND reference = 'system' AND flags LIKE 'can:%software%|set:%'";
+    assert!(sql_n(&store, stamps) > 0);
+    assert_eq!(sql_n(&store, "SELECT count(*) AS n FROM losses"), 0);
     let lost = "SELECT coalesce(sum(lost_ring), 0)::bigint AS n FROM captures";
     assert_eq!(sql_n(&store, lost), 0);
 }
@@ -399,6 +413,7 @@ fn a_full_disk_is_told_counted_and_got_over() {
     let count = "SELECT count(*) AS n FROM packets";
     assert_eq!(sql_n(&store, count) as u64, account.written);
     assert_eq!(sum(&store, "dropped_disk", "rx0") as u64, account.disk);
+    assert_eq!(counted(&store, "disk"), account.disk);
 }
 
 #[test]
@@ -452,6 +467,9 @@ fn an_interface_may_go_down_vanish_and_come_back() {
     assert!((1..=3).all(|round| rounds[&round].len() == 1_000));
     let down = "SELECT count(*) AS n FROM capture_stats WHERE NOT up";
     assert!(sql_n(&store, down) > 0);
+    let closed = "SELECT count(*) AS n FROM losses WHERE evidence LIKE 'closed:%' \
+                  AND count IS NULL AND ts_lo < ts_hi";
+    assert!(sql_n(&store, closed) > 0, "nobody listened for a while");
 }
 
 #[test]
@@ -473,6 +491,7 @@ fn a_paused_node_counts_what_the_ring_dropped() {
     assert_eq!(sum(&store, "dropped_ring", "rx0") as u64, account.ring);
     let lost = "SELECT coalesce(sum(lost_ring), 0)::bigint AS n FROM captures";
     assert_eq!(sql_n(&store, lost) as u64, account.ring);
+    assert_eq!(counted(&store, "ring"), account.ring);
     let count = "SELECT count(*) AS n FROM packets";
     assert_eq!(sql_n(&store, count) as u64, account.written);
 }
@@ -504,6 +523,56 @@ fn directions_filters_and_lengths_are_a_points_own() {
     assert_eq!(stored(&store, "out")[&9].len(), 200);
     let cut = "SELECT max(cap_len)::bigint AS n FROM packets WHERE point = 'rx0'";
     assert_eq!(sql_n(&store, cut), 64);
+}
+
+#[test]
+fn a_full_queue_is_counted_and_told_as_a_loss() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    // A batch at a time fits: what comes while one is written is dropped.
+    let node = wire.capture(&store, &["rx0"], "queue_mib = 0\nsegment_mib = 4");
+    let full =
+        || node.metric("taptrail_dropped_packets_total", "rx0", "queue").is_some_and(|n| n > 0);
+    for round in 1.. {
+        wire.send("tx0", round, 20_000, 1_200);
+        if full() {
+            break;
+        }
+        assert!(round < 30, "the queue never filled");
+    }
+    let account = &node.stop()["rx0"];
+    account.closes();
+    assert!(account.queue > 0 && account.disk == 0, "{account:?}");
+    assert_eq!(counted(&store, "queue"), account.queue);
+    let count = "SELECT count(*) AS n FROM packets";
+    assert_eq!(sql_n(&store, count) as u64, account.written);
+    let report = taptrail_ok(&["report", "--store", store.to_str().unwrap(), "--format", "text"]);
+    assert!(report.out.contains("queue: the node's queue to the disk was full"), "{}", report.out);
+}
+
+#[test]
+fn stamps_that_an_adapter_cannot_give_are_flagged_and_counted() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let text = "adapter_stamps = true\ndirection = 'in'\nfilter = 'ether proto 0x88b5'\n";
+    let node = wire.capture_with(&store, &["rx0"], "segment_s = 1", text);
+    wire.send("tx0", 1, 700, 100);
+    until("written", || node.metric("taptrail_packets_total", "rx0", "") == Some(700));
+    let metrics = node.ask("/metrics");
+    let stamped = |clock: &str| {
+        let start = "taptrail_stamped_packets_total{point=\"rx0\",interface=\"rx0\",clock=\"";
+        metrics.lines().find_map(|line| line.strip_prefix(&format!("{start}{clock}\"}} ")))
+    };
+    assert_eq!((stamped("adapter"), stamped("system")), (Some("0"), Some("700")));
+    assert!(node.errors().contains("the adapter does not stamp packets"), "{}", node.errors());
+    let account = &node.stop()["rx0"];
+    account.closes();
+    assert_eq!((account.seen, account.written), (700, 700));
+    assert_eq!(stored(&store, "rx0")[&1].len(), 700);
+    let flagged = "SELECT count(*) AS n FROM packets WHERE ts_flags & 1024 = 1024";
+    assert_eq!(sql_n(&store, flagged), 700);
+    let stamped = "SELECT sum(stamped_adapter)::bigint AS n FROM capture_stats";
+    assert_eq!(sql_n(&store, stamped), 0);
 }
 
 #[test]

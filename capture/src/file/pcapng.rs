@@ -16,7 +16,7 @@ use super::order::Order;
 use super::resolution::Resolution;
 use super::sink::{Record, Sink, Step};
 use super::window::{Have, WINDOW_BYTES, Window};
-use crate::account::{OPTION_CLOCK, OPTION_COUNTS, StatsRecord};
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_STAMP, StatsRecord};
 use crate::clock::ClockRecord;
 use crate::packet::{CAPLEN_MAX, Direction, LinkType, ts_flags};
 use crate::source::LossCounters;
@@ -435,12 +435,16 @@ impl PcapngReader {
             match (code, value.len()) {
                 (2, 4) => {
                     let word = value.first_chunk::<4>().map_or(0, |v| self.order.u32(v, 0));
-                    flags = link_flags(word);
+                    flags |= link_flags(word);
                     direction = match word & 3 {
                         1 => Direction::In,
                         2 => Direction::Out,
                         _ => Direction::Unknown,
                     };
+                }
+                (OPTION_STAMP, 4) => {
+                    let word = value.first_chunk::<4>().map_or(0, |v| self.order.u32(v, 0));
+                    flags |= word as u16 & ts_flags::SYSTEM_STAMP;
                 }
                 (4, 8) => {
                     let drops = value.try_into().map_or(0, |bytes| self.order.u64(bytes));

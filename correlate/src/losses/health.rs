@@ -10,8 +10,9 @@ use super::cause::Counted;
 use crate::points::PointIx;
 use hashbrown::HashMap;
 
-/// Drops counted over a longer time than this say too little of one moment in it.
-pub const DROPS_SPAN_MAX_NS: i64 = 1_000_000_000;
+/// Drops counted over a longer time than this say too little of one moment in it:
+/// an account a second, and what it may come late.
+pub const DROPS_SPAN_MAX_NS: i64 = 1_500_000_000;
 
 /// Packets that a capture dropped between two times of its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

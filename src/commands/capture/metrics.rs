@@ -63,6 +63,15 @@ impl Node {
         self.sealing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Which clock stamps at each point, a line each.
+    fn stamps(&self) -> String {
+        let line = |(point, interface, status): &(String, String, Arc<Status>)| {
+            let record = status.stamp_record();
+            format!("{point}: {interface} stamped by {} ({})\n", record.reference, record.flags)
+        };
+        self.points.iter().map(line).collect()
+    }
+
     fn store_metrics(&self, metrics: &mut Metrics) {
         let (segments, failures) = {
             let sealing = self.sealing();
@@ -91,6 +100,27 @@ impl Node {
     }
 }
 
+/// Which clocks stamped, and what each interface says it can and is set to.
+fn stamps(metrics: &mut Metrics, states: &[(&str, &str, PointState)]) {
+    let name = "taptrail_stamped_packets_total";
+    metrics.family(name, "counter", "Packets by whose clock stamped them.");
+    for (point, interface, state) in states {
+        let adapter = state.counts.stamped_adapter.unwrap_or(0);
+        let system = state.counts.taken.saturating_sub(adapter);
+        for (clock, count) in [("adapter", adapter), ("system", system)] {
+            let labels = [("point", *point), ("interface", *interface), ("clock", clock)];
+            metrics.value(name, &labels, Some(count));
+        }
+    }
+    let name = "taptrail_stamp_info";
+    metrics.family(name, "gauge", "What the interface can stamp and is set to.");
+    for (point, interface, state) in states {
+        let says = state.stamps.text();
+        let labels = [("point", *point), ("interface", *interface), ("says", &says)];
+        metrics.value(name, &labels, Some(1));
+    }
+}
+
 type Gauge = (&'static str, &'static str, &'static str, fn(&PointState) -> Option<u64>);
 
 /// One value a point.
@@ -109,17 +139,19 @@ const BY_POINT: [Gauge; 9] = [
 ];
 
 /// Drops by cause; a cause that cannot be read is left out.
-fn causes(state: &PointState) -> [(&'static str, Option<u64>); 8] {
+fn causes(state: &PointState) -> [(&'static str, Option<u64>); 10] {
     let (counts, nic) = (&state.counts, &state.counts.nic);
     [
         ("ring", counts.dropped_ring),
         ("interface", counts.dropped_interface),
         ("queue", Some(counts.dropped_queue)),
+        ("writer", Some(counts.dropped_writer)),
         ("disk", Some(counts.dropped_disk)),
         ("nic_dropped", nic.dropped),
         ("nic_missed", nic.missed),
         ("nic_fifo", nic.fifo),
         ("nic_errors", nic.errors),
+        ("nic_crc", nic.crc),
     ]
 }
 
@@ -145,6 +177,7 @@ impl Probe for Node {
                 metrics.value(name, &labels, count);
             }
         }
+        stamps(&mut metrics, &states);
         type Since = fn(&PointState) -> Option<Instant>;
         let ages: [(&str, &str, Since); 2] = [
             ("taptrail_open_segment_age_seconds", "Age of the open segment.", |s| s.segment_opened),
@@ -188,7 +221,11 @@ impl Probe for Node {
             wrong.push(format!("a thread gave no sign of life for {} s", silence.as_secs()));
         }
         wrong.extend(self.sealing().error.clone());
-        if wrong.is_empty() { Ok("ok\n".to_string()) } else { Err(wrong.join("\n") + "\n") }
+        if wrong.is_empty() {
+            Ok(format!("ok\n{}", self.stamps()))
+        } else {
+            Err(wrong.join("\n") + "\n")
+        }
     }
 }
 

@@ -109,6 +109,7 @@ fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
         interface: point.interface.clone().unwrap_or_default(),
         live,
         queue_bytes: mib(general.queue_mib),
+        adapter_stamps: point.adapter_stamps,
         cpu: point.cpu,
         dir: dir.to_path_buf(),
         rotation,
@@ -156,20 +157,22 @@ fn summary(counts: &Counts) -> String {
     let nic = &counts.nic;
     format!(
         "seen {}: written {} ({} bytes), dropped by the ring {}, by the interface {}, \
-         by the queue {}, by the disk {}; left in the ring {}; adapter: dropped {}, missed {}, \
-         fifo {}, errors {}",
+         by the queue {}, by the writer {}, by the disk {}; left in the ring {}; adapter: \
+         dropped {}, missed {}, fifo {}, errors {}, crc {}",
         told(counts.seen),
         counts.written,
         counts.written_bytes,
         told(counts.dropped_ring),
         told(counts.dropped_interface),
         counts.dropped_queue,
+        counts.dropped_writer,
         counts.dropped_disk,
         told(counts.unread()),
         told(nic.dropped),
         told(nic.missed),
         told(nic.fifo),
         told(nic.errors),
+        told(nic.crc),
     )
 }
 

@@ -1,6 +1,7 @@
 //! Manifests: JSON files that say which segments count and where they came
 //! from.
 
+use crate::catalog::drops::{self, DropPlace, Drops};
 use crate::segment::Segment;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,21 +61,6 @@ pub struct CaptureLosses {
     pub recorded: Option<u64>,
 }
 
-/// Most spans of drops that a manifest keeps; later drops widen the last.
-pub const DROPS_MAX: usize = 4096;
-
-/// Packets that a capture counted as lost between two of its packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Drops {
-    /// Latest packet before the count moved, ns since the epoch.
-    pub ts_lo: i64,
-    /// Latest packet when it had moved.
-    pub ts_hi: i64,
-    /// How many.
-    pub packets: u64,
-}
-
 /// What an import saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +77,7 @@ pub struct Counters {
     pub not_decoded: BTreeMap<String, u64>,
     /// What the source lost.
     pub losses: CaptureLosses,
-    /// When, in order, at most [`DROPS_MAX`].
+    /// Where and when: [`DROPS_MAX`](drops::DROPS_MAX) and at most one more a place.
     #[serde(default)]
     pub drops: Vec<Drops>,
 }
@@ -186,22 +172,24 @@ impl CaptureLosses {
 
 impl Counters {
     /// Takes what the source says it lost once its packets from `first_ts` to
-    /// `last_ts` have been read.
+    /// `last_ts` have been read. What records name as lost was lost just then;
+    /// accounts tell of the rest by themselves.
     pub fn lost(&mut self, losses: CaptureLosses, first_ts: i64, last_ts: i64) {
-        let before = self.losses.total().unwrap_or(0);
-        let packets = losses.total().unwrap_or(0).saturating_sub(before);
+        let before = self.losses.recorded.unwrap_or(0);
+        let packets = losses.recorded.unwrap_or(0).saturating_sub(before);
         self.losses = losses;
-        if packets == 0 {
-            return;
-        }
-        if self.drops.len() >= DROPS_MAX
-            && let Some(last) = self.drops.last_mut()
-        {
-            last.ts_hi = last_ts;
-            last.packets = last.packets.saturating_add(packets);
-            return;
-        }
-        self.drops.push(Drops { ts_lo: first_ts, ts_hi: last_ts, packets });
+        let packets = Some(packets);
+        self.dropped(Drops {
+            place: DropPlace::Recorded,
+            ts_lo: first_ts,
+            ts_hi: last_ts,
+            packets,
+        });
+    }
+
+    /// Adds drops that were counted.
+    pub fn dropped(&mut self, drops: Drops) {
+        drops::add(&mut self.drops, drops);
     }
 }
 
@@ -283,7 +271,8 @@ mod tests {
         counters.lost(losses(Some(3)), 10, 20);
         counters.lost(losses(Some(3)), 20, 30);
         counters.lost(losses(Some(4)), 30, 40);
-        let drops = |ts_lo, ts_hi, packets| Drops { ts_lo, ts_hi, packets };
+        let place = DropPlace::Recorded;
+        let drops = |ts_lo, ts_hi, n| Drops { place, ts_lo, ts_hi, packets: Some(n) };
         assert_eq!(counters.drops, [drops(10, 20, 3), drops(30, 40, 1)]);
         assert_eq!(counters.losses.total(), Some(4));
         assert_eq!(CaptureLosses::default().total(), None);

@@ -14,6 +14,7 @@
 //! leaves a store that reads as before. What it left behind is removed by the
 //! next process that writes.
 
+pub mod drops;
 pub mod import;
 pub mod lock;
 pub mod manifest;

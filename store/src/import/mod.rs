@@ -141,7 +141,8 @@ pub fn import_locked(
     let mut output = pipeline::run(&mut source, &stages, &mut |source, batch| {
         seen.batch(source, batch);
         if account.is_ok() {
-            account = accounts.add(&source.take_stats());
+            account = accounts.add(&source.take_stats(), seen.first_ts);
+            accounts.take_drops().into_iter().for_each(|drops| seen.counters.dropped(drops));
         }
         progress(ImportProgress {
             bytes: seen.counters.packet_bytes,
@@ -150,6 +151,7 @@ pub fn import_locked(
         });
     })?;
     account?;
+    accounts.uncounted().for_each(|drops| seen.counters.dropped(drops));
     output.segments.extend(accounts.finish()?);
     let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
     seen.decoding(output.decoding);
@@ -207,6 +209,8 @@ struct Seen {
     counters: Counters,
     warnings: Vec<String>,
     warnings_dropped: u64,
+    /// First packet.
+    first_ts: Option<i64>,
     /// Latest packet so far.
     last_ts: Option<i64>,
 }
@@ -217,6 +221,7 @@ impl Seen {
         self.counters.packet_bytes += batch.bytes_len() as u64;
         let last_ts = batch.iter().map(|packet| packet.meta.ts.ns()).max().or(self.last_ts);
         let first_ts = self.last_ts.or(batch.iter().next().map(|packet| packet.meta.ts.ns()));
+        self.first_ts = self.first_ts.or(first_ts);
         let (first_ts, last_ts) = (first_ts.unwrap_or_default(), last_ts.unwrap_or_default());
         self.counters.lost(losses(source.losses()), first_ts, last_ts);
         self.last_ts = (!batch.is_empty()).then_some(last_ts).or(self.last_ts);

@@ -288,6 +288,15 @@ async fn accounts_are_growth_and_outlive_decoding_anew() {
     assert_eq!(house.ask(ask).await, wanted);
     let clocks = "SELECT count(*), min(source), min(state) FROM clock_stats";
     assert_eq!(house.ask(clocks).await, "2,kernel,unknown");
+    // What the capture counted is a loss, uncorrelated and correlated.
+    let losses = "SELECT point, protocol, cause, count, evidence, (ts_hi - ts_lo) >= INTERVAL '1' \
+                  SECOND FROM losses WHERE cause = 'capture' ORDER BY evidence";
+    let counted = "P1,packets,capture,,nic_missed: the adapter had no buffer free; how many is \
+                   unknown,true\nP1,packets,capture,5,ring: the kernel's ring was full,true";
+    assert_eq!(house.ask(losses).await, counted);
+    lock.replace_tables(Vec::new(), "c").unwrap().commit().unwrap();
+    assert_eq!(house.ask(losses).await, counted);
+    assert_eq!(house.ask("SELECT sum(count) FROM losses LIMIT 1").await, "5");
 }
 
 #[tokio::test]

@@ -318,7 +318,7 @@ mod tests {
             cause: "network".into(),
             first_seq,
             last_seq: first_seq,
-            count: 1,
+            count: Some(1),
             ts_lo: Some(1_700_000_000_000_000_001),
             ts_hi: None,
             evidence: evidence.into(),

@@ -211,7 +211,7 @@ const RULES: Column[] = [
 const LOSSES: Column[] = [
   { head: "Cause", cell: (row) => <span class={`tag ${row.cause === "both_lines" ? "bad" : "warn"}`}>{text(row.cause).replace(/_/g, " ")}</span> },
   { head: "Runs", right: true, cell: (row) => count(row.runs) },
-  { head: "Messages", right: true, cell: (row) => count(row.missing) },
+  { head: "Missing", right: true, cell: (row) => `${row.missing === null ? "unknown" : count(row.missing)} ${text(row.unit)}` },
 ];
 
 const CLOCKS: Column[] = [
