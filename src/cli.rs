@@ -50,6 +50,9 @@ pub enum Command {
         after_help = "Examples:\n  taptrail redecode --store ./trail\n  taptrail redecode --store ./trail --stale"
     )]
     Redecode(RedecodeArgs),
+    /// Join the small files of each hour, as capture nodes leave them; rows and ids stay
+    #[command(after_help = "Example:\n  taptrail compact --store ./trail")]
+    Compact(CompactArgs),
     /// Print the latency report
     #[command(
         after_help = "Example:\n  taptrail report --store ./trail --format html > report.html"
@@ -262,6 +265,17 @@ pub struct RedecodeArgs {
     /// Do not correlate afterwards
     #[arg(long)]
     pub no_correlate: bool,
+}
+
+/// `taptrail compact`.
+#[derive(Debug, Args)]
+pub struct CompactArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Also hours that are not over yet
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `taptrail capture`.

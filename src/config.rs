@@ -40,6 +40,8 @@ pub struct CaptureConfig {
     pub listen: Option<SocketAddr>,
     /// Whether every privilege but those for opening an interface is given up.
     pub drop_privileges: bool,
+    /// Join the small files of an hour once it is over.
+    pub compact: bool,
 }
 
 /// `[retention]`: what a node keeps on disk. Nothing is removed unless told.
@@ -75,6 +77,7 @@ impl Default for CaptureConfig {
             keep_free_mib: 64,
             listen: None,
             drop_privileges: true,
+            compact: true,
         }
     }
 }

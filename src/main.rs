@@ -37,6 +37,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Capture(args) => commands::capture::run(args),
         Command::Decode(args) => commands::decode::run(args),
         Command::Correlate(args) => commands::correlate::run(args),
+        Command::Compact(args) => commands::compact::run(args),
         Command::Redecode(args) => commands::redecode::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Sql(args) => commands::sql::run(args),

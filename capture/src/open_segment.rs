@@ -253,7 +253,9 @@ impl OpenSegment {
 
     fn is_due(&self) -> bool {
         self.current.as_ref().is_some_and(|current| {
-            current.bytes >= self.rotation.bytes || current.opened.elapsed() >= self.rotation.age
+            // At the tick that is nearest to its age, not at the one behind it.
+            let age = current.opened.elapsed() + SYNC_EVERY / 2;
+            current.bytes >= self.rotation.bytes || age >= self.rotation.age
         })
     }
 

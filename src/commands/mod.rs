@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod check;
+pub mod compact;
 pub mod correlate;
 pub mod decode;
 pub mod demo;

@@ -82,7 +82,7 @@ fn explain_row(
     let Some(data) = packet.iter().next().map(|packet| packet.data) else { return Ok(None) };
     for segment in import.files_of("messages") {
         let path = store.file(segment);
-        let groups = row_groups_with(&path, "packet_ix", packet_ix)?;
+        let groups = row_groups_with(&path, segment, "packet_ix", packet_ix)?;
         if groups.is_empty() {
             continue;
         }
@@ -160,7 +160,7 @@ fn find_packet(
 ) -> Result<Option<PacketBatch>, StoreError> {
     for segment in import.files_of("packets") {
         let path = store.file(segment);
-        let groups = row_groups_with(&path, "packet_ix", packet_ix)?;
+        let groups = row_groups_with(&path, segment, "packet_ix", packet_ix)?;
         if groups.is_empty() {
             continue;
         }

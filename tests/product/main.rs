@@ -11,3 +11,4 @@ mod network;
 mod score;
 mod support;
 mod typed;
+mod wire;

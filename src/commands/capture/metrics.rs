@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use taptrail_capture::node::RunningPoint;
 use taptrail_capture::node::status::{PointState, Status};
 use taptrail_store::catalog::Store;
+use taptrail_store::catalog::compact::Compacted;
 use taptrail_web::monitor::{Metrics, Probe};
 
 /// A node as seen from outside its threads.
@@ -20,6 +21,7 @@ pub(super) struct Node {
 #[derive(Default)]
 struct Sealing {
     segments: u64,
+    compacted: Compacted,
     failures: u64,
     /// The last failure since a segment was sealed.
     error: Option<String>,
@@ -42,7 +44,12 @@ impl Node {
         sealing.error = None;
     }
 
-    /// Sealing or retention failed; told on standard error until the text
+    /// Small files of an hour were joined.
+    pub fn compacted(&self, done: Compacted) {
+        self.sealing().compacted.add(done);
+    }
+
+    /// Sealing, compaction or retention failed; told on standard error until the text
     /// changes.
     pub fn sealing_error(&self, text: String) {
         let mut sealing = self.sealing();
@@ -73,9 +80,9 @@ impl Node {
     }
 
     fn store_metrics(&self, metrics: &mut Metrics) {
-        let (segments, failures) = {
+        let (segments, failures, compacted) = {
             let sealing = self.sealing();
-            (sealing.segments, sealing.failures)
+            (sealing.segments, sealing.failures, sealing.compacted)
         };
         metrics.family(
             "taptrail_sealed_segments_total",
@@ -85,6 +92,10 @@ impl Node {
         metrics.value("taptrail_sealed_segments_total", &[], Some(segments));
         metrics.family("taptrail_sealing_failures_total", "counter", "Failures of that.");
         metrics.value("taptrail_sealing_failures_total", &[], Some(failures));
+        let name = "taptrail_compacted_files_total";
+        metrics.family(name, "counter", "Small files that others replaced, and those others.");
+        metrics.value(name, &[("files", "replaced")], Some(compacted.before));
+        metrics.value(name, &[("files", "made")], Some(compacted.after));
         let waiting = self.store.waiting_segments().ok();
         let oldest = waiting.as_ref().map(|waiting| {
             let modified = waiting.iter().filter_map(|(_, p)| p.metadata().ok()?.modified().ok());

@@ -3,12 +3,13 @@
 //! ```text
 //! two threads a point: interface ─▶ open segment (pcapng, synced each second)
 //! the main thread:     complete segments ─▶ import ─▶ store, then retention
-//! beside them:         clocks · /metrics and /healthz · the service manager's watchdog
+//! beside them:         compaction · clocks · /metrics and /healthz · the service manager's watchdog
 //! ```
 //!
 //! The readers never wait for the import: complete segments queue on disk, by
 //! name, and what a crash leaves there is imported at the next start.
 
+mod compact;
 mod metrics;
 mod notify;
 mod seal;
@@ -17,6 +18,7 @@ use crate::cli::CaptureArgs;
 use crate::config::Config;
 use crate::runtime::{runtime, stop_signal};
 use anyhow::{Context, bail};
+use compact::Compactor;
 use metrics::Node;
 use notify::Notify;
 use seal::Sealer;
@@ -24,7 +26,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use taptrail_capture::account::Counts;
 use taptrail_capture::live::LiveOptions;
 use taptrail_capture::node::{Clocks, PointOptions, RunningPoint};
@@ -34,7 +36,7 @@ use taptrail_capture::system::drop_privileges;
 use taptrail_store::catalog::Store;
 
 /// Between two looks at complete segments and at retention.
-const ROUND: Duration = Duration::from_millis(250);
+const ROUND: Duration = Duration::from_millis(100);
 
 /// A thread that gave no sign of life for so long is stuck.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -76,7 +78,11 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
     }
     notify.send("READY=1");
     watch(notify, Arc::clone(&node), Arc::clone(&stop));
-    let sealed = seal_until_finished(&config, &store, &node, &points);
+    let compactor = match config.capture.compact {
+        true => Compactor::start(store.clone(), Arc::clone(&stop)),
+        false => Compactor::off(),
+    };
+    let sealed = seal_until_finished(&config, &store, &node, &points, compactor);
     stop.store(true, Ordering::Relaxed);
     let ended = finish(points);
     // It only asks clocks.
@@ -123,11 +129,15 @@ fn seal_until_finished(
     store: &Store,
     node: &Node,
     points: &[RunningPoint],
+    compactor: Compactor,
 ) -> anyhow::Result<()> {
-    let mut sealer = Sealer::new(config, store)?;
+    let mut sealer = Sealer::new(config, store, SystemTime::now)?;
     loop {
         let finished = points.iter().all(RunningPoint::is_finished);
         sealer.round(node, finished);
+        if let Some(prepared) = compactor.take() {
+            sealer.compact(node, prepared);
+        }
         if finished {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 use taptrail_capture::point::PointName;
 use taptrail_store::catalog::Store;
+use taptrail_store::catalog::compact::Prepared;
 use taptrail_store::catalog::retention::{ClockGuard, Limits, Removed};
 use taptrail_store::import::LOCK_PATIENCE;
 
@@ -30,15 +31,21 @@ pub(super) struct Sealer<'a> {
     failed: HashMap<PathBuf, Instant>,
     retained: Option<Instant>,
     start: Instant,
+    clock: fn() -> SystemTime,
     guard: ClockGuard,
 }
 
 impl<'a> Sealer<'a> {
-    pub fn new(config: &'a Config, store: &'a Store) -> anyhow::Result<Self> {
+    /// `clock` is the system's.
+    pub fn new(
+        config: &'a Config,
+        store: &'a Store,
+        clock: fn() -> SystemTime,
+    ) -> anyhow::Result<Self> {
         let importer = Importer::new(config)?.decoding(config.capture.decode);
-        let guard = ClockGuard::new(SystemTime::now(), Duration::ZERO);
+        let guard = ClockGuard::new(clock(), Duration::ZERO);
         let (failed, start) = (HashMap::new(), Instant::now());
-        Ok(Self { importer, store, config, failed, retained: None, start, guard })
+        Ok(Self { importer, store, config, failed, retained: None, start, clock, guard })
     }
 
     /// Seals what is complete and not left alone (in the last round: all), and
@@ -81,6 +88,15 @@ impl<'a> Sealer<'a> {
         }
     }
 
+    /// Gives prepared files their places.
+    pub fn compact(&mut self, node: &Node, prepared: Prepared) {
+        let lock = self.store.lock_within(LOCK_PATIENCE);
+        match lock.and_then(|lock| prepared.commit(&lock)) {
+            Ok(done) => node.compacted(done),
+            Err(error) => node.sealing_error(format!("compaction: {error}; it is tried again")),
+        }
+    }
+
     fn retain(&mut self, node: &Node) {
         let retention = &self.config.retention;
         let early = self.retained.is_some_and(|at| at.elapsed() < RETAIN_EVERY);
@@ -99,7 +115,7 @@ impl<'a> Sealer<'a> {
     }
 
     fn try_retain(&self, node: &Node, retention: &RetentionConfig) -> anyhow::Result<Removed> {
-        let now = SystemTime::now();
+        let now = (self.clock)();
         let was_set = self.guard.was_set(now, self.start.elapsed());
         if was_set && retention.max_age_hours.is_some() {
             let text = "the system's clock was set: nothing is removed by age until the next start";
@@ -115,5 +131,49 @@ impl<'a> Sealer<'a> {
         let needed = wanted.saturating_sub(self.store.free_bytes()?);
         let lock = self.store.lock_within(LOCK_PATIENCE)?;
         Ok(lock.retain(limits, needed, now)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use taptrail_capture::packet::LinkType;
+    use taptrail_capture::pcapng_writer::PcapngWriter;
+    use taptrail_web::monitor::Probe;
+
+    /// How far the clock of these tests was set forward.
+    static AHEAD_S: AtomicU64 = AtomicU64::new(0);
+
+    fn clock() -> SystemTime {
+        SystemTime::now() + Duration::from_secs(AHEAD_S.load(Ordering::Relaxed))
+    }
+
+    #[test]
+    fn a_clock_that_is_set_removes_nothing_by_age_until_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "[capture]\ndecode = false\n[retention]\nmax_age_hours = 1";
+        let config = Config::parse(text, directory.path()).unwrap();
+        let store = Store::open_or_create(&directory.path().join("trail")).unwrap();
+        let open = store.open_directory();
+        fs::create_dir_all(&open).unwrap();
+        for name in ["a", "b"] {
+            let interfaces = [(LinkType::ETHERNET, name)];
+            let file = PcapngWriter::new(Vec::new(), &interfaces).unwrap().finish().unwrap();
+            fs::write(open.join(format!("P1-000000000{}.pcapng", name.len())), file).unwrap();
+            let node = Node::new(store.clone(), &[]);
+            Sealer::new(&config, &store, clock).unwrap().round(&node, true);
+        }
+        let captures = || store.catalog().unwrap().imports.len();
+        assert_eq!(captures(), 2);
+        let node = Node::new(store.clone(), &[]);
+        let mut running = Sealer::new(&config, &store, clock).unwrap();
+        AHEAD_S.store(48 * 3600, Ordering::Relaxed);
+        running.round(&node, false);
+        assert_eq!(captures(), 2);
+        assert!(node.health().unwrap_err().contains("clock was set"));
+        let started_then = Node::new(store.clone(), &[]);
+        Sealer::new(&config, &store, clock).unwrap().round(&started_then, false);
+        assert_eq!((captures(), started_then.health().is_ok()), (1, true), "the newest stays");
     }
 }

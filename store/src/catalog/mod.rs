@@ -11,9 +11,10 @@
 //! ```
 //!
 //! A segment counts only once a manifest names it, so a crash at any moment
-//! leaves a store that reads as before. What it left behind is removed by the
-//! next process that writes.
+//! leaves a store that reads as before. What it left behind is removed by a
+//! process that writes a minute later or more.
 
+pub mod compact;
 pub mod drops;
 pub mod import;
 pub mod lock;

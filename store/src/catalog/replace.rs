@@ -273,7 +273,7 @@ mod tests {
             cause: "network".into(),
             first_seq: Some(seq),
             last_seq: Some(seq),
-            count: 1,
+            count: Some(1),
             ts_lo: None,
             ts_hi: Some(seq as i64),
             evidence: "".into(),

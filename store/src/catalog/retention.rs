@@ -9,15 +9,17 @@
 //! The order is that in which segments were placed on disk, never packet time:
 //! a capture whose packets carry a wrong time removes nobody else. The manifest
 //! goes first, then the files: a kill between leaves files that no manifest
-//! names, which the next writer removes.
+//! names, which a later writer removes. A file that compaction made goes with the
+//! last of the captures in it.
 
 use crate::catalog::lock::WriteLock;
 use crate::catalog::manifest::ImportManifest;
 use crate::catalog::{Store, place};
 use crate::error::StoreError;
+use std::collections::HashMap;
 use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is kept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,20 +60,35 @@ impl WriteLock {
         now: SystemTime,
     ) -> Result<Removed, StoreError> {
         let placed = placed(self.store())?;
+        let mut named: HashMap<&str, usize> = HashMap::new();
+        for file in placed.iter().flat_map(|capture| &capture.import.files) {
+            *named.entry(&file.path).or_default() += 1;
+        }
         let mut removed = Removed::default();
         for (number, bytes) in expired(&placed, limits, needed, now) {
-            self.remove_import(&placed[number].import)?;
+            self.remove_import(&placed[number].import, &mut named)?;
             removed.captures += 1;
             removed.bytes += bytes;
         }
         Ok(removed)
     }
 
-    fn remove_import(&self, import: &ImportManifest) -> Result<(), StoreError> {
+    /// Removes a capture, and of its files those that no other one is in.
+    fn remove_import<'a>(
+        &self,
+        import: &'a ImportManifest,
+        named: &mut HashMap<&'a str, usize>,
+    ) -> Result<(), StoreError> {
         let root = self.store().root();
         place::remove(root, std::iter::once(import.path().as_str()))?;
         place::sync_directory(&root.join("manifests"))?;
-        place::remove(root, import.files.iter().map(|file| file.path.as_str()))
+        let mut free = Vec::new();
+        for file in &import.files {
+            let others = named.entry(&file.path).or_default();
+            *others = others.saturating_sub(1);
+            free.extend((*others == 0).then_some(file.path.as_str()));
+        }
+        place::remove(root, free.into_iter())
     }
 }
 
@@ -80,10 +97,18 @@ fn placed(store: &Store) -> Result<Vec<Placed>, StoreError> {
     let mut placed = Vec::new();
     for import in store.catalog()?.imports {
         // Redecoding writes a new manifest and leaves the packets.
-        let packets = import.files_of("packets").next().map(|file| store.file(file));
-        let path = packets.unwrap_or_else(|| store.root().join(import.path()));
-        let at = fs::metadata(&path).and_then(|metadata| metadata.modified());
-        let at = at.map_err(StoreError::io(&path))?;
+        let packets = import.files_of("packets").next();
+        // A compacted file is younger than its segments.
+        let known = packets.and_then(|file| u64::try_from(file.part?.placed_ns?).ok());
+        let at = match known {
+            Some(ns) => UNIX_EPOCH + Duration::from_nanos(ns),
+            None => {
+                let path = packets.map(|file| store.file(file));
+                let path = path.unwrap_or_else(|| store.root().join(import.path()));
+                let at = fs::metadata(&path).and_then(|metadata| metadata.modified());
+                at.map_err(StoreError::io(&path))?
+            }
+        };
         let bytes = import.files.iter().map(|file| file.bytes).sum();
         placed.push(Placed { import, at, bytes });
     }
@@ -205,6 +230,10 @@ mod tests {
         let first = placed(store).unwrap()[0].import.clone();
         fs::remove_file(store.root().join(first.path())).unwrap();
         assert!(first.files.iter().any(|file| store.file(file).exists()));
+        for file in &first.files {
+            let file = fs::File::open(store.file(file)).unwrap();
+            file.set_modified(SystemTime::now() - HOUR).unwrap();
+        }
         drop(store.lock().unwrap());
         assert!(first.files.iter().all(|file| !store.file(file).exists()));
         assert_eq!(names(store), ["01.pcap"]);
