@@ -324,20 +324,21 @@ fn a_running_node_keeps_to_its_limits() {
         until("sealed", || sealed() >= before + 2);
     }
     until("old captures go", || node.errors().contains("retention: "));
+    // It may have gone by before the last round.
+    until("it keeps to its limit", || size(&store.join("packets")) <= 4 << 20);
     let account = &node.stop()["rx0"];
     account.closes();
     assert_eq!(account.written, 6_000);
-    assert!(size(&store.join("packets")) <= 4 << 20);
     let rounds = stored(&store, "rx0");
     assert!(rounds.contains_key(&4) && !rounds.contains_key(&1), "{:?}", rounds.keys());
 }
 
+/// Bytes of all files; those that vanish meanwhile have none.
 fn size(path: &Path) -> u64 {
-    let metadata = fs::metadata(path).unwrap();
-    if metadata.is_file() {
-        return metadata.len();
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| size(&entry.path())).sum(),
+        Err(_) => fs::metadata(path).map_or(0, |metadata| metadata.len()),
     }
-    fs::read_dir(path).unwrap().map(|entry| size(&entry.unwrap().path())).sum()
 }
 
 #[test]
@@ -405,15 +406,16 @@ fn hops_of_a_running_node_come_to_the_dashboard() {
     let dashboard = Dashboard::start(serving.arg("--store").arg(&store));
     let feed =
         concat!(env!("CARGO_MANIFEST_DIR"), "/samples/captures/nasdaq.totalview-itch.5.0.pcap");
-    wire.send_file("tx0", Path::new(feed));
-    wire.send_file("tx1", Path::new(feed));
-    let sent = Instant::now();
+    let start = Instant::now();
+    // As on a line that is in use: time goes on by what comes.
     let found = || {
+        wire.send_file("tx0", Path::new(feed));
+        wire.send_file("tx1", Path::new(feed));
         let hops = dashboard.get("/api/hops");
         hops.contains("\"from_point\":\"edge\"") && hops.contains("\"to_point\":\"core\"")
     };
     until("the hop", found);
-    println!("on the dashboard {} ms after the last packet was sent", sent.elapsed().as_millis());
+    println!("on the dashboard {} ms after the first packet was sent", start.elapsed().as_millis());
     node.stop();
 }
 
