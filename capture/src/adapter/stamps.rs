@@ -77,7 +77,7 @@ impl Stamps {
             }
             None => words.push("can:unknown".to_string()),
         }
-        if let Some(filters) = self.filters {
+        if let Some(filters) = self.filters.filter(|filters| *filters != 0) {
             let kinds = [(filters & 1, "none"), (filters & 2, "all"), (filters >> 2, "some")];
             let kinds = kinds.iter().filter(|(bits, _)| *bits != 0).map(|(_, word)| *word);
             words.push(format!("filters:{}", kinds.collect::<Vec<_>>().join("+")));
@@ -118,6 +118,8 @@ mod tests {
         assert_eq!(stamps, Stamps::default());
         assert!(!stamps.can_stamp_all());
         assert_eq!(stamps.text(), "can:unknown|set:unknown");
+        let none = Stamps { can: Some(0), filters: Some(0), ..stamps };
+        assert_eq!(none.text(), "can:|set:unknown");
     }
 
     #[test]
