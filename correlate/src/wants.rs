@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::matching::public::Published;
 use crate::matching::recent::Candidate;
 use crate::observation::{Observation, Way, is_report};
+use crate::stream::STREAMS_MAX;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -50,6 +51,8 @@ pub struct Wants {
     matches: HashMap<u64, Vec<Arc<Event>>>,
     sequences: HashMap<u64, Sequence>,
     expiry: VecDeque<(i64, u64)>,
+    /// From when to when each stream was heard.
+    heard: Vec<Option<(i64, i64)>>,
     refused: u64,
 }
 
@@ -100,6 +103,18 @@ impl Wants {
         self.expiry.push_back((until, seq));
     }
 
+    /// Notes when a closed feed event was heard.
+    pub fn hear(&mut self, event: &Event) {
+        let (stream, at) = (event.stream as usize, event.at());
+        if stream >= self.heard.len() && stream < STREAMS_MAX {
+            self.heard.resize(stream + 1, None);
+        }
+        if let Some(heard) = self.heard.get_mut(stream) {
+            let (from, to) = heard.unwrap_or((at, at));
+            *heard = Some((from.min(at), to.max(at)));
+        }
+    }
+
     /// Whether a closed feed event carries a wanted number.
     pub fn wants(&self, event: &Event) -> bool {
         let obs = &event.obs;
@@ -144,9 +159,31 @@ impl Wants {
         }
     }
 
-    /// Feed events that carry the sequence, or name it as their source.
-    pub fn found(&self, seq: u64) -> Found {
-        self.sequences.get(&seq).map(|wanted| wanted.found.clone()).unwrap_or_default()
+    /// Feed events that carry the sequence, or name it as their source, within
+    /// a window of a time. Where a feed has begun again, the number is that of
+    /// its newest session that had come so far by then.
+    pub fn found(&self, seq: u64, at: i64) -> Found {
+        let Some(wanted) = self.sequences.get(&seq) else { return Found::new() };
+        let near =
+            |event: &&Arc<Event>| event.at().saturating_sub(at).saturating_abs() <= self.window_ns;
+        let found: Found = wanted.found.iter().filter(near).cloned().collect();
+        if found.len() < 2 {
+            return found;
+        }
+        let ended = |event: &&Arc<Event>| {
+            let is_after = |other: &Arc<Event>| other.at() <= at && self.follows(event, other);
+            found.iter().any(is_after)
+        };
+        found.iter().filter(|event| !ended(event)).cloned().collect()
+    }
+
+    /// Whether the stream of the one ended before that of the other, of the
+    /// same protocol, began.
+    fn follows(&self, event: &Event, other: &Event) -> bool {
+        let heard = |event: &Event| *self.heard.get(event.stream as usize)?;
+        let (ended, began) = (heard(event).map(|h| h.1), heard(other).map(|h| h.0));
+        event.obs.protocol == other.obs.protocol
+            && ended.zip(began).is_some_and(|(ended, began)| ended < began)
     }
 
     /// Takes out what was found for a trade's order and match numbers.

@@ -9,5 +9,6 @@ mod golden;
 mod layout;
 mod network;
 mod score;
+mod structure;
 mod support;
 mod typed;

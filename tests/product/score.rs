@@ -19,7 +19,7 @@ fn score(happens: &[&str]) -> Value {
     for entry in fs::read_dir(&sim).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if let Some((point, rest)) = name.split_once('.')
-            && rest.starts_with("pcap")
+            && (rest.starts_with("pcap") || rest == "erf")
         {
             args.push(format!("{point}={sim}/{name}"));
         }
@@ -89,6 +89,26 @@ fn bounds_hold(score: &Value) {
     for hop in hops.iter().filter(|hop| hop["links"].as_u64() > Some(100)) {
         assert_eq!(hop["links"], hop["bounded"], "{hop}");
         assert!(hop["coverage_ppm"].as_u64().unwrap() >= 990_000, "{hop}");
+    }
+}
+
+#[test]
+fn captures_that_count_their_drops_tell_nearly_every_cause() {
+    let score = score(&["--faults", "heavy", "--with", "drop-counts"]);
+    let losses = &score["losses"];
+    assert!(losses["right_ppm"].as_u64().unwrap() >= 980_000, "{losses}");
+}
+
+#[test]
+fn what_a_snaplen_cut_is_set_aside() {
+    let score = score(&["--faults", "none", "--with", "snaplen"]);
+    assert!(score["set_aside"].as_u64().unwrap() > 100, "{}", score["set_aside"]);
+    assert!(score["losses"]["set_aside"].as_u64().unwrap() > 100, "{}", score["losses"]);
+    assert_eq!(score["losses"]["lost"], 0, "{}", score["losses"]);
+    let found = of(&score, "rules", "rule", "session_seq");
+    assert_eq!(found["precision_ppm"], 1_000_000, "{found}");
+    for kind in ["same", "relay", "ack", "fill", "chain", "public"] {
+        assert!(recall(&score, kind) >= 999_000, "{}", of(&score, "kinds", "kind", kind));
     }
 }
 

@@ -143,6 +143,11 @@ impl PcapngReader {
         self.interfaces.iter().map(|interface| &interface.info)
     }
 
+    /// What packets name as lost before them.
+    pub(super) fn named_lost(&self) -> Option<u64> {
+        self.dropped_between
+    }
+
     /// What the file says was lost, over all interfaces.
     pub(super) fn losses(&self) -> LossCounters {
         let sum = |of: fn(&Interface) -> Option<u64>| {

@@ -24,6 +24,12 @@ pub struct Drops {
     pub packets: u64,
 }
 
+impl Drops {
+    fn is_long(&self) -> bool {
+        self.ts_hi.saturating_sub(self.ts_lo) > DROPS_SPAN_MAX_NS
+    }
+}
+
 /// A capture that counts its drops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CountedCapture {
@@ -55,6 +61,15 @@ impl Health {
         self.silent.entry(point).or_default().push((ts_lo, ts_hi));
     }
 
+    /// Drops that the captures of a point counted, between two stamps or about
+    /// then; not those of too long a time.
+    pub fn drops(&self, point: PointIx, ts_lo: i64, ts_hi: i64) -> Vec<Drops> {
+        let captures = self.captures.get(&point).map_or(&[][..], Vec::as_slice);
+        let meets = |drops: &&Drops| drops.ts_lo <= ts_hi && ts_lo <= drops.ts_hi;
+        let all = captures.iter().flat_map(|capture| capture.drops.iter().filter(meets));
+        all.filter(|drops| !drops.is_long()).copied().collect()
+    }
+
     /// What was counted at the point between two stamps; `None` where a
     /// capture of that time cannot tell, or none covers all of it.
     pub fn at(&self, point: PointIx, ts_lo: i64, ts_hi: i64) -> Option<Counted> {
@@ -67,7 +82,7 @@ impl Health {
             covered |= capture.ts_lo <= ts_lo && ts_hi <= capture.ts_hi;
             let drops = capture.drops.iter().filter(|drops| meets(drops.ts_lo, drops.ts_hi));
             for drops in drops {
-                if drops.ts_hi.saturating_sub(drops.ts_lo) > DROPS_SPAN_MAX_NS {
+                if drops.is_long() {
                     wide = true;
                 } else {
                     dropped = dropped.saturating_add(drops.packets);

@@ -271,6 +271,7 @@ mod tests {
             session: None,
             line: None,
             cause: "network".into(),
+            confidence: Some(1.0),
             first_seq: Some(seq),
             last_seq: Some(seq),
             count: 1,

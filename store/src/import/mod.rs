@@ -218,9 +218,23 @@ impl Seen {
         let last_ts = batch.iter().map(|packet| packet.meta.ts.ns()).max().or(self.last_ts);
         let first_ts = self.last_ts.or(batch.iter().next().map(|packet| packet.meta.ts.ns()));
         let (first_ts, last_ts) = (first_ts.unwrap_or_default(), last_ts.unwrap_or_default());
-        self.counters.lost(losses(source.losses()), first_ts, last_ts);
+        let lost = losses(source.losses());
+        let (from_ts, to_ts) = self.named(lost, batch).unwrap_or((first_ts, last_ts));
+        self.counters.lost(lost, from_ts, to_ts);
         self.last_ts = (!batch.is_empty()).then_some(last_ts).or(self.last_ts);
         source.take_warnings().iter().for_each(|warning| self.warning(warning));
+    }
+
+    /// Between which stamps packets were lost that the last of a batch names.
+    fn named(&self, lost: CaptureLosses, batch: &PacketBatch) -> Option<(i64, i64)> {
+        let counted = &self.counters.losses;
+        let only = (lost.ring, lost.interface) == (counted.ring, counted.interface);
+        if !only || lost.recorded == counted.recorded {
+            return None;
+        }
+        let stamped = |back: usize| Some(batch.get(batch.len().checked_sub(back)?).meta.ts.ns());
+        let (to, from) = (stamped(1)?, stamped(2).or(self.last_ts)?);
+        Some((from.min(to), from.max(to)))
     }
 
     fn warning(&mut self, warning: &Warning) {

@@ -4,7 +4,7 @@
 //! P2 | moldudp64 | session S1 | line A | network | 1042..1044 | 3 | seen at P1, not at P2
 //! ```
 
-use crate::tables::row::{Name, Null, Plain, Text, Time, U64, rows};
+use crate::tables::row::{F32, Name, Null, Plain, Text, Time, U64, rows};
 
 rows! {
     /// A run of missing messages or bytes.
@@ -19,6 +19,8 @@ rows! {
         line: Option<Text> as Null<Name>,
         /// network, capture, upstream, both_lines or unknown.
         cause: Text as Name,
+        /// The chance that this is the cause; null where it is unknown.
+        confidence: Option<f32> as Null<F32>,
         /// First missing sequence number or byte; null where messages are not numbered.
         first_seq: Option<u64> as Null<U64>,
         /// Last missing sequence number or byte.

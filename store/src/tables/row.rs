@@ -316,6 +316,7 @@ mod tests {
             session: None,
             line: Some("A".into()),
             cause: "network".into(),
+            confidence: Some(0.9),
             first_seq,
             last_seq: first_seq,
             count: 1,

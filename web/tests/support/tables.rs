@@ -199,6 +199,7 @@ fn losses() -> Vec<LossRow> {
         session: Some("S000000001".into()),
         line: line.map(Into::into),
         cause: cause.into(),
+        confidence: Some(1.0),
         first_seq: Some(seq),
         last_seq: Some(seq + count - 1),
         count,
