@@ -226,3 +226,57 @@ fn keep_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, event: &Arc<Event>)
         found.push(event.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Path, Sighting};
+    use taptrail_decoders::kind::Kind;
+
+    fn event(stream: u32, seq: u64, at: i64) -> Arc<Event> {
+        let obs = Observation { seq: Some(seq), ..Observation::empty(0, at, Kind::OrderAdd) };
+        Arc::new(Event {
+            obs,
+            stream,
+            way: Way::Feed,
+            sightings: SmallVec::from_iter([Sighting::of(&obs, false)]),
+            path: Path::new(),
+            missed: SmallVec::new(),
+            same: Vec::new(),
+        })
+    }
+
+    /// Streams and times of what is found for number 5, named at 100.
+    fn found(events: &[(u32, u64, i64)]) -> Vec<(u32, i64)> {
+        let mut wants = Wants::new(1_000);
+        let named =
+            Observation { trigger_seq: Some(5), ..Observation::empty(1, 100, Kind::ReqNew) };
+        wants.note(&named, Way::ToVenue);
+        for &(stream, seq, at) in events {
+            let event = event(stream, seq, at);
+            wants.hear(&event);
+            if wants.wants(&event) {
+                wants.keep(&event);
+            }
+        }
+        wants.found(5, 100).iter().map(|event| (event.stream, event.at())).collect()
+    }
+
+    #[test]
+    fn a_feed_that_began_again_is_not_the_one_before() {
+        assert_eq!(found(&[(1, 5, 20), (1, 9, 40), (2, 1, 50), (2, 5, 90)]), [(2, 90)]);
+        // It has not come so far yet.
+        assert_eq!(found(&[(1, 5, 20), (2, 1, 50), (2, 5, 110)]), [(1, 20), (2, 110)]);
+    }
+
+    #[test]
+    fn feeds_of_one_time_both_count() {
+        let both = [(1, 5, 20), (2, 1, 50), (2, 5, 90), (1, 9, 95)];
+        assert_eq!(found(&both), [(1, 20), (2, 90)]);
+    }
+
+    #[test]
+    fn what_is_a_window_away_is_another() {
+        assert_eq!(found(&[(1, 5, -901), (1, 5, 90)]), [(1, 90)]);
+    }
+}

@@ -123,7 +123,7 @@ fn troubles_on_top_of_a_bad_day_break_nothing() {
     for kind in ["same", "relay", "ack", "fill", "chain", "public"] {
         assert!(recall(&score, kind) >= 995_000, "{}", of(&score, "kinds", "kind", kind));
     }
-    for rule in ["session_seq", "source_seq", "late_bound_order_id", "order_id"] {
+    for rule in ["session_seq", "explicit_tag", "source_seq", "late_bound_order_id", "order_id"] {
         let found = of(&score, "rules", "rule", rule);
         assert!(found["precision_ppm"].as_u64().unwrap() >= 998_000, "{found}");
     }
