@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use taptrail_capture::point::PointName;
 use taptrail_samples::trouble::Trouble;
+use taptrail_store::ship::NodeName;
 
 /// Follow a trade from tap to tap, to the nanosecond, with evidence.
 #[derive(Debug, Parser)]
@@ -39,6 +40,17 @@ pub enum Command {
     /// Capture live on this node until SIGINT or SIGTERM
     #[command(after_help = "Example:\n  taptrail capture --config node.toml --store ./trail")]
     Capture(CaptureArgs),
+    /// Ship this store's imports to a hub or a directory, as `[ship]` says
+    #[command(after_help = "Example:\n  taptrail ship --config node.toml --store ./trail")]
+    Ship(ShipArgs),
+    /// Take the imports of nodes over TLS, and serve the dashboard over all of them
+    #[command(after_help = "Example:\n  taptrail hub --config hub.toml --store ./trail")]
+    Hub(HubArgs),
+    /// Make certificates for a hub and its nodes
+    #[command(
+        after_help = "Example:\n  taptrail certs --out ./certs --hub hub.example,10.0.0.5 --node a --node b"
+    )]
+    Certs(CertsArgs),
     /// Print every message of a capture file and every field, all bytes accounted for
     #[command(after_help = "Example:\n  taptrail decode feed.pcap --format json | head")]
     Decode(DecodeArgs),
@@ -276,6 +288,52 @@ pub struct CaptureArgs {
     /// Only this point
     #[arg(long, value_name = "NAME")]
     pub point: Option<String>,
+}
+
+/// `taptrail ship`.
+#[derive(Debug, Args)]
+pub struct ShipArgs {
+    /// Configuration file with `[ship]`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// End once everything that is there now has arrived, or at the first failure
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `taptrail hub`.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// Configuration file with `[hub]`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+/// `taptrail certs`.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Directory to write to; an authority that is there is used again
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Names and addresses by which nodes reach the hub
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub hub: Vec<String>,
+    /// A node's name; may be repeated
+    #[arg(long = "node", value_name = "NODE", value_parser = node_name)]
+    pub nodes: Vec<NodeName>,
+    /// How long the certificates are good
+    #[arg(long, default_value_t = 825)]
+    pub days: u32,
+}
+
+fn node_name(text: &str) -> Result<NodeName, String> {
+    NodeName::try_from(text.to_owned())
 }
 
 /// How decoded messages are printed.

@@ -2,7 +2,7 @@
 //! virtual interfaces, packets sent by `taptrail replay`. Skipped with a word
 //! where this user may make no namespaces.
 
-use crate::support::{command, sql, sql_n, taptrail};
+use crate::support::{command, sql, sql_n, taptrail, taptrail_ok};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -504,6 +504,40 @@ fn directions_filters_and_lengths_are_a_points_own() {
     assert_eq!(stored(&store, "out")[&9].len(), 200);
     let cut = "SELECT max(cap_len)::bigint AS n FROM packets WHERE point = 'rx0'";
     assert_eq!(sql_n(&store, cut), 64);
+}
+
+#[test]
+fn a_node_ships_while_it_captures_and_goes_on_at_its_next_start() {
+    let Some(wire) = Wire::new() else { return };
+    let (store, share) = (wire.store(), wire.dir.path().join("share"));
+    let ship = format!(
+        "[ship]\nto = '{}'\nnode = 'a'\npolicy = 'all'\n[retention]\nmax_mib = 0\n",
+        share.display()
+    );
+    let node = wire.capture_with(&store, &["rx0"], "segment_s = 1", &ship);
+    let sent = AtomicU32::new(0);
+    // Retention wants all of it gone at once: what waits is held for the share.
+    until("shipped while capturing", || {
+        wire.send("tx0", sent.fetch_add(1, Ordering::Relaxed), 500, 100);
+        sleep(ms(300));
+        share.join("FORMAT").exists() && sql_n(&share, "SELECT count(*) AS n FROM packets") > 0
+    });
+    node.stop();
+    let at_once = "SELECT count(*) AS n FROM captures WHERE node = 'a'";
+    let before = sql_n(&share, at_once);
+    let config = wire.dir.path().join("node.toml");
+    taptrail_ok(&[
+        "ship",
+        "--once",
+        "--config",
+        config.to_str().unwrap(),
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    assert!(sql_n(&share, at_once) >= before);
+    let rounds = stored(&share, "rx0");
+    assert_eq!(rounds.len() as u32, sent.load(Ordering::Relaxed));
+    assert!(rounds.values().all(|numbers| numbers.len() == 500), "{:?}", rounds.keys());
 }
 
 #[test]

@@ -9,5 +9,6 @@ mod golden;
 mod layout;
 mod network;
 mod score;
+mod ship;
 mod support;
 mod typed;

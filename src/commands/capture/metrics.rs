@@ -1,6 +1,6 @@
 //! What the node says of itself: `/metrics` and `/healthz`.
 
-use super::STUCK_AFTER;
+use super::{STUCK_AFTER, shipping};
 use crate::runtime::runtime;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use taptrail_capture::node::RunningPoint;
 use taptrail_capture::node::status::{PointState, Status};
 use taptrail_store::catalog::Store;
+use taptrail_store::ship::send::Shipper;
 use taptrail_web::monitor::{Metrics, Probe};
 
 /// A node as seen from outside its threads.
@@ -15,6 +16,8 @@ pub(super) struct Node {
     store: Store,
     points: Vec<(String, String, Arc<Status>)>,
     sealing: Mutex<Sealing>,
+    /// What ships, or why nothing does.
+    shipper: Option<Result<Arc<Shipper>, String>>,
 }
 
 #[derive(Default)]
@@ -26,13 +29,20 @@ struct Sealing {
 }
 
 impl Node {
-    pub fn new(store: Store, points: &[RunningPoint]) -> Self {
+    pub fn new(
+        store: Store,
+        points: &[RunningPoint],
+        shipper: Option<Result<Arc<Shipper>, String>>,
+    ) -> Self {
+        if let Some(Err(error)) = &shipper {
+            eprintln!("taptrail: {error}; captured, but not shipped");
+        }
         let seen = |point: &RunningPoint| {
             let options = &point.options;
             (options.point.to_string(), options.interface.clone(), Arc::clone(&point.status))
         };
         let points = points.iter().map(seen).collect();
-        Self { store, points, sealing: Mutex::default() }
+        Self { store, points, sealing: Mutex::default(), shipper }
     }
 
     /// A segment was sealed.
@@ -169,6 +179,9 @@ impl Probe for Node {
             );
         }
         self.store_metrics(&mut metrics);
+        if let Some(Ok(shipper)) = &self.shipper {
+            shipping::metrics(shipper, &mut metrics);
+        }
         metrics.finish()
     }
 
@@ -188,6 +201,7 @@ impl Probe for Node {
             wrong.push(format!("a thread gave no sign of life for {} s", silence.as_secs()));
         }
         wrong.extend(self.sealing().error.clone());
+        wrong.extend(self.shipper.iter().filter_map(|shipper| shipper.clone().err()));
         if wrong.is_empty() { Ok("ok\n".to_string()) } else { Err(wrong.join("\n") + "\n") }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //! two threads a point: interface ─▶ open segment (pcapng, synced each second)
 //! the main thread:     complete segments ─▶ import ─▶ store, then retention
+//! where told:          a thread that ships what was imported, and gives way to all else
 //! beside them:         clocks · /metrics and /healthz · the service manager's watchdog
 //! ```
 //!
@@ -12,8 +13,10 @@
 mod metrics;
 mod notify;
 mod seal;
+mod shipping;
 
 use crate::cli::CaptureArgs;
+use crate::commands::ship::Shipping;
 use crate::config::Config;
 use crate::runtime::{runtime, stop_signal};
 use anyhow::{Context, bail};
@@ -32,6 +35,8 @@ use taptrail_capture::open_segment::{Rotation, recover};
 use taptrail_capture::point::{PointConfig, TimestampFrom};
 use taptrail_capture::system::drop_privileges;
 use taptrail_store::catalog::Store;
+use taptrail_store::ship::send::Shipper;
+use taptrail_web::monitor::Probe;
 
 /// Between two looks at complete segments and at retention.
 const ROUND: Duration = Duration::from_millis(250);
@@ -69,14 +74,26 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
         eprintln!("taptrail: capturing at {} on {}", point.name, options.interface);
         points.push(RunningPoint::start(options, Arc::clone(&stop), clocks.clone())?);
     }
-    let node = Arc::new(Node::new(store.clone(), &points));
+    let shipping = config.ship.as_ref().map(|ship| Shipping::prepare(ship, &config.dir, &store));
+    // A node without its certificate still captures, and says what is wrong.
+    let shipper = shipping.as_ref().map(|prepared| match prepared {
+        Ok(shipping) => Ok(Arc::clone(&shipping.shipper)),
+        Err(error) => Err(format!("ship: {error:#}")),
+    });
+    let node = Arc::new(Node::new(store.clone(), &points, shipper.clone()));
     if let Some(listener) = listener {
         eprintln!("taptrail: metrics: http://{}/metrics", listener.local_addr()?);
         metrics::serve(listener, Arc::clone(&node))?;
     }
+    if let Some(Ok(shipping)) = shipping {
+        let node = Arc::clone(&node);
+        // It ends with the process: what it sends then is sent again.
+        drop(shipping.start(Arc::clone(&stop), move || Some(node.health().map(drop))));
+    }
     notify.send("READY=1");
     watch(notify, Arc::clone(&node), Arc::clone(&stop));
-    let sealed = seal_until_finished(&config, &store, &node, &points);
+    let shipper = shipper.and_then(Result::ok);
+    let sealed = seal_until_finished(&config, &store, shipper, &node, &points);
     stop.store(true, Ordering::Relaxed);
     let ended = finish(points);
     // It only asks clocks.
@@ -120,10 +137,11 @@ fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
 fn seal_until_finished(
     config: &Config,
     store: &Store,
+    shipper: Option<Arc<Shipper>>,
     node: &Node,
     points: &[RunningPoint],
 ) -> anyhow::Result<()> {
-    let mut sealer = Sealer::new(config, store)?;
+    let mut sealer = Sealer::new(config, store, shipper)?;
     loop {
         let finished = points.iter().all(RunningPoint::is_finished);
         sealer.round(node, finished);

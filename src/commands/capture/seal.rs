@@ -9,11 +9,13 @@ use crate::config::{Config, RetentionConfig};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use taptrail_capture::point::PointName;
 use taptrail_store::catalog::Store;
-use taptrail_store::catalog::retention::{ClockGuard, Limits, Removed};
+use taptrail_store::catalog::retention::{ClockGuard, Removed};
 use taptrail_store::import::LOCK_PATIENCE;
+use taptrail_store::ship::send::Shipper;
 
 /// How long a segment that failed is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -26,6 +28,8 @@ pub(super) struct Sealer<'a> {
     importer: Importer<'a>,
     store: &'a Store,
     config: &'a Config,
+    /// What is shipped waits with its removal.
+    shipper: Option<Arc<Shipper>>,
     /// When to try again what failed.
     failed: HashMap<PathBuf, Instant>,
     retained: Option<Instant>,
@@ -34,11 +38,15 @@ pub(super) struct Sealer<'a> {
 }
 
 impl<'a> Sealer<'a> {
-    pub fn new(config: &'a Config, store: &'a Store) -> anyhow::Result<Self> {
+    pub fn new(
+        config: &'a Config,
+        store: &'a Store,
+        shipper: Option<Arc<Shipper>>,
+    ) -> anyhow::Result<Self> {
         let importer = Importer::new(config)?.decoding(config.capture.decode);
         let guard = ClockGuard::new(SystemTime::now(), Duration::ZERO);
         let (failed, start) = (HashMap::new(), Instant::now());
-        Ok(Self { importer, store, config, failed, retained: None, start, guard })
+        Ok(Self { importer, store, config, shipper, failed, retained: None, start, guard })
     }
 
     /// Seals what is complete and not left alone (in the last round: all), and
@@ -105,15 +113,13 @@ impl<'a> Sealer<'a> {
             let text = "the system's clock was set: nothing is removed by age until the next start";
             node.sealing_error(format!("retention: {text}"));
         }
-        let mib = |mib: u64| mib.saturating_mul(1 << 20);
-        let hours = retention.max_age_hours.filter(|_| !was_set);
-        let limits = Limits {
-            bytes: retention.max_mib.map(mib),
-            age: hours.map(|hours| Duration::from_secs(hours.saturating_mul(3600))),
-        };
-        let wanted = retention.min_free_mib.map_or(0, mib);
-        let needed = wanted.saturating_sub(self.store.free_bytes()?);
+        let limits = retention.limits(!was_set);
+        let needed = retention.needed(self.store.free_bytes()?);
         let lock = self.store.lock_within(LOCK_PATIENCE)?;
-        Ok(lock.retain(limits, needed, now)?)
+        let Some(shipper) = &self.shipper else { return Ok(lock.retain(limits, needed, now)?) };
+        let spool = shipper.spool()?;
+        let (removed, unshipped) = lock.retain_unshipped(limits, needed, now, &spool)?;
+        shipper.let_go(unshipped);
+        Ok(removed)
     }
 }

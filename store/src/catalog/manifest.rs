@@ -2,6 +2,7 @@
 //! from.
 
 use crate::segment::Segment;
+use crate::ship::NodeName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use taptrail_capture::point::PointConfig;
@@ -159,6 +160,9 @@ pub struct ImportManifest {
     pub revision: u32,
     /// What it was made from.
     pub source: SourceFile,
+    /// The node that shipped it; `None`: it was imported here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeName>,
     /// What was seen.
     pub counters: Counters,
     /// What was wrong, oldest first, at most [`WARNINGS_MAX`].
@@ -217,6 +221,11 @@ impl ImportManifest {
     /// The segments of a table, in order.
     pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
         self.files.iter().filter(move |file| file.table == table)
+    }
+
+    /// Whether its packets are somewhere else: the node that shipped it kept them.
+    pub fn is_without_packets(&self) -> bool {
+        self.counters.packets > 0 && self.files_of("packets").next().is_none()
     }
 
     /// What a correlation of this import is made from.

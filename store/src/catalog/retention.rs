@@ -15,6 +15,7 @@ use crate::catalog::lock::WriteLock;
 use crate::catalog::manifest::ImportManifest;
 use crate::catalog::{Store, place};
 use crate::error::StoreError;
+use std::collections::HashSet;
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -34,6 +35,15 @@ pub struct Removed {
     /// Captures.
     pub captures: u64,
     /// Bytes of their segments.
+    pub bytes: u64,
+}
+
+/// What waits to be shipped: held back until it is too much.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spool {
+    /// The captures that wait.
+    pub waiting: HashSet<u64>,
+    /// Most bytes of them that are held back, the newest first.
     pub bytes: u64,
 }
 
@@ -57,14 +67,31 @@ impl WriteLock {
         needed: u64,
         now: SystemTime,
     ) -> Result<Removed, StoreError> {
+        Ok(self.retain_unshipped(limits, needed, now, &Spool::default())?.0)
+    }
+
+    /// As [`retain`](Self::retain), but leaves what waits to be shipped, as far as
+    /// the spool goes. Also gives how many captures went that still waited.
+    ///
+    /// # Errors
+    /// As [`retain`](Self::retain).
+    pub fn retain_unshipped(
+        &self,
+        limits: Limits,
+        needed: u64,
+        now: SystemTime,
+        spool: &Spool,
+    ) -> Result<(Removed, u64), StoreError> {
         let placed = placed(self.store())?;
-        let mut removed = Removed::default();
-        for (number, bytes) in expired(&placed, limits, needed, now) {
-            self.remove_import(&placed[number].import)?;
+        let (mut removed, mut unshipped) = (Removed::default(), 0);
+        for (number, bytes) in expired(&placed, limits, needed, now, &held(&placed, spool)) {
+            let import = &placed[number].import;
+            self.remove_import(import)?;
             removed.captures += 1;
             removed.bytes += bytes;
+            unshipped += u64::from(spool.waiting.contains(&import.capture_id));
         }
-        Ok(removed)
+        Ok((removed, unshipped))
     }
 
     fn remove_import(&self, import: &ImportManifest) -> Result<(), StoreError> {
@@ -91,14 +118,34 @@ fn placed(store: &Store) -> Result<Vec<Placed>, StoreError> {
     Ok(placed)
 }
 
-/// Places and bytes of the captures that go.
-fn expired(placed: &[Placed], limits: Limits, needed: u64, now: SystemTime) -> Vec<(usize, u64)> {
+/// Captures that wait to be shipped and fit into the spool, the newest first.
+fn held(placed: &[Placed], spool: &Spool) -> HashSet<u64> {
+    let mut bytes = 0_u64;
+    let waiting = placed.iter().rev().filter(|p| spool.waiting.contains(&p.import.capture_id));
+    let fits = waiting.take_while(|capture| {
+        bytes = bytes.saturating_add(capture.bytes);
+        bytes <= spool.bytes
+    });
+    fits.map(|capture| capture.import.capture_id).collect()
+}
+
+/// Places and bytes of the captures that go; none of `held`.
+fn expired(
+    placed: &[Placed],
+    limits: Limits,
+    needed: u64,
+    now: SystemTime,
+    held: &HashSet<u64>,
+) -> Vec<(usize, u64)> {
     let mut left: u64 = placed.iter().map(|capture| capture.bytes).sum();
     let mut freed = 0;
     let mut gone = Vec::new();
     for (number, capture) in placed.iter().enumerate() {
         let after = placed.iter().skip(number + 1);
         if !after.into_iter().any(|later| later.import.point == capture.import.point) {
+            continue;
+        }
+        if held.contains(&capture.import.capture_id) {
             continue;
         }
         let age = now.duration_since(capture.at).unwrap_or_default();
@@ -196,6 +243,27 @@ mod tests {
         drop(lock);
         drop(store.lock().unwrap());
         assert_eq!(names(store), ["04.pcap"]);
+    }
+
+    #[test]
+    fn what_waits_to_be_shipped_is_held_as_far_as_the_spool_goes() {
+        let now = SystemTime::now();
+        let house = house(6, now);
+        let store = &house.store;
+        let all = placed(store).unwrap();
+        let id = |n: usize| all[n].import.capture_id;
+        // The first is shipped; of the four that wait, the spool holds two.
+        let waiting = [id(1), id(2), id(3), id(4)].into();
+        let spool = Spool { waiting, bytes: all[3].bytes + all[4].bytes };
+        let lock = store.lock().unwrap();
+        let old = Limits { age: Some(HOUR / 2), bytes: None };
+        let (removed, unshipped) = lock.retain_unshipped(old, 0, now, &spool).unwrap();
+        assert_eq!((removed.captures, unshipped), (3, 2));
+        assert_eq!(names(store), ["03.pcap", "04.pcap", "05.pcap"]);
+        let (removed, unshipped) = lock.retain_unshipped(old, u64::MAX, now, &spool).unwrap();
+        assert_eq!((removed.captures, unshipped), (0, 0));
+        let shipped = Spool { waiting: HashSet::new(), ..spool };
+        assert_eq!(lock.retain_unshipped(old, 0, now, &shipped).unwrap().0.captures, 2);
     }
 
     #[test]

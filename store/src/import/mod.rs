@@ -167,6 +167,7 @@ pub fn import_locked(
             bytes: content.bytes,
             content_blake3: content.hash.to_hex().to_string(),
         },
+        node: None,
         counters: seen.counters,
         warnings: seen.warnings,
         warnings_dropped: seen.warnings_dropped,

@@ -148,6 +148,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
             bytes: packets * (FRAME + 16),
             content_blake3: String::new(),
         },
+        node: None,
         counters: Counters {
             packets,
             packet_bytes: packets * FRAME,

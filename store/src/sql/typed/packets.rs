@@ -42,6 +42,9 @@ impl Packets {
     pub fn of(store: &Store, capture_id: u64) -> Result<Self, StoreError> {
         let catalog = store.catalog()?;
         let import = catalog.import(capture_id).ok_or(StoreError::NoCapture { capture_id })?;
+        if import.is_without_packets() {
+            return Err(StoreError::NoPackets { capture_id });
+        }
         let files = import.files_of("packets").map(|segment| Stored::open(store.file(segment)));
         Ok(Self { files: files.collect::<Result<_, _>>()?, last: None })
     }
