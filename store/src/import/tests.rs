@@ -172,8 +172,8 @@ async fn packets_become_rows() {
                     2023-11-14T22:13:20.004000001Z,P1";
     assert_eq!(house.ask(sql).await, expected);
     let sql = "SELECT src_addr, dst_port, packets, messages, recognised FROM flows";
-    // A guess: options feeds have a message of this code and size too.
-    assert_eq!(house.ask(sql).await, "10.0.0.1,26477,5000,10000,guess");
+    // Options feeds have a message of this code and size too, but not of this side.
+    assert_eq!(house.ask(sql).await, "10.0.0.1,26477,5000,10000,certain");
     let sql = "SELECT count(*) FROM messages m JOIN packets p USING (capture_id, packet_ix) \
                WHERE substr(hex(p.data), 1 + 2 * m.raw_off, 2 * m.raw_len) LIKE '41%414c4641%'";
     assert_eq!(house.ask(sql).await, "10000");
