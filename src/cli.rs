@@ -45,6 +45,11 @@ pub enum Command {
     /// Link the messages of all points: latencies, losses, orders
     #[command(after_help = "Example:\n  taptrail correlate --store ./trail --config site.toml")]
     Correlate(CorrelateArgs),
+    /// Print the clock offset or the smallest latency that one signal seen at two points shows
+    #[command(
+        after_help = "Example:\n  taptrail calibrate --store ./trail --from P1 --to P2 --delay-ns 15 >> site.toml"
+    )]
+    Calibrate(CalibrateArgs),
     /// Decode stored packets anew, with today's protocol files and configuration
     #[command(
         after_help = "Examples:\n  taptrail redecode --store ./trail\n  taptrail redecode --store ./trail --stale"
@@ -315,6 +320,26 @@ pub struct CorrelateArgs {
     /// Go on with what comes, until SIGINT or SIGTERM
     #[arg(long)]
     pub follow: bool,
+}
+
+/// `taptrail calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// Store, correlated
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Point that sees the signal first
+    #[arg(long, value_name = "POINT")]
+    pub from: String,
+    /// Point that sees it next
+    #[arg(long, value_name = "POINT")]
+    pub to: String,
+    /// How much later the signal reaches the second point, as its cables are
+    #[arg(long, value_name = "NS", default_value_t = 0, allow_negative_numbers = true)]
+    pub delay_ns: i64,
 }
 
 /// How the report is printed.

@@ -36,6 +36,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Import(args) => commands::import::run(args),
         Command::Capture(args) => commands::capture::run(args),
         Command::Decode(args) => commands::decode::run(args),
+        Command::Calibrate(args) => commands::calibrate::run(args),
         Command::Correlate(args) => commands::correlate::run(args),
         Command::Redecode(args) => commands::redecode::run(args),
         Command::Report(args) => commands::report::run(args),

@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod calibrate;
 pub mod capture;
 pub mod check;
 pub mod correlate;
