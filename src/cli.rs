@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use taptrail_capture::point::PointName;
 use taptrail_samples::trouble::Trouble;
+use taptrail_store::ship::NodeName;
 
 /// Follow a trade from tap to tap, to the nanosecond, with evidence.
 #[derive(Debug, Parser)]
@@ -39,17 +40,36 @@ pub enum Command {
     /// Capture live on this node until SIGINT or SIGTERM
     #[command(after_help = "Example:\n  taptrail capture --config node.toml --store ./trail")]
     Capture(CaptureArgs),
+    /// Ship this store's imports to a hub or a directory, as `[ship]` says
+    #[command(after_help = "Example:\n  taptrail ship --config node.toml --store ./trail")]
+    Ship(ShipArgs),
+    /// Take the imports of nodes over TLS, and serve the dashboard over all of them
+    #[command(after_help = "Example:\n  taptrail hub --config hub.toml --store ./trail")]
+    Hub(HubArgs),
+    /// Make certificates for a hub and its nodes
+    #[command(
+        after_help = "Example:\n  taptrail certs --out ./certs --hub hub.example,10.0.0.5 --node a --node b"
+    )]
+    Certs(CertsArgs),
     /// Print every message of a capture file and every field, all bytes accounted for
     #[command(after_help = "Example:\n  taptrail decode feed.pcap --format json | head")]
     Decode(DecodeArgs),
     /// Link the messages of all points: latencies, losses, orders
     #[command(after_help = "Example:\n  taptrail correlate --store ./trail --config site.toml")]
     Correlate(CorrelateArgs),
+    /// Print the clock offset or the smallest latency that one signal seen at two points shows
+    #[command(
+        after_help = "Example:\n  taptrail calibrate --store ./trail --from P1 --to P2 --delay-ns 15 >> site.toml"
+    )]
+    Calibrate(CalibrateArgs),
     /// Decode stored packets anew, with today's protocol files and configuration
     #[command(
         after_help = "Examples:\n  taptrail redecode --store ./trail\n  taptrail redecode --store ./trail --stale"
     )]
     Redecode(RedecodeArgs),
+    /// Join the small files of each hour, as capture nodes leave them; rows and ids stay
+    #[command(after_help = "Example:\n  taptrail compact --store ./trail")]
+    Compact(CompactArgs),
     /// Print the latency report
     #[command(
         after_help = "Example:\n  taptrail report --store ./trail --format html > report.html"
@@ -177,7 +197,7 @@ pub struct SimNetwork {
     #[arg(long, value_enum, default_value_t = FaultLevel::Light)]
     pub faults: FaultLevel,
     /// What else happens: clock-step, tai-clock, session-reset, sequence-wrap,
-    /// snaplen, batching, throttling, baskets
+    /// snaplen, batching, throttling, baskets, drop-counts
     #[arg(long, value_name = "TROUBLE", value_delimiter = ',')]
     pub with: Vec<Trouble>,
     /// Seconds of trading
@@ -264,6 +284,17 @@ pub struct RedecodeArgs {
     pub no_correlate: bool,
 }
 
+/// `taptrail compact`.
+#[derive(Debug, Args)]
+pub struct CompactArgs {
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Also hours that are not over yet
+    #[arg(long)]
+    pub all: bool,
+}
+
 /// `taptrail capture`.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
@@ -276,6 +307,52 @@ pub struct CaptureArgs {
     /// Only this point
     #[arg(long, value_name = "NAME")]
     pub point: Option<String>,
+}
+
+/// `taptrail ship`.
+#[derive(Debug, Args)]
+pub struct ShipArgs {
+    /// Configuration file with `[ship]`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// End once everything that is there now has arrived, or at the first failure
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// `taptrail hub`.
+#[derive(Debug, Args)]
+pub struct HubArgs {
+    /// Configuration file with `[hub]`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Store
+    #[command(flatten)]
+    pub store: StoreArg,
+}
+
+/// `taptrail certs`.
+#[derive(Debug, Args)]
+pub struct CertsArgs {
+    /// Directory to write to; an authority that is there is used again
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Names and addresses by which nodes reach the hub
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub hub: Vec<String>,
+    /// A node's name; may be repeated
+    #[arg(long = "node", value_name = "NODE", value_parser = node_name)]
+    pub nodes: Vec<NodeName>,
+    /// How long the certificates are good
+    #[arg(long, default_value_t = 825)]
+    pub days: u32,
+}
+
+fn node_name(text: &str) -> Result<NodeName, String> {
+    NodeName::try_from(text.to_owned())
 }
 
 /// How decoded messages are printed.
@@ -315,6 +392,26 @@ pub struct CorrelateArgs {
     /// Go on with what comes, until SIGINT or SIGTERM
     #[arg(long)]
     pub follow: bool,
+}
+
+/// `taptrail calibrate`.
+#[derive(Debug, Args)]
+pub struct CalibrateArgs {
+    /// Store, correlated
+    #[command(flatten)]
+    pub store: StoreArg,
+    /// Config
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Point that sees the signal first
+    #[arg(long, value_name = "POINT")]
+    pub from: String,
+    /// Point that sees it next
+    #[arg(long, value_name = "POINT")]
+    pub to: String,
+    /// How much later the signal reaches the second point, as its cables are
+    #[arg(long, value_name = "NS", default_value_t = 0, allow_negative_numbers = true)]
+    pub delay_ns: i64,
 }
 
 /// How the report is printed.

@@ -9,10 +9,13 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use taptrail_capture::point::{PointConfig, PointName};
 use taptrail_correlate::config::Settings;
 use taptrail_decoders::config::DecoderConfig;
 use taptrail_decoders::library::Library;
+use taptrail_store::catalog::retention::Limits;
+use taptrail_store::ship::{NodeName, Policy};
 
 /// `[capture]`: how a node keeps packets.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -40,6 +43,8 @@ pub struct CaptureConfig {
     pub listen: Option<SocketAddr>,
     /// Whether every privilege but those for opening an interface is given up.
     pub drop_privileges: bool,
+    /// Join the small files of an hour once it is over.
+    pub compact: bool,
 }
 
 /// `[retention]`: what a node keeps on disk. Nothing is removed unless told.
@@ -59,6 +64,110 @@ impl RetentionConfig {
     pub fn is_set(&self) -> bool {
         *self != Self::default()
     }
+
+    /// What is kept; `by_age` is false where the clock cannot be trusted.
+    pub fn limits(&self, by_age: bool) -> Limits {
+        let hours = self.max_age_hours.filter(|_| by_age);
+        Limits {
+            bytes: self.max_mib.map(|mib| mib.saturating_mul(1 << 20)),
+            age: hours.map(|hours| Duration::from_secs(hours.saturating_mul(3600))),
+        }
+    }
+
+    /// Bytes to be freed where so many are free.
+    pub fn needed(&self, free: u64) -> u64 {
+        self.min_free_mib.map_or(0, |mib| mib.saturating_mul(1 << 20)).saturating_sub(free)
+    }
+}
+
+/// `[ship]`: where a node's imports go.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShipConfig {
+    /// `https://HOST:PORT` of a hub, or a directory.
+    pub to: String,
+    /// The node's name, as its certificate has it; needed for a directory.
+    pub node: Option<NodeName>,
+    /// What of each import goes.
+    #[serde(default)]
+    pub policy: Policy,
+    /// The authority of the hub's certificate.
+    pub ca: Option<PathBuf>,
+    /// The node's certificate.
+    pub certificate: Option<PathBuf>,
+    /// Its key.
+    pub key: Option<PathBuf>,
+    /// What may wait, in MiB, before retention takes it.
+    #[serde(default = "spool_mib")]
+    pub spool_mib: u64,
+    /// Most MiB a second.
+    pub max_mib_s: Option<u32>,
+}
+
+fn spool_mib() -> u64 {
+    10_240
+}
+
+/// `[hub]`: what takes the imports of nodes.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HubConfig {
+    /// Address and port for nodes.
+    pub listen: SocketAddr,
+    /// The authority of the nodes' certificates.
+    pub ca: PathBuf,
+    /// The hub's certificate.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
+    /// The nodes that may ship; all that have a certificate unless told.
+    pub nodes: Option<Vec<NodeName>>,
+    /// Most MiB of a node that may lie there unfinished; hence of one import.
+    #[serde(default = "incoming_mib")]
+    pub incoming_mib: u64,
+    /// What stays free on the disk.
+    #[serde(default = "keep_free_mib")]
+    pub keep_free_mib: u64,
+    /// Whether what comes is correlated.
+    #[serde(default = "yes")]
+    pub correlate: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn incoming_mib() -> u64 {
+    8192
+}
+
+fn keep_free_mib() -> u64 {
+    1024
+}
+
+impl ShipConfig {
+    /// Whether it goes to a directory.
+    pub fn is_directory(&self) -> bool {
+        !self.to.contains("://")
+    }
+
+    fn contradictions(&self) -> Vec<String> {
+        let mut errors = Vec::new();
+        let mut say = |wrong: bool, text: &str| {
+            if wrong {
+                errors.push(format!("[ship]: {text}"));
+            }
+        };
+        let files = [&self.ca, &self.certificate, &self.key];
+        if self.is_directory() {
+            say(self.node.is_none(), "a directory needs node = \"NAME\"");
+        } else {
+            say(!self.to.starts_with("https://"), "to needs https://HOST:PORT or a directory");
+            let missing = files.iter().any(|file| file.is_none());
+            say(missing, "https needs ca, certificate and key: `taptrail certs` makes them");
+        }
+        errors
+    }
 }
 
 impl Default for CaptureConfig {
@@ -75,6 +184,7 @@ impl Default for CaptureConfig {
             keep_free_mib: 64,
             listen: None,
             drop_privileges: true,
+            compact: true,
         }
     }
 }
@@ -102,6 +212,10 @@ pub struct Config {
     pub settings: Settings,
     /// The dashboard.
     pub serve: ServeConfig,
+    /// Where imports go.
+    pub ship: Option<ShipConfig>,
+    /// What takes those of others.
+    pub hub: Option<HubConfig>,
     /// BLAKE3 of the file's text, hex; of the empty text where there is none.
     pub hash: String,
     /// The file's directory: relative paths in it start there.
@@ -141,6 +255,8 @@ impl Config {
                 correlate: sections.one("correlate"),
             },
             serve: sections.one("serve"),
+            ship: sections.maybe("ship"),
+            hub: sections.maybe("hub"),
             hash: taptrail_store::identity::content_hash(text.as_bytes()),
             dir: std::path::absolute(dir)?,
         };
@@ -176,6 +292,7 @@ impl Config {
         let points: Vec<&str> = self.points.iter().map(|point| point.name.as_str()).collect();
         let clocks: Vec<&str> = self.points.iter().filter_map(|p| p.clock.as_deref()).collect();
         errors.extend(self.settings.check(&points, &clocks));
+        errors.extend(self.ship.iter().flat_map(ShipConfig::contradictions));
         errors
     }
 }
@@ -199,6 +316,12 @@ impl Sections {
     fn one<T: DeserializeOwned + Default>(&mut self, name: &str) -> T {
         let Some(value) = self.table.remove(name) else { return T::default() };
         self.read(format!("[{name}]"), value).unwrap_or_default()
+    }
+
+    /// `[name]`, where it is there.
+    fn maybe<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.table.remove(name)?;
+        self.read(format!("[{name}]"), value)
     }
 
     /// Every `[[name]]`, in order.

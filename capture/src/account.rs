@@ -4,13 +4,15 @@
 //! ```text
 //! NIC ──▶ kernel ring ──▶ reader ──▶ queue ──▶ writer ──▶ disk
 //!  │        │               │         │                    │
-//!  nic      dropped_ring    taken     dropped_queue        written, dropped_disk
+//!  nic      dropped_ring    taken     dropped_queue        written, dropped_writer, dropped_disk
 //!
 //! seen  = dropped_ring + taken + unread
-//! taken = written + dropped_queue + dropped_disk + waiting
+//! taken = written + dropped_queue + dropped_writer + dropped_disk + waiting
 //! ```
 //!
-//! A count that cannot be read is `None`, never 0.
+//! A count that cannot be read is `None`, never 0. Each packet is in one count of
+//! these two lines. The adapter's counts lie before them and overlap with each
+//! other and with `dropped_interface`: see [`NicCounts`].
 
 use crate::clock::ClockRecord;
 use crate::time::Timestamp;
@@ -19,11 +21,26 @@ use crate::time::Timestamp;
 /// counts, as text. Bit 15 of a pcapng option code means local use.
 pub(crate) const OPTION_COUNTS: u16 = 0x8001;
 
+/// Before the name of a counter of the driver's own.
+const DRIVER: &str = "driver:";
+
+/// Most of them in an account.
+pub const DRIVER_COUNTERS_MAX: usize = 64;
+
+/// The option of a packet with more of its [`ts_flags`](crate::packet::ts_flags)
+/// than the format has a place for.
+pub(crate) const OPTION_STAMP: u16 = 0x8003;
+
 /// The option with one clock's state, as text; may stand several times.
 pub(crate) const OPTION_CLOCK: u16 = 0x8002;
 
 /// Counters of the adapter and its driver, since the account began; they count
 /// whatever arrived, also what no filter would have let through.
+///
+/// The kernel keeps `dropped` and `missed` apart (linux/if_link.h); of the others
+/// each driver decides. `crc` is part of `errors`, some drivers count one overflow
+/// in both `missed` and `fifo`, and libpcap's `dropped_interface` is the sum of
+/// these two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NicCounts {
     /// Packets that arrived (`rx_packets`).
@@ -34,8 +51,10 @@ pub struct NicCounts {
     pub missed: Option<u64>,
     /// Lost in the adapter's own queue (`rx_fifo_errors`).
     pub fifo: Option<u64>,
-    /// Received damaged (`rx_errors`).
+    /// Received damaged or not at all, for whatever reason (`rx_errors`).
     pub errors: Option<u64>,
+    /// Of them, with a wrong check sequence (`rx_crc_errors`).
+    pub crc: Option<u64>,
 }
 
 /// What happened to the packets of a point since its account began.
@@ -57,8 +76,14 @@ pub struct Counts {
     pub written_bytes: u64,
     /// Dropped because the queue between reader and writer was full.
     pub dropped_queue: u64,
+    /// Dropped by the writer: the file's format has no place for them (a time
+    /// before 1970), or it has broken down.
+    pub dropped_writer: u64,
     /// Dropped because the disk did not take them.
     pub dropped_disk: u64,
+    /// Of those taken, stamped by the adapter's clock; the system stamped the
+    /// others. `None` where the system alone was asked to.
+    pub stamped_adapter: Option<u64>,
     /// The adapter's own counters.
     pub nic: NicCounts,
 }
@@ -66,8 +91,7 @@ pub struct Counts {
 impl Counts {
     /// Packets between reader and disk.
     pub fn waiting(&self) -> u64 {
-        let settled = self.written.saturating_add(self.dropped_queue);
-        self.taken.saturating_sub(settled.saturating_add(self.dropped_disk))
+        self.taken.saturating_sub(self.written.saturating_add(self.dropped_behind()))
     }
 
     /// Packets that the kernel counted and the reader has not got: still in the
@@ -77,14 +101,19 @@ impl Counts {
         self.seen?.checked_sub(self.dropped_ring?.checked_add(self.taken)?)
     }
 
+    /// Everything lost behind the ring.
+    fn dropped_behind(&self) -> u64 {
+        let behind = self.dropped_queue.saturating_add(self.dropped_writer);
+        behind.saturating_add(self.dropped_disk)
+    }
+
     /// Everything lost after the adapter, as far as it is known.
     pub fn dropped(&self) -> u64 {
-        let known = self.dropped_ring.unwrap_or(0).saturating_add(self.dropped_queue);
-        known.saturating_add(self.dropped_disk)
+        self.dropped_ring.unwrap_or(0).saturating_add(self.dropped_behind())
     }
 
     /// The counts with their names, in the order in which they are told.
-    pub fn named(&self) -> [(&'static str, Option<u64>); 14] {
+    pub fn named(&self) -> [(&'static str, Option<u64>); 17] {
         let nic = &self.nic;
         [
             ("seen", self.seen),
@@ -95,12 +124,15 @@ impl Counts {
             ("written", Some(self.written)),
             ("written_bytes", Some(self.written_bytes)),
             ("queue", Some(self.dropped_queue)),
+            ("writer", Some(self.dropped_writer)),
             ("disk", Some(self.dropped_disk)),
+            ("stamped_adapter", self.stamped_adapter),
             ("nic_packets", nic.packets),
             ("nic_dropped", nic.dropped),
             ("nic_missed", nic.missed),
             ("nic_fifo", nic.fifo),
             ("nic_errors", nic.errors),
+            ("nic_crc", nic.crc),
         ]
     }
 
@@ -114,12 +146,15 @@ impl Counts {
             "written" => self.written = value,
             "written_bytes" => self.written_bytes = value,
             "queue" => self.dropped_queue = value,
+            "writer" => self.dropped_writer = value,
             "disk" => self.dropped_disk = value,
+            "stamped_adapter" => self.stamped_adapter = Some(value),
             "nic_packets" => self.nic.packets = Some(value),
             "nic_dropped" => self.nic.dropped = Some(value),
             "nic_missed" => self.nic.missed = Some(value),
             "nic_fifo" => self.nic.fifo = Some(value),
             "nic_errors" => self.nic.errors = Some(value),
+            "nic_crc" => self.nic.crc = Some(value),
             // A later version's count.
             _ => {}
         }
@@ -140,6 +175,9 @@ pub struct StatsRecord {
     pub up: Option<bool>,
     /// The counts since the account began.
     pub counts: Counts,
+    /// Counters of the driver's own that tell of drops and have grown since the
+    /// account began: name and growth. They say more of what `counts.nic` counts.
+    pub driver: Vec<(String, u64)>,
     /// What the clocks of the node said.
     pub clocks: Vec<ClockRecord>,
 }
@@ -147,8 +185,8 @@ pub struct StatsRecord {
 impl StatsRecord {
     /// A record that says nothing yet.
     pub fn new(at: Timestamp, interface: u32) -> Self {
-        let counts = Counts::default();
-        Self { at, interface, begins: false, up: None, counts, clocks: Vec::new() }
+        let (counts, driver, clocks) = (Counts::default(), Vec::new(), Vec::new());
+        Self { at, interface, begins: false, up: None, counts, driver, clocks }
     }
 
     /// The counts as the text of [`OPTION_COUNTS`]: `name=number`, unknown ones
@@ -164,6 +202,7 @@ impl StatsRecord {
         for (name, count) in self.counts.named() {
             words.extend(count.map(|count| format!("{name}={count}")));
         }
+        words.extend(self.driver.iter().map(|(name, count)| format!("{DRIVER}{name}={count}")));
         words.join(" ")
     }
 
@@ -173,7 +212,13 @@ impl StatsRecord {
             match (name, value.parse::<u64>()) {
                 ("begins", Ok(value)) => self.begins = value == 1,
                 ("up", Ok(value)) => self.up = Some(value == 1),
-                (name, Ok(value)) => self.counts.set(name, value),
+                (name, Ok(value)) => match name.strip_prefix(DRIVER) {
+                    Some(name) if self.driver.len() < DRIVER_COUNTERS_MAX => {
+                        self.driver.push((name.to_string(), value));
+                    }
+                    Some(_) => {}
+                    None => self.counts.set(name, value),
+                },
                 _ => {}
             }
         }
@@ -193,6 +238,7 @@ mod tests {
             record.counts.set(name, number as u64 + 1);
         }
         record.counts.nic.missed = None;
+        record.driver = vec![("rx_queue_0_drops".to_string(), 7), ("[1]:_missed".to_string(), 9)];
         let mut read = StatsRecord::new(record.at, 0);
         read.read_text(&record.to_text());
         assert_eq!(read, record);
@@ -207,7 +253,8 @@ mod tests {
             dropped_ring: Some(10),
             taken: 85,
             written: 60,
-            dropped_queue: 15,
+            dropped_queue: 12,
+            dropped_writer: 3,
             dropped_disk: 3,
             ..Counts::default()
         };

@@ -54,6 +54,7 @@
 #![deny(missing_docs)]
 
 pub mod account;
+pub mod adapter;
 pub mod clock;
 pub mod fault;
 pub mod file;

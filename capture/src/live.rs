@@ -268,7 +268,7 @@ fn set_direction(
 /// Lets the kernel pass over sent packets before it counts (Linux 4.20 and
 /// newer); false where it does not.
 #[cfg(target_os = "linux")]
-fn ignore_outgoing(fd: i32) -> bool {
+pub(crate) fn ignore_outgoing(fd: i32) -> bool {
     const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
     let on: libc::c_int = 1;
     let len = size_of_val(&on) as libc::socklen_t;
@@ -280,7 +280,7 @@ fn ignore_outgoing(fd: i32) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn ignore_outgoing(_: i32) -> bool {
+pub(crate) fn ignore_outgoing(_: i32) -> bool {
     false
 }
 

@@ -81,6 +81,8 @@ pub struct Outcome {
     pub written: Tally,
     /// Packets that the disk did not take.
     pub lost: Tally,
+    /// Packets that the format has no place for.
+    pub unwritable: Tally,
     /// Whether the account and everything before it is on disk.
     pub synced: bool,
     /// A segment that became complete.
@@ -188,8 +190,8 @@ impl OpenSegment {
             let one = Tally { packets: 1, bytes: packet.data.len() as u64 };
             match current.writer.write(&meta, packet.data) {
                 Ok(()) => current.held.add(one),
-                // No place in the format: a time before 1970.
-                Err(_) => outcome.lost.add(one),
+                // A time before 1970.
+                Err(_) => outcome.unwritable.add(one),
             }
         }
         current.bytes += batch.bytes_len() as u64;
@@ -251,7 +253,9 @@ impl OpenSegment {
 
     fn is_due(&self) -> bool {
         self.current.as_ref().is_some_and(|current| {
-            current.bytes >= self.rotation.bytes || current.opened.elapsed() >= self.rotation.age
+            // At the tick that is nearest to its age, not at the one behind it.
+            let age = current.opened.elapsed() + SYNC_EVERY / 2;
+            current.bytes >= self.rotation.bytes || age >= self.rotation.age
         })
     }
 

@@ -127,6 +127,9 @@ pub mod ts_flags {
     /// The capture says the frame was received with another error, or cut for
     /// want of room.
     pub const RECEIVE_ERROR: u16 = 1 << 9;
+    /// The adapter was to stamp the packet and the system did: its time is
+    /// another clock's.
+    pub const SYSTEM_STAMP: u16 = 1 << 10;
 }
 
 /// Which way a packet went past the interface, where the source says.

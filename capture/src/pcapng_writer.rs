@@ -8,7 +8,7 @@
 //! Every block is written with one call, so that a file that was synced ends
 //! at a block unless a block itself was torn.
 
-use crate::account::{OPTION_CLOCK, OPTION_COUNTS, StatsRecord};
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_STAMP, StatsRecord};
 use crate::packet::{CAPLEN_MAX, Direction, LinkType, PacketMeta, ts_flags};
 use crate::pcap_writer::{checked_len, invalid};
 use crate::source::LossCounters;
@@ -107,8 +107,14 @@ impl<W: Write> PcapngWriter<W> {
         let head = [ENHANCED_PACKET, 0, meta.interface, high, low, caplen, meta.wire_len];
         self.put(head.map(u32::to_le_bytes).as_flattened());
         self.put_padded(data);
+        let stamp = meta.ts_flags & ts_flags::SYSTEM_STAMP;
         if meta.direction != Direction::Unknown {
             self.option(2, &(meta.direction as u32).to_le_bytes());
+        }
+        if stamp != 0 {
+            self.option(OPTION_STAMP, &u32::from(stamp).to_le_bytes());
+        }
+        if stamp != 0 || meta.direction != Direction::Unknown {
             self.end_options();
         }
         self.end()

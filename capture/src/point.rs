@@ -162,6 +162,10 @@ pub struct PointConfig {
     /// Live capture: the processor that the reading thread stays on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<usize>,
+    /// Live capture: whether the adapter is asked to stamp every packet with its
+    /// own clock, which must then be kept on time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adapter_stamps: bool,
     /// The noise of one stamp here in nanoseconds (half width), where known.
     #[serde(default)]
     pub stamp_noise_ns: Option<u32>,
@@ -184,6 +188,7 @@ impl PointConfig {
             direction: LiveDirection::Both,
             buffer_mib: None,
             cpu: None,
+            adapter_stamps: false,
             stamp_noise_ns: None,
         }
     }

@@ -1,7 +1,6 @@
 //! What a capture node asks of the system: room on a disk, fewer
-//! privileges, a lower priority, counters of an adapter.
+//! privileges, a lower priority.
 
-use crate::account::NicCounts;
 use std::ffi::CString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -113,86 +112,14 @@ pub fn effective_privileges() -> Option<u64> {
     Some(u64::from(high.effective) << 32 | u64::from(low.effective))
 }
 
-/// The adapter's counters as the system shows them; all unknown where the
-/// interface is gone.
-pub fn nic_counts(interface: &str) -> NicCounts {
-    let read = |name: &str| -> Option<u64> {
-        let directory = Path::new("/sys/class/net").join(interface).join("statistics");
-        std::fs::read_to_string(directory.join(name)).ok()?.trim().parse().ok()
-    };
-    if interface.contains('/') {
-        return NicCounts::default();
-    }
-    NicCounts {
-        packets: read("rx_packets"),
-        dropped: read("rx_dropped"),
-        missed: read("rx_missed_errors"),
-        fifo: read("rx_fifo_errors"),
-        errors: read("rx_errors"),
-    }
-}
-
-/// A counter of the adapter as the growth since it was first read; one that
-/// was set back counts on from there.
-#[derive(Clone, Copy, Debug, Default)]
-struct Growth {
-    last: Option<u64>,
-    total: Option<u64>,
-}
-
-impl Growth {
-    fn add(&mut self, now: Option<u64>) -> Option<u64> {
-        if let Some(now) = now {
-            let grown = match self.last {
-                Some(last) => now.checked_sub(last).unwrap_or(now),
-                None => 0,
-            };
-            self.total = Some(self.total.unwrap_or(0).saturating_add(grown));
-            self.last = Some(now);
-        }
-        self.total
-    }
-}
-
-/// The adapter's counters since the first reading.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NicGrowth([Growth; 5]);
-
-impl NicGrowth {
-    /// Takes a reading and gives the growth so far.
-    pub fn add(&mut self, now: NicCounts) -> NicCounts {
-        let [packets, dropped, missed, fifo, errors] = &mut self.0;
-        NicCounts {
-            packets: packets.add(now.packets),
-            dropped: dropped.add(now.dropped),
-            missed: missed.add(now.missed),
-            fifo: fifo.add(now.fifo),
-            errors: errors.add(now.errors),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_set_back_goes_on() {
-        let mut growth = NicGrowth::default();
-        let at = |packets| NicCounts { packets, ..NicCounts::default() };
-        let totals: Vec<Option<u64>> = [Some(100), Some(130), None, Some(7), Some(9)]
-            .map(|packets| growth.add(at(packets)).packets)
-            .into();
-        assert_eq!(totals, [Some(0), Some(30), Some(30), Some(37), Some(39)]);
-        assert_eq!(growth.add(at(None)).dropped, None);
-    }
-
-    #[test]
     fn there_is_room_here_and_none_nowhere() {
         assert!(free_bytes(&std::env::temp_dir()).unwrap() > 0);
         assert!(free_bytes(Path::new("/no/such/path")).is_err());
-        assert_eq!(nic_counts("no-such-interface"), NicCounts::default());
-        assert_eq!(nic_counts("../lo"), NicCounts::default());
     }
 
     #[test]

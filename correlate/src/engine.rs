@@ -256,7 +256,7 @@ enum Pending {
     /// A request that names a feed sequence.
     Trigger { order: OrderNumber, seq: u64, by: PointIx, at: i64 },
     /// A request and what came before it.
-    Reaction { order: OrderNumber, case: Case },
+    Reaction { order: OrderNumber, case: Case, at: i64 },
     /// A feed message that names the one it was made of.
     Relayed(Arc<Event>),
 }
@@ -583,6 +583,7 @@ impl Correlator {
             self.emit(link, None);
         }
         let relayed = event.obs.trigger_seq.is_some();
+        self.wants.hear(&event);
         if !relayed && !self.wants.wants(&event) {
             return;
         }
@@ -614,7 +615,7 @@ impl Correlator {
                     self.pend(at, Pending::Trigger { order, seq, by, at });
                 }
                 if let Some(case) = case {
-                    self.pend(at, Pending::Reaction { order, case });
+                    self.pend(at, Pending::Reaction { order, case, at });
                 }
             }
             Err(event) => {
@@ -635,16 +636,16 @@ impl Correlator {
     fn settle(&mut self, pending: Pending) {
         match pending {
             Pending::Trigger { order, seq, by, at } => {
-                let found = self.wants.found(seq);
+                let found = self.wants.found(seq, at);
                 self.losses.named(seq, by, at, &found);
                 if let Some(order) = self.book.order_mut(order) {
                     order.triggers.push((seq, found.into_vec()));
                 }
             }
-            Pending::Reaction { order, case } => self.react(order, &case),
+            Pending::Reaction { order, case, at } => self.react(order, &case, at),
             Pending::Relayed(event) => {
                 let Some(seq) = event.obs.trigger_seq else { return };
-                let found = self.wants.found(seq);
+                let found = self.wants.found(seq, event.at());
                 if let Some(start) = event.start() {
                     self.losses.named(seq, start.point, start.at, &found);
                 }
@@ -657,7 +658,7 @@ impl Correlator {
     }
 
     /// Decides what a request reacted to, and learns from it.
-    fn react(&mut self, order: OrderNumber, case: &Case) {
+    fn react(&mut self, order: OrderNumber, case: &Case, at: i64) {
         let chosen = self.reactions.decide(case).and_then(|choice| {
             let candidate = case.before.candidates.get(choice.candidate)?;
             Some(Likely {
@@ -665,7 +666,7 @@ impl Correlator {
                 relayed: candidate.relayed,
                 confidence: choice.confidence,
                 candidates: case.before.candidates.len() as u32,
-                found: self.wants.found(candidate.seq).into_vec(),
+                found: self.wants.found(candidate.seq, at).into_vec(),
             })
         });
         if let Some(order) = self.book.order_mut(order) {

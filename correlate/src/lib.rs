@@ -12,6 +12,7 @@
 //! [`report::read`] is free of I/O.
 #![deny(missing_docs)]
 
+pub mod calibrate;
 pub mod clock;
 pub mod columns;
 pub mod config;

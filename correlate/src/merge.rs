@@ -141,7 +141,7 @@ impl Merge {
         for (point, import) in imports {
             let mut rows: Vec<FlowRow> = Vec::new();
             for segment in import.files_of("flows") {
-                for batch in SegmentReader::open(&store.file(segment), None, None)? {
+                for batch in SegmentReader::of(store, segment, None)? {
                     rows.extend(FlowRow::from_batch(&batch?)?);
                 }
             }
@@ -149,7 +149,8 @@ impl Merge {
             self.flows.push(flow_names(&rows, texts));
             for segment in import.files_of("messages") {
                 let file = store.file(segment);
-                let source = Source { file, row_groups: None, point, capture, cursor: None };
+                let row_groups = segment.groups_in_file();
+                let source = Source { file, row_groups, point, capture, cursor: None };
                 self.add_segment(source, segment);
             }
         }
@@ -166,7 +167,7 @@ impl Merge {
         if segment.sorted {
             return self.add(source, segment.time);
         }
-        for (number, group) in segment.row_groups.iter().enumerate() {
+        for (number, group) in segment.groups().zip(&segment.row_groups) {
             let (file, row_groups) = (source.file.clone(), Some(vec![number]));
             self.add(Source { file, row_groups, cursor: None, ..source }, group.time);
         }

@@ -293,9 +293,15 @@ fn health(catalog: &Catalog, points: &Points) -> Health {
             health.uncounted(point, ts_lo, ts_hi);
             continue;
         }
-        let drops = import.counters.drops.iter();
-        let drops = drops.map(|d| Drops { ts_lo: d.ts_lo, ts_hi: d.ts_hi, packets: d.packets });
-        health.counted(point, CountedCapture { ts_lo, ts_hi, drops: drops.collect() });
+        let mut counted = CountedCapture { ts_lo, ts_hi, drops: Vec::new() };
+        for drops in &import.counters.drops {
+            let (ts_lo, ts_hi) = (drops.ts_lo, drops.ts_hi);
+            match drops.packets {
+                Some(packets) => counted.drops.push(Drops { ts_lo, ts_hi, packets }),
+                None => health.uncounted(point, ts_lo, ts_hi),
+            }
+        }
+        health.counted(point, counted);
     }
     health
 }

@@ -175,7 +175,7 @@ fn a_missing_middle_is_skipped_and_told_as_a_capture_loss() {
     let [loss] = rows.losses.as_slice() else { panic!("{:#?}", rows.losses) };
     assert_eq!(
         (&*loss.point, &*loss.cause, loss.first_seq, loss.count),
-        ("P2", "capture", Some(3), 1)
+        ("P2", "capture", Some(3), Some(1))
     );
 }
 
@@ -244,7 +244,13 @@ fn losses_are_told_by_where_they_were_seen() {
         .iter()
         .map(|l| {
             let line = l.line.as_deref().unwrap_or("-");
-            format!("{} {line} {} {:?} {}", l.point, l.cause, l.first_seq, l.count)
+            format!(
+                "{} {line} {} {:?} {}",
+                l.point,
+                l.cause,
+                l.first_seq,
+                l.count.unwrap_or_default()
+            )
         })
         .collect();
     found.sort();

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::matching::public::Published;
 use crate::matching::recent::Candidate;
 use crate::observation::{Observation, Way, is_report};
+use crate::stream::STREAMS_MAX;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -50,6 +51,8 @@ pub struct Wants {
     matches: HashMap<u64, Vec<Arc<Event>>>,
     sequences: HashMap<u64, Sequence>,
     expiry: VecDeque<(i64, u64)>,
+    /// From when to when each stream was heard.
+    heard: Vec<Option<(i64, i64)>>,
     refused: u64,
 }
 
@@ -100,6 +103,18 @@ impl Wants {
         self.expiry.push_back((until, seq));
     }
 
+    /// Notes when a closed feed event was heard.
+    pub fn hear(&mut self, event: &Event) {
+        let (stream, at) = (event.stream as usize, event.at());
+        if stream >= self.heard.len() && stream < STREAMS_MAX {
+            self.heard.resize(stream + 1, None);
+        }
+        if let Some(heard) = self.heard.get_mut(stream) {
+            let (from, to) = heard.unwrap_or((at, at));
+            *heard = Some((from.min(at), to.max(at)));
+        }
+    }
+
     /// Whether a closed feed event carries a wanted number.
     pub fn wants(&self, event: &Event) -> bool {
         let obs = &event.obs;
@@ -144,9 +159,31 @@ impl Wants {
         }
     }
 
-    /// Feed events that carry the sequence, or name it as their source.
-    pub fn found(&self, seq: u64) -> Found {
-        self.sequences.get(&seq).map(|wanted| wanted.found.clone()).unwrap_or_default()
+    /// Feed events that carry the sequence, or name it as their source, within
+    /// a window of a time. Where a feed has begun again, the number is that of
+    /// its newest session that had come so far by then.
+    pub fn found(&self, seq: u64, at: i64) -> Found {
+        let Some(wanted) = self.sequences.get(&seq) else { return Found::new() };
+        let near =
+            |event: &&Arc<Event>| event.at().saturating_sub(at).saturating_abs() <= self.window_ns;
+        let found: Found = wanted.found.iter().filter(near).cloned().collect();
+        if found.len() < 2 {
+            return found;
+        }
+        let ended = |event: &&Arc<Event>| {
+            let is_after = |other: &Arc<Event>| other.at() <= at && self.follows(event, other);
+            found.iter().any(is_after)
+        };
+        found.iter().filter(|event| !ended(event)).cloned().collect()
+    }
+
+    /// Whether the stream of the one ended before that of the other, of the
+    /// same protocol, began.
+    fn follows(&self, event: &Event, other: &Event) -> bool {
+        let heard = |event: &Event| *self.heard.get(event.stream as usize)?;
+        let (ended, began) = (heard(event).map(|h| h.1), heard(other).map(|h| h.0));
+        event.obs.protocol == other.obs.protocol
+            && ended.zip(began).is_some_and(|(ended, began)| ended < began)
     }
 
     /// Takes out what was found for a trade's order and match numbers.
@@ -187,5 +224,59 @@ fn keep_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, event: &Arc<Event>)
         && found.len() < FOUND_MAX
     {
         found.push(event.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Path, Sighting};
+    use taptrail_decoders::kind::Kind;
+
+    fn event(stream: u32, seq: u64, at: i64) -> Arc<Event> {
+        let obs = Observation { seq: Some(seq), ..Observation::empty(0, at, Kind::OrderAdd) };
+        Arc::new(Event {
+            obs,
+            stream,
+            way: Way::Feed,
+            sightings: SmallVec::from_iter([Sighting::of(&obs, false)]),
+            path: Path::new(),
+            missed: SmallVec::new(),
+            same: Vec::new(),
+        })
+    }
+
+    /// Streams and times of what is found for number 5, named at 100.
+    fn found(events: &[(u32, u64, i64)]) -> Vec<(u32, i64)> {
+        let mut wants = Wants::new(1_000);
+        let named =
+            Observation { trigger_seq: Some(5), ..Observation::empty(1, 100, Kind::ReqNew) };
+        wants.note(&named, Way::ToVenue);
+        for &(stream, seq, at) in events {
+            let event = event(stream, seq, at);
+            wants.hear(&event);
+            if wants.wants(&event) {
+                wants.keep(&event);
+            }
+        }
+        wants.found(5, 100).iter().map(|event| (event.stream, event.at())).collect()
+    }
+
+    #[test]
+    fn a_feed_that_began_again_is_not_the_one_before() {
+        assert_eq!(found(&[(1, 5, 20), (1, 9, 40), (2, 1, 50), (2, 5, 90)]), [(2, 90)]);
+        // It has not come so far yet.
+        assert_eq!(found(&[(1, 5, 20), (2, 1, 50), (2, 5, 110)]), [(1, 20), (2, 110)]);
+    }
+
+    #[test]
+    fn feeds_of_one_time_both_count() {
+        let both = [(1, 5, 20), (2, 1, 50), (2, 5, 90), (1, 9, 95)];
+        assert_eq!(found(&both), [(1, 20), (2, 90)]);
+    }
+
+    #[test]
+    fn what_is_a_window_away_is_another() {
+        assert_eq!(found(&[(1, 5, -901), (1, 5, 90)]), [(1, 90)]);
     }
 }

@@ -14,7 +14,7 @@ use taptrail_decoders::kind::{Kind, Sender};
 use taptrail_decoders::names::{Name, Names};
 
 /// Messages of one sample.
-const MESSAGES: usize = 8 * BATCH_ROWS;
+const MESSAGES: usize = 16 * BATCH_ROWS;
 
 /// Different ones among them: symbols and the like come again and again.
 const DIFFERENT: usize = 512;

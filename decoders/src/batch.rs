@@ -18,8 +18,9 @@ use crate::kind::{
 };
 use crate::names::Name;
 
-/// Rows a batch has room for. 8192 rows of the widest shape are about 3 MB.
-pub const BATCH_ROWS: usize = 8192;
+/// Rows a batch has room for: 4096 rows of the widest shape are about 1.5 MB, and
+/// with the arrays made of them stay in the second-level cache.
+pub const BATCH_ROWS: usize = 4096;
 
 /// A batch with more text and raw bytes than this is full, whatever its rows.
 pub const BATCH_TEXT_MAX: usize = 8 << 20;

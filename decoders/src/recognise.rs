@@ -311,7 +311,9 @@ fn narrow_by_header(
 }
 
 /// The `candidates` that know a message. A client's messages tell only of
-/// protocols that have requests: no client sends market data.
+/// protocols that have requests: no client sends market data. Where several know
+/// it, those are dropped to which a field of it means nothing, unless it is so
+/// for all: two feeds may have messages of one code and one size.
 pub fn narrow(
     candidates: ProtocolSet,
     body: &[u8],
@@ -320,7 +322,15 @@ pub fn narrow(
 ) -> ProtocolSet {
     let speaks =
         if sender == Some(Sender::Client) { library.from_client() } else { ProtocolSet::ALL };
-    (candidates & speaks).iter().filter(|&at| library.knows(at, body, sender)).collect()
+    let known = (candidates & speaks).iter().filter(|&at| library.knows(at, body, sender));
+    let known: ProtocolSet = known.collect();
+    if known.iter().nth(1).is_none() {
+        return known;
+    }
+    let fixed = |at: u16| library.fixed.get(usize::from(at));
+    let agrees = |at: &u16| fixed(*at).is_none_or(|fixed| fixed.agrees(body, sender));
+    let agreeing: ProtocolSet = known.iter().filter(agrees).collect();
+    if agreeing.is_empty() { known } else { agreeing }
 }
 
 /// What the first bytes of a stream may be.
@@ -487,6 +497,62 @@ mod tests {
         assert_eq!(verdict(&mold_packet(b"SESSION001", &unknown)), Verdict::No, "code");
         let heartbeat = [&b"SESSION001"[..], &[0; 10]].concat();
         assert_eq!(verdict(&heartbeat), Verdict::Framing);
+    }
+
+    #[test]
+    fn a_code_that_its_list_does_not_have_excludes_a_protocol() {
+        let library = Library::shipped();
+        let ids = |body: &[u8]| -> Vec<String> {
+            let packet = mold_packet(b"SESSION001", body);
+            match mold(&packet, packet.len(), library.on_mold(), &library) {
+                Verdict::Protocols(known) => {
+                    known.iter().filter_map(|at| library.id_of(at)).map(str::to_owned).collect()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let at_nine = 32_400_000_000_000u64.to_be_bytes();
+        let add = |side: u8| {
+            let numbers = [&b"A\0\x07\0\0"[..], &at_nine[2..], &99u64.to_be_bytes()];
+            let order = [&[side][..], &100u32.to_be_bytes(), b"ALFA    ", &[0, 1, 2, 3]];
+            [numbers.concat(), order.concat()].concat()
+        };
+        assert_eq!(ids(&add(b'B')), ["nasdaq.totalview-itch.5.0"]);
+        // Nobody knows the side: nobody is better than the other.
+        assert!(ids(&add(b'?')).len() > 1);
+        let ask = |condition: u8| {
+            [&b"A\0\0"[..], &at_nine, &7u32.to_be_bytes(), &[condition], &[0; 20]].concat()
+        };
+        for condition in *b" XY" {
+            let ids = ids(&ask(condition));
+            assert!(ids.contains(&"nasdaq.options-top.2.1".to_owned()), "{ids:?}");
+            assert!(ids.iter().all(|id| id.contains("options-top")), "{ids:?}");
+        }
+        // A time of day of that many nanoseconds is none.
+        let event = |tracking: u8| [&b"S\0\0\0"[..], &[tracking], &at_nine[2..], b"O"].concat();
+        assert!(ids(&event(0)).len() > 1);
+        assert_eq!(ids(&event(9)), ["nasdaq.totalview-itch.5.0"]);
+    }
+
+    #[test]
+    fn a_login_says_the_release() {
+        let library = Library::shipped();
+        let ids = |release: &str| {
+            let mut login = vec![0; 280];
+            login[..6].copy_from_slice(&[24, 1, 0, 0, 0x10, 0x27]);
+            login[32..32 + release.len()].copy_from_slice(release.as_bytes());
+            login[94..97].copy_from_slice(b"AAY");
+            match stream(&login, &library) {
+                StreamVerdict::Declared(_, Some(known), _) => {
+                    known.iter().filter_map(|at| library.id_of(at)).map(str::to_owned).collect()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let known: Vec<String> = ids("9.0");
+        assert_eq!(known, ["eurex.eti.9.0", "xetra.eti.9.0"]);
+        assert_eq!(ids("14.1"), ["eurex.eti.14.1", "xetra.eti.14.1"]);
+        assert!(ids("99.9").len() > 10, "one of those that are not here");
     }
 
     #[test]

@@ -7,11 +7,13 @@
 //! ```
 
 use crate::config::Faults;
+use crate::encode::erf;
 use crate::encode::fast::BUS_TEMPLATES;
 use crate::net::tap::SimPacket;
 use crate::points::{FileFormat, P2, POINTS, PointSpec};
 use crate::sim::{Output, Simulation};
 use crate::site_config::{self, BUS_TEMPLATES_FILE, SCHEMAS_DIR};
+use crate::trouble::Troubles;
 use crate::truth::Truth;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -70,7 +72,7 @@ impl Simulation {
         write_file(&dir.join(SCHEMAS_DIR).join(BUS_TEMPLATES_FILE), BUS_TEMPLATES.as_bytes())?;
         let config = site_config::text(&mut self);
         write_file(&dir.join("taptrail.toml"), config.as_bytes())?;
-        let mut captures = Captures::create(dir)?;
+        let mut captures = Captures::create(dir, &self.config.troubles)?;
         let mut truth = TruthFiles::create(&dir.join("truth"))?;
         let mut summary = Summary::default();
         let mut told = 0;
@@ -141,6 +143,7 @@ enum CaptureFile {
     Pcap(PcapWriter<BufWriter<File>>),
     PcapGz(PcapWriter<GzFile>),
     Pcapng(PcapngWriter<BufWriter<File>>),
+    Erf(BufWriter<File>),
 }
 
 impl CaptureFile {
@@ -156,6 +159,7 @@ impl CaptureFile {
                 let buffered = BufWriter::with_capacity(BUFFER_BYTES, gz);
                 Self::PcapGz(PcapWriter::new(buffered, ethernet)?)
             }
+            FileFormat::Erf => Self::Erf(BufWriter::with_capacity(BUFFER_BYTES, file)),
             FileFormat::Pcapng => Self::Pcapng(PcapngWriter::new(
                 BufWriter::with_capacity(BUFFER_BYTES, file),
                 &[(ethernet, "tap0"), (ethernet, "tap1")],
@@ -173,6 +177,10 @@ impl CaptureFile {
             Self::Pcap(writer) => writer.write(&meta, &packet.data),
             Self::PcapGz(writer) => writer.write(&meta, &packet.data),
             Self::Pcapng(writer) => writer.write(&meta, &packet.data),
+            Self::Erf(out) => {
+                let ts_ns = meta.ts.ns();
+                erf::write(out, ts_ns, meta.interface, packet.dropped, &packet.data, meta.wire_len)
+            }
         }
     }
 
@@ -180,6 +188,7 @@ impl CaptureFile {
         match self {
             Self::Pcap(writer) => writer.finish().map(drop),
             Self::Pcapng(writer) => writer.finish().map(drop),
+            Self::Erf(mut out) => out.flush(),
             Self::PcapGz(writer) => {
                 let gz = writer.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
                 gz.finish().map(drop)
@@ -192,10 +201,11 @@ impl CaptureFile {
 struct Captures(Vec<(PathBuf, CaptureFile)>);
 
 impl Captures {
-    fn create(dir: &Path) -> Result<Self, OutputError> {
+    fn create(dir: &Path, troubles: &Troubles) -> Result<Self, OutputError> {
         let open = |point: &PointSpec| {
+            let point = point.under(troubles);
             let path = dir.join(point.file_name());
-            let file = CaptureFile::create(&path, point);
+            let file = CaptureFile::create(&path, &point);
             file.map(|file| (path.clone(), file)).map_err(|error| OutputError { path, error })
         };
         POINTS.iter().map(open).collect::<Result<_, _>>().map(Self)

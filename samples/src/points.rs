@@ -1,5 +1,7 @@
 //! The seven places on the wire where the simulated site captures.
 
+use crate::trouble::{Trouble, Troubles};
+
 /// Index of a point in [`POINTS`].
 pub type PointIx = usize;
 
@@ -27,6 +29,8 @@ pub enum FileFormat {
     PcapGz,
     /// pcapng, feed lines on interfaces of their own.
     Pcapng,
+    /// ERF, which counts what was dropped before each packet.
+    Erf,
 }
 
 /// A point of the site.
@@ -62,12 +66,22 @@ const fn point(name: &'static str, clock: usize, format: FileFormat) -> PointSpe
 }
 
 impl PointSpec {
+    /// The point as it is under these troubles.
+    pub fn under(self, troubles: &Troubles) -> Self {
+        let counts = troubles.contains(&Trouble::DropCounts);
+        match self.name {
+            "P3" | "P4" if counts => Self { format: FileFormat::Erf, ..self },
+            _ => self,
+        }
+    }
+
     /// Name of its capture file.
     pub fn file_name(&self) -> String {
         let suffix = match self.format {
             FileFormat::Pcap => "pcap",
             FileFormat::PcapGz => "pcap.gz",
             FileFormat::Pcapng => "pcapng",
+            FileFormat::Erf => "erf",
         };
         format!("{}.{suffix}", self.name)
     }

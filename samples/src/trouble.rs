@@ -26,6 +26,8 @@ pub enum Trouble {
     Throttling,
     /// One update moves a strategy to several orders.
     Baskets,
+    /// The captures behind which nobody else looks count what they drop.
+    DropCounts,
 }
 
 /// Bytes of a packet kept under [`Trouble::Snaplen`].
@@ -33,7 +35,7 @@ pub const SNAPLEN: usize = 256;
 
 impl Trouble {
     /// Every one.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ClockStep,
         Self::TaiClock,
         Self::SessionReset,
@@ -42,6 +44,7 @@ impl Trouble {
         Self::Batching,
         Self::Throttling,
         Self::Baskets,
+        Self::DropCounts,
     ];
 
     /// As the command line writes it.
@@ -55,6 +58,7 @@ impl Trouble {
             Self::Batching => "batching",
             Self::Throttling => "throttling",
             Self::Baskets => "baskets",
+            Self::DropCounts => "drop-counts",
         }
     }
 }

@@ -50,6 +50,9 @@ pub enum Status {
     LostNetwork,
     /// Passed, but the capture missed it.
     LostCapture,
+    /// Passed in a packet of which the capture kept the first bytes only: a part
+    /// of the message at most.
+    Cut,
     /// In the capture once more: a mirror port gave the packet twice, or TCP
     /// sent the segment again though it had passed here.
     Duplicate,
@@ -156,6 +159,7 @@ pub struct Counts {
     pub duplicate: u64,
     pub lost_network: u64,
     pub lost_capture: u64,
+    pub cut: u64,
 }
 
 /// Protocol, type code and point name to counts.
@@ -250,6 +254,7 @@ impl TruthLog {
             Status::Duplicate => counts.duplicate += 1,
             Status::LostNetwork => counts.lost_network += 1,
             Status::LostCapture => counts.lost_capture += 1,
+            Status::Cut => counts.cut += 1,
         }
         self.ready.push_back(Truth::Message(line));
     }

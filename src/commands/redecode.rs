@@ -28,6 +28,9 @@ pub fn run(args: RedecodeArgs) -> anyhow::Result<()> {
     let store = Store::open(&args.store.store)?;
     let lock = store.lock_within(LOCK_PATIENCE)?;
     let mut captures = wanted(&store, &args)?;
+    if args.captures.is_empty() {
+        leave_out_shipped(&mut captures);
+    }
     captures.sort_by_key(|import| (import.point.clone(), first_ns(import), import.capture_id));
     let mut done = 0;
     for before in &captures {
@@ -45,6 +48,18 @@ pub fn run(args: RedecodeArgs) -> anyhow::Result<()> {
         correlate::if_stale(&store, &config, args.config.config.is_some())?;
     }
     Ok(())
+}
+
+/// Takes out captures whose packets stayed at their nodes.
+fn leave_out_shipped(captures: &mut Vec<Arc<ImportManifest>>) {
+    let all = captures.len();
+    captures.retain(|import| !import.is_without_packets());
+    if captures.len() < all {
+        let left_out = all - captures.len();
+        eprintln!(
+            "taptrail: {left_out} captures were shipped without packets and stay as they are"
+        );
+    }
 }
 
 fn wanted(store: &Store, args: &RedecodeArgs) -> anyhow::Result<Vec<Arc<ImportManifest>>> {

@@ -69,7 +69,7 @@ pub fn captures(dir: &Path) -> anyhow::Result<Vec<Capture>> {
         let path = entry?.path();
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         if let Some((point, rest)) = name.split_once('.')
-            && rest.starts_with("pcap")
+            && (rest.starts_with("pcap") || rest == "erf")
             && let Ok(point) = PointName::try_from(point.to_string())
         {
             found.push(Capture { point, path });

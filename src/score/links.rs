@@ -68,7 +68,7 @@ pub struct LatencyScore {
 pub struct Bin {
     /// From this confidence on, per mille; the last bin ends below 1000.
     pub from_per_mille: u32,
-    /// Links that are not certain.
+    /// Links (or losses) that are not certain.
     pub links: u64,
     /// Of them, how many are right.
     pub right: u64,
@@ -101,6 +101,9 @@ pub struct LinksScore {
     pub calibration: Vec<Bin>,
     /// Of orders without a trigger.
     pub untriggered: Untriggered,
+    /// Links of messages of which a capture kept a part at most: neither right
+    /// nor wrong.
+    pub set_aside: u64,
 }
 
 #[derive(Debug, Default)]
@@ -120,32 +123,34 @@ pub struct Links<'t> {
     latencies: BTreeMap<(Kind, String, String), Latencies>,
     bins: [Bin; BINS],
     untriggered: Untriggered,
+    set_aside: u64,
 }
 
 impl<'t> Links<'t> {
     /// Before the first link.
     pub fn new(truth: &'t Truth) -> Self {
-        let mut bins = [Bin::default(); BINS];
-        bins.iter_mut().enumerate().for_each(|(at, bin)| {
-            bin.from_per_mille = (at * 1000 / BINS) as u32;
-        });
+        let bins = bins();
         let orders = truth.untriggered.len() as u64;
         let untriggered = Untriggered { orders, ..Untriggered::default() };
         let (rules, latencies) = (BTreeMap::new(), BTreeMap::new());
-        Self { truth, found: HashSet::new(), rules, latencies, bins, untriggered }
+        Self { truth, found: HashSet::new(), rules, latencies, bins, untriggered, set_aside: 0 }
     }
 
     /// Takes a link of the store in.
     pub fn add(&mut self, row: &LinkRow) {
         let Some(kind) = kind_of(&row.kind) else { return };
         let ends = self.ends(row);
+        if self.is_cut(kind, row, ends) {
+            self.set_aside += 1;
+            return;
+        }
         let right = ends.is_some_and(|ends| self.is_right(kind, row, ends));
         let key = (kind, row.rule.to_string());
         let rule = self.rules.entry(key).or_default();
         rule.links += 1;
         rule.right += u64::from(right);
         rule.ambiguous += u64::from(row.candidates > 1);
-        self.calibrate(row, right);
+        calibrate(&mut self.bins, per_mille(row.confidence), right);
         if kind_of("trigger") == Some(kind) {
             let linked = ends.is_some_and(|(_, to)| self.truth.untriggered.contains(&to.id));
             self.untriggered.linked += u64::from(linked);
@@ -165,6 +170,21 @@ impl<'t> Links<'t> {
         Some((from, to))
     }
 
+    /// Whether it rests on a message of which a capture kept a part at most.
+    fn is_cut(&self, kind: Kind, row: &LinkRow, ends: Option<(Seen, Seen)>) -> bool {
+        if self.truth.cut.is_empty() {
+            return false;
+        }
+        let cut = |point: &str, packet_ix: u32, msg_ix: u16| {
+            let point = self.truth.point(point);
+            point.is_some_and(|p| self.truth.cut.contains(&(p, packet_ix, msg_ix.into())))
+        };
+        let way = |seen: &Seen| self.truth.cut_ways.contains(&(seen.id, seen.line));
+        cut(&row.from_point, row.from_packet_ix, row.from_msg_ix)
+            || cut(&row.to_point, row.to_packet_ix, row.to_msg_ix)
+            || kind_of("same") == Some(kind) && ends.is_some_and(|(from, _)| way(&from))
+    }
+
     /// Whether the truth has the link, and it was not found before. Of a feed
     /// each line has links of its own.
     fn is_right(&mut self, kind: Kind, row: &LinkRow, (from, to): (Seen, Seen)) -> bool {
@@ -180,18 +200,6 @@ impl<'t> Links<'t> {
             return right;
         }
         self.truth.links.contains(&link) && self.found.insert(link)
-    }
-
-    fn calibrate(&mut self, row: &LinkRow, right: bool) {
-        let sure = per_mille(row.confidence);
-        if sure >= 1000 {
-            return;
-        }
-        if let Some(bin) = self.bins.get_mut(sure as usize * BINS / 1000) {
-            bin.links += 1;
-            bin.right += u64::from(right);
-            bin.sum_per_mille += u64::from(sure);
-        }
     }
 
     fn latency(&mut self, kind: Kind, row: &LinkRow, true_ns: i64) {
@@ -226,6 +234,7 @@ impl<'t> Links<'t> {
             latencies: self.latencies.into_iter().map(latency_score).collect(),
             calibration: self.bins.to_vec(),
             untriggered: self.untriggered,
+            set_aside: self.set_aside,
         }
     }
 }
@@ -249,11 +258,30 @@ fn latency_score(
     }
 }
 
+/// Empty bins.
+pub(super) fn bins() -> [Bin; BINS] {
+    let mut bins = [Bin::default(); BINS];
+    bins.iter_mut().enumerate().for_each(|(at, bin)| {
+        bin.from_per_mille = (at * 1000 / BINS) as u32;
+    });
+    bins
+}
+
+/// Counts what is not certain.
+pub(super) fn calibrate(bins: &mut [Bin; BINS], sure_per_mille: u32, right: bool) {
+    let place = sure_per_mille as usize * BINS / 1000;
+    if let Some(bin) = bins.get_mut(place).filter(|_| sure_per_mille < 1000) {
+        bin.links += 1;
+        bin.right += u64::from(right);
+        bin.sum_per_mille += u64::from(sure_per_mille);
+    }
+}
+
 fn name(kind: Kind) -> String {
     KINDS.get(usize::from(kind)).copied().unwrap_or_default().to_owned()
 }
 
-fn per_mille(confidence: f32) -> u32 {
+pub(super) fn per_mille(confidence: f32) -> u32 {
     // 0.9995 and above is certainty.
     (confidence * 1000.0).round() as u32
 }

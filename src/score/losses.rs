@@ -1,5 +1,6 @@
 //! Causes of losses against the truth, message by message.
 
+use super::links::{Bin, bins, calibrate, per_mille};
 use super::ppm;
 use super::truth::Truth;
 use serde::Serialize;
@@ -33,6 +34,10 @@ pub struct LossScore {
     pub untold: u64,
     /// Right per million.
     pub right_ppm: Option<u64>,
+    /// Messages of which a capture kept a part at most: nothing of these counts.
+    pub set_aside: u64,
+    /// Losses told with a chance, in ten bins.
+    pub calibration: Vec<Bin>,
 }
 
 /// A place that messages are missing at: point, protocol, line.
@@ -42,7 +47,14 @@ type At = (String, String, String);
 #[derive(Debug)]
 pub struct Losses<'t> {
     truth: &'t Truth,
-    told: BTreeMap<At, BTreeMap<u64, String>>,
+    told: BTreeMap<At, BTreeMap<u64, Told>>,
+}
+
+/// A cause and its chance per mille.
+#[derive(Clone, Debug)]
+struct Told {
+    cause: String,
+    per_mille: Option<u32>,
 }
 
 impl<'t> Losses<'t> {
@@ -64,23 +76,33 @@ impl<'t> Losses<'t> {
         let at = (row.point.to_string(), row.protocol.to_string(), text(&row.line));
         let told = self.told.entry(at).or_default();
         for seq in first..=last.min(first.saturating_add(RUN_MAX)) {
-            told.insert(seq, row.cause.to_string());
+            let per_mille = row.confidence.map(per_mille);
+            told.insert(seq, Told { cause: row.cause.to_string(), per_mille });
         }
     }
 
     /// The scores of all rows taken in.
     pub fn finish(mut self) -> LossScore {
         let mut cells: BTreeMap<(String, String), u64> = BTreeMap::new();
+        let mut calibration = bins();
+        let (mut lost, mut set_aside) = (0, 0);
         for (missing, cause) in &self.truth.missing {
             let at = (missing.point.clone(), missing.protocol.clone(), missing.line.clone());
             let told = self.told.get_mut(&at).and_then(|told| told.remove(&missing.seq));
-            let told = told.unwrap_or_else(|| "none".to_owned());
+            if cause == "snaplen" {
+                set_aside += 1;
+                continue;
+            }
+            lost += 1;
+            if let Some(Told { cause: named, per_mille: Some(sure) }) = &told {
+                calibrate(&mut calibration, *sure, named == cause);
+            }
+            let told = told.map_or_else(|| "none".to_owned(), |told| told.cause);
             *cells.entry((cause.clone(), told)).or_default() += 1;
         }
-        for cause in self.told.into_values().flat_map(BTreeMap::into_values) {
-            *cells.entry(("none".to_owned(), cause)).or_default() += 1;
+        for told in self.told.into_values().flat_map(BTreeMap::into_values) {
+            *cells.entry(("none".to_owned(), told.cause)).or_default() += 1;
         }
-        let lost = self.truth.missing.len() as u64;
         let right = cells.iter().filter(|((a, b), _)| a == b).map(|(_, n)| n).sum();
         let untold = |((a, b), _): &(&(String, String), &u64)| {
             a != "none" && (b == "none" || b == "unknown")
@@ -93,6 +115,8 @@ impl<'t> Losses<'t> {
             right,
             untold,
             right_ppm: ppm(right, lost),
+            set_aside,
+            calibration: calibration.to_vec(),
         }
     }
 }

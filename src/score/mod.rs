@@ -35,6 +35,9 @@ pub struct Score {
     pub calibration: Vec<links::Bin>,
     /// Orders that nothing triggered.
     pub untriggered: links::Untriggered,
+    /// Links of messages of which a capture kept a part at most: they count
+    /// neither as right nor as wrong.
+    pub set_aside: u64,
     /// Offsets of clocks.
     pub clocks: Vec<clocks::ClockScore>,
     /// Causes of losses.
@@ -62,6 +65,7 @@ pub fn score(store: &Store, dir: &Path) -> anyhow::Result<Score> {
         latencies: links.latencies,
         calibration: links.calibration,
         untriggered: links.untriggered,
+        set_aside: links.set_aside,
         clocks: clocks.finish(),
         losses: losses.finish(),
     })

@@ -1,6 +1,7 @@
 //! A score for people.
 
 use super::Score;
+use super::links::Bin;
 use std::fmt::Write;
 
 impl Score {
@@ -42,12 +43,9 @@ impl Score {
             )?;
         }
         writeln!(out, "\nCONFIDENCE below 1      links     right   said")?;
-        for bin in self.calibration.iter().filter(|bin| bin.links > 0) {
-            let said = bin.sum_per_mille * 1000 / bin.links;
-            let right = bin.right * 1_000_000 / bin.links;
-            let (right, said) = (share(Some(right)), share(Some(said)));
-            let from = f64::from(bin.from_per_mille) / 1000.0;
-            writeln!(out, "from {from:<11.1}{:>13}{right:>10}{said:>8}", bin.links)?;
+        bins(&self.calibration, out)?;
+        if self.set_aside > 0 {
+            writeln!(out, "\nSET ASIDE {} links of messages cut by a snaplen", self.set_aside)?;
         }
         let none = &self.untriggered;
         writeln!(
@@ -88,8 +86,26 @@ impl Score {
         for cell in &self.losses.cells {
             writeln!(out, "{:<12} told {:<12}{:>9}", cell.truth, cell.told, cell.messages)?;
         }
-        Ok(())
+        let cut = self.losses.set_aside;
+        if cut > 0 {
+            writeln!(out, "set aside: {cut} cut by a snaplen")?;
+        }
+        if self.losses.calibration.iter().any(|bin| bin.links > 0) {
+            writeln!(out, "\nCAUSES below 1       messages     right   said")?;
+        }
+        bins(&self.losses.calibration, out)
     }
+}
+
+fn bins(bins: &[Bin], out: &mut String) -> std::fmt::Result {
+    for bin in bins.iter().filter(|bin| bin.links > 0) {
+        let said = bin.sum_per_mille * 1000 / bin.links;
+        let right = bin.right * 1_000_000 / bin.links;
+        let (right, said) = (share(Some(right)), share(Some(said)));
+        let from = f64::from(bin.from_per_mille) / 1000.0;
+        writeln!(out, "from {from:<11.1}{:>13}{right:>10}{said:>8}", bin.links)?;
+    }
+    Ok(())
 }
 
 /// A share of a million with five places.

@@ -63,6 +63,10 @@ pub struct Truth {
     pub untriggered: HashSet<u64>,
     /// Missing messages and why.
     pub missing: BTreeMap<Missing, String>,
+    /// Captured messages of which the capture kept a part at most, and, line
+    /// by line, the messages of which that is so anywhere.
+    pub cut: HashSet<Place>,
+    pub cut_ways: HashSet<(u64, Option<char>)>,
     /// By clock: reading minus true time at true times.
     pub offsets: BTreeMap<String, Vec<(i64, i64)>>,
     /// Shortest true way from a point to another, ns.
@@ -167,6 +171,11 @@ impl Truth {
         else {
             return;
         };
+        if message.status == "cut" {
+            self.cut.insert((point, packet_ix, msg_ix));
+            self.cut_ways.insert((message.id, message.line));
+            return;
+        }
         let copy = message.status == "duplicate";
         let seen = Seen { id: message.id, line: message.line, true_ns, copy };
         self.seen.insert((point, packet_ix, msg_ix), seen);
@@ -178,7 +187,10 @@ impl Truth {
     /// A message at the next point that saw it.
     fn same_links(&mut self, ways: &mut Ways) {
         let same = kind_of("same").unwrap_or(0);
-        for ((id, _), way) in ways {
+        for ((id, line), way) in ways {
+            if self.cut_ways.contains(&(*id, *line)) {
+                continue;
+            }
             way.sort_unstable();
             for pair in way.windows(2) {
                 let [(from_ns, from), (to_ns, to)] = pair else { continue };
@@ -217,7 +229,11 @@ impl Truth {
             "relay" | "trigger" => {
                 let end = at(to, to_point).or(to.first().copied());
                 let before = |(ns, _): &&(i64, u16)| end.is_some_and(|(end_ns, _)| *ns <= end_ns);
-                (at(from, from_point).or(from.iter().rfind(before).copied()), end)
+                // A copy that came after the end, by the other line, started nothing.
+                // (A drop copy may come before its report.)
+                let may = |start: &(i64, u16)| link.kind == "relay" || before(&start);
+                let start = at(from, from_point).filter(may);
+                (start.or(from.iter().rfind(before).copied()), end)
             }
             "public" => {
                 let nearest = |way: &[(i64, u16)], point| at(way, point).or(way.first().copied());

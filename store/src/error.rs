@@ -100,6 +100,15 @@ pub enum StoreError {
         /// The capture, as it was asked for.
         capture_id: u64,
     },
+    /// The capture's packets are elsewhere.
+    #[error(
+        "capture {capture_id} was shipped without its packets: leave its point out, ask the \
+         store of its node, or ship with policy = \"all\""
+    )]
+    NoPackets {
+        /// The capture.
+        capture_id: u64,
+    },
     /// No such table.
     #[error("there is no table {name} that can be replaced")]
     NoTable {

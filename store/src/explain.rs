@@ -46,6 +46,9 @@ pub fn explain_message(
 ) -> Result<Option<ExplainedMessage>, StoreError> {
     let catalog = store.catalog()?;
     let import = catalog.import(capture_id).ok_or(StoreError::NoCapture { capture_id })?;
+    if import.is_without_packets() {
+        return Err(StoreError::NoPackets { capture_id });
+    }
     let Some(packet) = find_packet(store, import, packet_ix)? else { return Ok(None) };
     let (config, library) = decoders(import)?;
     let wanted = |message: &ExplainedMessage| {
@@ -82,7 +85,7 @@ fn explain_row(
     let Some(data) = packet.iter().next().map(|packet| packet.data) else { return Ok(None) };
     for segment in import.files_of("messages") {
         let path = store.file(segment);
-        let groups = row_groups_with(&path, "packet_ix", packet_ix)?;
+        let groups = row_groups_with(&path, segment, "packet_ix", packet_ix)?;
         if groups.is_empty() {
             continue;
         }
@@ -160,7 +163,7 @@ fn find_packet(
 ) -> Result<Option<PacketBatch>, StoreError> {
     for segment in import.files_of("packets") {
         let path = store.file(segment);
-        let groups = row_groups_with(&path, "packet_ix", packet_ix)?;
+        let groups = row_groups_with(&path, segment, "packet_ix", packet_ix)?;
         if groups.is_empty() {
             continue;
         }
@@ -214,7 +217,7 @@ pub(crate) fn config(import: &ImportManifest) -> Result<Arc<DecoderConfig>, Stor
 }
 
 /// The configuration without what only files of the user's explain.
-fn without_files(mut config: DecoderConfig) -> DecoderConfig {
+pub(crate) fn without_files(mut config: DecoderConfig) -> DecoderConfig {
     config.feeds.retain(|feed| feed.templates.is_none());
     config.decode.protocols = None;
     config

@@ -16,5 +16,6 @@ pub mod explain;
 pub mod identity;
 pub mod import;
 pub mod segment;
+pub mod ship;
 pub mod sql;
 pub mod tables;

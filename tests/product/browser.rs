@@ -2,40 +2,9 @@
 //! the console, no request to anywhere else.
 
 use crate::network::network;
-use crate::support::command;
-use std::io::{BufRead, BufReader};
+use crate::support::{Dashboard, command};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-
-/// A dashboard that ends with the test.
-struct Dashboard {
-    child: Child,
-    address: String,
-}
-
-impl Dashboard {
-    fn start(store: &Path) -> Self {
-        let mut child = command()
-            .args(["serve", "--no-correlate", "--listen", "127.0.0.1:0", "--store"])
-            .arg(store)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("dashboard: ")?.split(' ').next().map(String::from))
-            .expect("the address is printed");
-        Self { child, address }
-    }
-}
-
-impl Drop for Dashboard {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::Command;
 
 #[test]
 fn the_main_path_works_in_a_browser() {
@@ -51,7 +20,9 @@ fn the_main_path_works_in_a_browser() {
         );
         return;
     }
-    let dashboard = Dashboard::start(&network().store());
+    let mut serving = command();
+    serving.args(["serve", "--no-correlate", "--listen", "127.0.0.1:0", "--store"]);
+    let dashboard = Dashboard::start(serving.arg(network().store()));
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
     let run = Command::new("node")
         .arg("e2e/main-path.mjs")

@@ -1,298 +1,16 @@
-//! The capture node on a wire of its own: two network namespaces joined by
-//! virtual interfaces, packets sent by `taptrail replay`. Skipped with a word
-//! where this user may make no namespaces.
+//! The capture node on a wire of its own. Skipped with a word where this user may
+//! make no namespaces.
 
-use crate::support::{command, sql, sql_n, taptrail};
+use crate::support::{Dashboard, command, sql, sql_n, taptrail, taptrail_ok};
+use crate::wire::{Wire, counted, ms, run, stored, sum, until, write_noise, write_numbered};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
-use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
-use taptrail_capture::pcap_writer::PcapWriter;
-use taptrail_capture::time::Timestamp;
-use tempfile::TempDir;
-
-/// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-fn run(program: &str, arguments: &[&str]) -> bool {
-    let run = Command::new(program).args(arguments).stderr(Stdio::null()).output();
-    run.is_ok_and(|output| output.status.success())
-}
-
-/// Two namespaces: `tx0` and `tx1` in the one, `rx0` and `rx1` in the other.
-struct Wire {
-    dir: TempDir,
-    tx: String,
-    rx: String,
-}
-
-impl Wire {
-    /// `None`, with a word, where it cannot be made.
-    fn new() -> Option<Self> {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = |end: &str| format!("taptrail-{}-{number}-{end}", std::process::id());
-        let wire = Self { dir: TempDir::new().unwrap(), tx: name("tx"), rx: name("rx") };
-        let made = [&wire.tx, &wire.rx].iter().all(|ns| run("ip", &["netns", "add", ns]));
-        if made && (0..2).all(|pair| wire.pair(pair)) {
-            assert!(wire.ip(&wire.rx, &["link", "set", "lo", "up"]));
-            return Some(wire);
-        }
-        println!("skipped: network namespaces need root");
-        None
-    }
-
-    /// Makes a pair of interfaces that carry nothing but what is sent.
-    fn pair(&self, number: u32) -> bool {
-        let ends = [(&self.tx, format!("tx{number}")), (&self.rx, format!("rx{number}"))];
-        let [(tx, tx_name), (rx, rx_name)] = &ends;
-        let made = run(
-            "ip",
-            &[
-                "-n", tx, "link", "add", tx_name, "type", "veth", "peer", "name", rx_name, "netns",
-                rx,
-            ],
-        );
-        made && ends.iter().all(|(ns, name)| {
-            let quiet = format!("echo 1 > /proc/sys/net/ipv6/conf/{name}/disable_ipv6 || true");
-            run("ip", &["netns", "exec", ns, "sh", "-c", &quiet])
-                && self.ip(ns, &["link", "set", name, "arp", "off", "up"])
-        })
-    }
-
-    fn ip(&self, ns: &str, arguments: &[&str]) -> bool {
-        run("ip", &[&["-n", ns], arguments].concat())
-    }
-
-    fn store(&self) -> PathBuf {
-        self.dir.path().join("trail")
-    }
-
-    /// Starts a node with `[capture]` keys and one point for each interface.
-    fn capture(&self, store: &Path, interfaces: &[&str], keys: &str) -> Node {
-        self.capture_with(store, interfaces, keys, "")
-    }
-
-    /// The same, `more` behind the last point.
-    fn capture_with(&self, store: &Path, interfaces: &[&str], keys: &str, more: &str) -> Node {
-        let mut text = format!("[capture]\nlisten = '127.0.0.1:9461'\n{keys}\n");
-        for interface in interfaces {
-            text += &format!("[[point]]\nname = '{interface}'\ninterface = '{interface}'\n");
-        }
-        let config = self.dir.path().join("node.toml");
-        fs::write(&config, text + more).unwrap();
-        let errors = self.dir.path().join("errors");
-        let child = Command::new("ip")
-            .args(["netns", "exec", &self.rx])
-            .arg(command().get_program())
-            .args(["capture", "--config", config.to_str().unwrap()])
-            .args(["--store", store.to_str().unwrap()])
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(&errors).unwrap())
-            .spawn()
-            .unwrap();
-        let node = Node { child, errors, rx: self.rx.clone() };
-        node.wait_for("metrics: http");
-        node
-    }
-
-    /// Sends `packets` of `len` bytes, numbered, marked with `round`.
-    fn send(&self, interface: &str, round: u32, packets: u32, len: usize) {
-        assert!(self.start_sending(interface, round, packets, len).wait().unwrap().success());
-    }
-
-    fn start_sending(&self, interface: &str, round: u32, packets: u32, len: usize) -> Child {
-        let file = self.dir.path().join(format!("{interface}-{round}.pcap"));
-        write_numbered(&file, round, packets, len);
-        Command::new("ip")
-            .args(["netns", "exec", &self.tx])
-            .arg(command().get_program())
-            .args(["replay", file.to_str().unwrap(), "--interface", interface, "--gap", "none"])
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        for ns in [&self.tx, &self.rx] {
-            run("ip", &["netns", "del", ns]);
-        }
-    }
-}
-
-/// Ethernet frames of a local experimental type: round and number behind it.
-fn write_numbered(path: &Path, round: u32, packets: u32, len: usize) {
-    let file = std::io::BufWriter::new(fs::File::create(path).unwrap());
-    let mut writer = PcapWriter::new(file, LinkType::ETHERNET).unwrap();
-    for number in 0..packets {
-        let mut data = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
-        data.extend(round.to_be_bytes());
-        data.extend(number.to_be_bytes());
-        data.resize(len, 0);
-        let ts = Timestamp::from_ns(1_700_000_000_000_000_000 + i64::from(number) * 1000);
-        let meta = PacketMeta {
-            ts,
-            ts_ps: 0,
-            ts_record: ts,
-            ts_source: TsSource::Record,
-            ts_flags: 0,
-            packet_ix: number,
-            interface: 0,
-            direction: Direction::Unknown,
-            link_type: LinkType::ETHERNET,
-            wire_len: data.len() as u32,
-        };
-        writer.write(&meta, &data).unwrap();
-    }
-    writer.finish().unwrap();
-}
-
-/// A node that runs in the receiving namespace.
-struct Node {
-    child: Child,
-    errors: PathBuf,
-    rx: String,
-}
-
-impl Node {
-    fn errors(&self) -> String {
-        fs::read_to_string(&self.errors).unwrap()
-    }
-
-    fn wait_for(&self, text: &str) {
-        until(text, || self.errors().contains(text));
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(run("kill", &[signal, &self.child.id().to_string()]));
-    }
-
-    /// What one of the two addresses answers.
-    fn ask(&self, path: &str) -> String {
-        let script = format!(
-            "exec 3<>/dev/tcp/127.0.0.1/9461; printf 'GET {path} HTTP/1.1\\r\\nHost: localhost\\r\\n\
-             Connection: close\\r\\n\\r\\n' >&3; cat <&3"
-        );
-        let output =
-            Command::new("ip").args(["netns", "exec", &self.rx, "bash", "-c", &script]).output();
-        String::from_utf8_lossy(&output.unwrap().stdout).into_owned()
-    }
-
-    /// A metric of a point by the start of its line.
-    fn metric(&self, name: &str, point: &str, cause: &str) -> Option<u64> {
-        let text = self.ask("/metrics");
-        let line = text.lines().find(|line| {
-            line.starts_with(&format!("{name}{{point=\"{point}\""))
-                && (cause.is_empty() || line.contains(&format!("cause=\"{cause}\"")))
-        })?;
-        line.rsplit_once(' ')?.1.parse().ok()
-    }
-
-    /// Stops it as a service manager does and gives the account of each point.
-    fn stop(mut self) -> BTreeMap<String, Account> {
-        self.signal("-TERM");
-        let start = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(start.elapsed() < PATIENCE, "does not stop: {}", self.errors());
-            sleep(ms(20));
-        };
-        let text = self.errors();
-        assert!(status.success(), "{text}");
-        let lines = text.lines().filter_map(|line| line.strip_prefix("taptrail: "));
-        lines
-            .filter_map(|line| line.split_once(": seen "))
-            .filter(|(_, account)| !account.starts_with("unknown"))
-            .map(|(point, account)| (point.to_string(), Account::read(account)))
-            .collect()
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-/// The last line that a node says of a point.
-#[derive(Debug, PartialEq, Eq)]
-struct Account {
-    seen: u64,
-    written: u64,
-    ring: u64,
-    queue: u64,
-    disk: u64,
-    left: u64,
-}
-
-impl Account {
-    fn read(text: &str) -> Self {
-        let number = |before: &str| -> u64 {
-            let rest = text.split_once(before).unwrap_or_else(|| panic!("{before}: {text}")).1;
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse().unwrap_or_else(|_| panic!("{before}: {text}"))
-        };
-        let (seen, _) = text.split_once(':').unwrap();
-        Self {
-            seen: seen.parse().unwrap(),
-            written: number("written "),
-            ring: number("by the ring "),
-            queue: number("by the queue "),
-            disk: number("by the disk "),
-            left: number("left in the ring "),
-        }
-    }
-
-    /// Everything seen is written or dropped with a cause.
-    fn closes(&self) {
-        let told = self.written + self.ring + self.queue + self.disk + self.left;
-        assert_eq!(self.seen, told, "{self:?}");
-        assert_eq!(self.left, 0, "{self:?}");
-    }
-}
-
-fn until(what: &str, done: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "did not come: {what}");
-        sleep(ms(20));
-    }
-}
-
-/// Numbers by round of the packets stored at a point; each at most once.
-fn stored(store: &Path, point: &str) -> BTreeMap<u32, Vec<u32>> {
-    let statement = format!("SELECT hex(data) AS d FROM packets WHERE point = '{point}'");
-    let mut rounds: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for row in sql(store, &statement) {
-        let data = row["d"].as_str().unwrap();
-        let word = |at: usize| u32::from_str_radix(&data[at..at + 8], 16).unwrap();
-        rounds.entry(word(28)).or_default().push(word(36));
-    }
-    for (round, numbers) in &mut rounds {
-        numbers.sort_unstable();
-        let all = numbers.len();
-        numbers.dedup();
-        assert_eq!(numbers.len(), all, "round {round}: packets stored twice");
-    }
-    rounds
-}
-
-fn sum(store: &Path, column: &str, point: &str) -> i64 {
-    let from = format!("FROM capture_stats WHERE point = '{point}'");
-    sql_n(store, &format!("SELECT coalesce(sum({column}), 0)::bigint AS n {from}"))
-}
+use std::time::Instant;
 
 #[test]
 fn every_packet_of_two_points_is_written_and_accounted() {
@@ -307,7 +25,9 @@ fn every_packet_of_two_points_is_written_and_accounted() {
     });
     assert_eq!(node.metric("taptrail_dropped_packets_total", "rx0", "disk"), Some(0));
     assert!(node.metric("taptrail_nic_packets_total", "rx0", "").is_some());
-    assert!(node.ask("/healthz").starts_with("HTTP/1.1 200"), "{}", node.ask("/healthz"));
+    let health = node.ask("/healthz");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+    assert!(health.contains("rx0: rx0 stamped by system (can:"), "{health}");
     let accounts = node.stop();
     for (point, packets) in [("rx0", 20_000), ("rx1", 5_000)] {
         let account = &accounts[point];
@@ -321,6 +41,10 @@ fn every_packet_of_two_points_is_written_and_accounted() {
     }
     let clocks = "SELECT count(*) AS n FROM clock_stats WHERE source = 'kernel'";
     assert!(sql_n(&store, clocks) > 0);
+    let stamps = "SELECT count(*) AS n FROM clock_stats WHERE source = 'stamp' \
+                  AND reference = 'system' AND flags LIKE 'can:%software%|set:%'";
+    assert!(sql_n(&store, stamps) > 0);
+    assert_eq!(sql_n(&store, "SELECT count(*) AS n FROM losses"), 0);
     let lost = "SELECT coalesce(sum(lost_ring), 0)::bigint AS n FROM captures";
     assert_eq!(sql_n(&store, lost), 0);
 }
@@ -399,6 +123,7 @@ fn a_full_disk_is_told_counted_and_got_over() {
     let count = "SELECT count(*) AS n FROM packets";
     assert_eq!(sql_n(&store, count) as u64, account.written);
     assert_eq!(sum(&store, "dropped_disk", "rx0") as u64, account.disk);
+    assert_eq!(counted(&store, "disk"), account.disk);
 }
 
 #[test]
@@ -452,6 +177,9 @@ fn an_interface_may_go_down_vanish_and_come_back() {
     assert!((1..=3).all(|round| rounds[&round].len() == 1_000));
     let down = "SELECT count(*) AS n FROM capture_stats WHERE NOT up";
     assert!(sql_n(&store, down) > 0);
+    let closed = "SELECT count(*) AS n FROM losses WHERE evidence LIKE 'closed:%' \
+                  AND count IS NULL AND ts_lo < ts_hi";
+    assert!(sql_n(&store, closed) > 0, "nobody listened for a while");
 }
 
 #[test]
@@ -473,6 +201,7 @@ fn a_paused_node_counts_what_the_ring_dropped() {
     assert_eq!(sum(&store, "dropped_ring", "rx0") as u64, account.ring);
     let lost = "SELECT coalesce(sum(lost_ring), 0)::bigint AS n FROM captures";
     assert_eq!(sql_n(&store, lost) as u64, account.ring);
+    assert_eq!(counted(&store, "ring"), account.ring);
     let count = "SELECT count(*) AS n FROM packets";
     assert_eq!(sql_n(&store, count) as u64, account.written);
 }
@@ -504,6 +233,225 @@ fn directions_filters_and_lengths_are_a_points_own() {
     assert_eq!(stored(&store, "out")[&9].len(), 200);
     let cut = "SELECT max(cap_len)::bigint AS n FROM packets WHERE point = 'rx0'";
     assert_eq!(sql_n(&store, cut), 64);
+}
+
+/// Every row of every table of captures, in order.
+fn all_rows(store: &Path) -> Vec<String> {
+    let mut rows = Vec::new();
+    for table in ["packets", "messages", "flows", "capture_stats", "clock_stats", "losses"] {
+        let lines = sql(store, &format!("SELECT * FROM {table}"));
+        rows.extend(lines.iter().map(|row| format!("{table} {row}")));
+    }
+    rows.sort();
+    rows
+}
+
+fn files(directory: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(directory) else { return 1 };
+    entries.map(|entry| files(&entry.unwrap().path())).sum()
+}
+
+#[test]
+fn segments_of_an_hour_are_joined_and_stay_what_they_were() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let node = wire.capture(&store, &["rx0"], "segment_s = 1\nbuffer_mib = 1");
+    for round in 1..=4 {
+        wire.send("tx0", round, 500, 100);
+        let all = u64::from(round) * 500;
+        until("written", || node.metric("taptrail_packets_total", "rx0", "") == Some(all));
+        sleep(ms(1_000));
+    }
+    node.stop().remove("rx0").unwrap().closes();
+    let captures = sql_n(&store, "SELECT count(*) AS n FROM captures");
+    assert!(captures >= 2, "{captures}");
+    let (rows, before) = (all_rows(&store), files(&store.join("packets")));
+    let run = taptrail_ok(&["compact", "--store", store.to_str().unwrap(), "--all"]);
+    assert!(run.out.contains(" files became "), "{}", run.out);
+    assert_eq!(all_rows(&store), rows);
+    assert_eq!(files(&store.join("packets")), before + 1, "the old ones stay for a while");
+    assert_eq!(stored(&store, "rx0").values().map(Vec::len).sum::<usize>(), 2_000);
+    let run = taptrail_ok(&["compact", "--store", store.to_str().unwrap(), "--all"]);
+    assert!(run.out.starts_with("0 files became 0"), "{}", run.out);
+    // A node goes on in such a store.
+    wire.capture(&store, &["rx0"], "segment_s = 1").stop();
+    assert_eq!(sql_n(&store, "SELECT count(*) AS n FROM packets"), 2_000);
+}
+
+#[test]
+fn killed_dozens_of_times_what_was_synced_is_there_once() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let mut seed = 7_u64;
+    for round in 0..30 {
+        let node = wire.capture(&store, &["rx0"], "segment_s = 1\nsegment_mib = 1");
+        let mut sending = wire.start_sending("tx0", round, 3_000, 400);
+        // Knuth's multiplier: another moment each time, the same ones in each run.
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        sleep(ms(seed >> 33 & 127));
+        node.kill();
+        sending.wait().unwrap();
+    }
+    wire.capture(&store, &["rx0"], "segment_s = 1").stop();
+    let rounds = stored(&store, "rx0");
+    assert!(!rounds.is_empty(), "nothing was kept");
+    for (round, numbers) in rounds {
+        let span = numbers.last().unwrap() - numbers.first().unwrap() + 1;
+        assert_eq!(span as usize, numbers.len(), "round {round}: a hole among kept packets");
+    }
+    assert_eq!(fs::read_dir(store.join("open")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_running_node_keeps_to_its_limits() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let keys = "segment_s = 1\nsegment_mib = 1\ndecode = false\n[retention]\nmax_mib = 4";
+    let node = wire.capture(&store, &["rx0"], keys);
+    for round in 1..=4 {
+        let noise = wire.dir.path().join("noise.pcap");
+        write_noise(&noise, round, 1_500, 1_000);
+        wire.send_file("tx0", &noise);
+        let all = u64::from(round) * 1_500;
+        until("written", || node.metric("taptrail_packets_total", "rx0", "") == Some(all));
+        // In captures of its own.
+        let sealed = || {
+            let metrics = node.ask("/metrics");
+            let mut lines = metrics.lines();
+            let count = lines.find_map(|line| line.strip_prefix("taptrail_sealed_segments_total "));
+            count.and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
+        };
+        let before = sealed();
+        until("sealed", || sealed() >= before + 2);
+    }
+    until("old captures go", || node.errors().contains("retention: "));
+    // It may have gone by before the last round.
+    until("it keeps to its limit", || size(&store.join("packets")) <= 4 << 20);
+    let account = &node.stop()["rx0"];
+    account.closes();
+    assert_eq!(account.written, 6_000);
+    let rounds = stored(&store, "rx0");
+    assert!(rounds.contains_key(&4) && !rounds.contains_key(&1), "{:?}", rounds.keys());
+}
+
+/// Bytes of all files; those that vanish meanwhile have none.
+fn size(path: &Path) -> u64 {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| size(&entry.path())).sum(),
+        Err(_) => fs::metadata(path).map_or(0, |metadata| metadata.len()),
+    }
+}
+
+#[test]
+fn a_full_queue_is_counted_and_told_as_a_loss() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    // A batch at a time fits: what comes while one is written is dropped.
+    let node = wire.capture(&store, &["rx0"], "queue_mib = 0\nsegment_mib = 4");
+    let full =
+        || node.metric("taptrail_dropped_packets_total", "rx0", "queue").is_some_and(|n| n > 0);
+    for round in 1.. {
+        wire.send("tx0", round, 20_000, 1_200);
+        if full() {
+            break;
+        }
+        assert!(round < 30, "the queue never filled");
+    }
+    let account = &node.stop()["rx0"];
+    account.closes();
+    assert!(account.queue > 0 && account.disk == 0, "{account:?}");
+    assert_eq!(counted(&store, "queue"), account.queue);
+    let count = "SELECT count(*) AS n FROM packets";
+    assert_eq!(sql_n(&store, count) as u64, account.written);
+    let report = taptrail_ok(&["report", "--store", store.to_str().unwrap(), "--format", "text"]);
+    assert!(report.out.contains("queue: the node's queue to the disk was full"), "{}", report.out);
+}
+
+#[test]
+fn stamps_that_an_adapter_cannot_give_are_flagged_and_counted() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let text = "adapter_stamps = true\ndirection = 'in'\nfilter = 'ether proto 0x88b5'\n";
+    let node = wire.capture_with(&store, &["rx0"], "segment_s = 1", text);
+    wire.send("tx0", 1, 700, 100);
+    until("written", || node.metric("taptrail_packets_total", "rx0", "") == Some(700));
+    let metrics = node.ask("/metrics");
+    let stamped = |clock: &str| {
+        let start = "taptrail_stamped_packets_total{point=\"rx0\",interface=\"rx0\",clock=\"";
+        metrics.lines().find_map(|line| line.strip_prefix(&format!("{start}{clock}\"}} ")))
+    };
+    assert_eq!((stamped("adapter"), stamped("system")), (Some("0"), Some("700")));
+    assert!(node.errors().contains("the adapter does not stamp packets"), "{}", node.errors());
+    let account = &node.stop()["rx0"];
+    account.closes();
+    assert_eq!((account.seen, account.written), (700, 700));
+    assert_eq!(stored(&store, "rx0")[&1].len(), 700);
+    let flagged = "SELECT count(*) AS n FROM packets WHERE ts_flags & 1024 = 1024";
+    assert_eq!(sql_n(&store, flagged), 700);
+    let stamped = "SELECT sum(stamped_adapter)::bigint AS n FROM capture_stats";
+    assert_eq!(sql_n(&store, stamped), 0);
+}
+
+#[test]
+fn a_node_ships_while_it_captures_and_goes_on_at_its_next_start() {
+    let Some(wire) = Wire::new() else { return };
+    let (store, share) = (wire.store(), wire.dir.path().join("share"));
+    let ship = format!(
+        "[ship]\nto = '{}'\nnode = 'a'\npolicy = 'all'\n[retention]\nmax_mib = 0\n",
+        share.display()
+    );
+    let node = wire.capture_with(&store, &["rx0"], "segment_s = 1", &ship);
+    let sent = AtomicU32::new(0);
+    // Retention wants all of it gone at once: what waits is held for the share.
+    until("shipped while capturing", || {
+        wire.send("tx0", sent.fetch_add(1, Ordering::Relaxed), 500, 100);
+        sleep(ms(300));
+        share.join("FORMAT").exists() && sql_n(&share, "SELECT count(*) AS n FROM packets") > 0
+    });
+    node.stop();
+    let at_once = "SELECT count(*) AS n FROM captures WHERE node = 'a'";
+    let before = sql_n(&share, at_once);
+    let config = wire.dir.path().join("node.toml");
+    taptrail_ok(&[
+        "ship",
+        "--once",
+        "--config",
+        config.to_str().unwrap(),
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    assert!(sql_n(&share, at_once) >= before);
+    let rounds = stored(&share, "rx0");
+    assert_eq!(rounds.len() as u32, sent.load(Ordering::Relaxed));
+    assert!(rounds.values().all(|numbers| numbers.len() == 500), "{:?}", rounds.keys());
+}
+
+#[test]
+fn hops_of_a_running_node_come_to_the_dashboard() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let point = |name: &str, interface: &str| {
+        format!("[[point]]\nname = '{name}'\ninterface = '{interface}'\nclock = 'C'\n")
+    };
+    let points = format!("segment_s = 1\n{}{}", point("edge", "rx0"), point("core", "rx1"));
+    let node = wire.capture(&store, &[], &points);
+    let mut serving = command();
+    let config = wire.dir.path().join("node.toml");
+    serving.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(config);
+    let dashboard = Dashboard::start(serving.arg("--store").arg(&store));
+    let feed =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/samples/captures/nasdaq.totalview-itch.5.0.pcap");
+    let start = Instant::now();
+    // As on a line that is in use: time goes on by what comes.
+    let found = || {
+        wire.send_file("tx0", Path::new(feed));
+        wire.send_file("tx1", Path::new(feed));
+        let hops = dashboard.get("/api/hops");
+        hops.contains("\"from_point\":\"edge\"") && hops.contains("\"to_point\":\"core\"")
+    };
+    until("the hop", found);
+    println!("on the dashboard {} ms after the first packet was sent", start.elapsed().as_millis());
+    node.stop();
 }
 
 #[test]

@@ -9,5 +9,8 @@ mod golden;
 mod layout;
 mod network;
 mod score;
+mod ship;
+mod structure;
 mod support;
 mod typed;
+mod wire;

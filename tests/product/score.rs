@@ -19,7 +19,7 @@ fn score(happens: &[&str]) -> Value {
     for entry in fs::read_dir(&sim).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if let Some((point, rest)) = name.split_once('.')
-            && rest.starts_with("pcap")
+            && (rest.starts_with("pcap") || rest == "erf")
         {
             args.push(format!("{point}={sim}/{name}"));
         }
@@ -92,6 +92,26 @@ fn bounds_hold(score: &Value) {
     }
 }
 
+#[test]
+fn captures_that_count_their_drops_tell_nearly_every_cause() {
+    let score = score(&["--faults", "heavy", "--with", "drop-counts"]);
+    let losses = &score["losses"];
+    assert!(losses["right_ppm"].as_u64().unwrap() >= 980_000, "{losses}");
+}
+
+#[test]
+fn what_a_snaplen_cut_is_set_aside() {
+    let score = score(&["--faults", "none", "--with", "snaplen"]);
+    assert!(score["set_aside"].as_u64().unwrap() > 100, "{}", score["set_aside"]);
+    assert!(score["losses"]["set_aside"].as_u64().unwrap() > 100, "{}", score["losses"]);
+    assert_eq!(score["losses"]["lost"], 0, "{}", score["losses"]);
+    let found = of(&score, "rules", "rule", "session_seq");
+    assert_eq!(found["precision_ppm"], 1_000_000, "{found}");
+    for kind in ["same", "relay", "ack", "fill", "chain", "public"] {
+        assert!(recall(&score, kind) >= 999_000, "{}", of(&score, "kinds", "kind", kind));
+    }
+}
+
 fn recall(score: &Value, kind: &str) -> u64 {
     of(score, "kinds", "kind", kind)["recall_ppm"].as_u64().unwrap()
 }
@@ -103,7 +123,7 @@ fn troubles_on_top_of_a_bad_day_break_nothing() {
     for kind in ["same", "relay", "ack", "fill", "chain", "public"] {
         assert!(recall(&score, kind) >= 995_000, "{}", of(&score, "kinds", "kind", kind));
     }
-    for rule in ["session_seq", "source_seq", "late_bound_order_id", "order_id"] {
+    for rule in ["session_seq", "explicit_tag", "source_seq", "late_bound_order_id", "order_id"] {
         let found = of(&score, "rules", "rule", rule);
         assert!(found["precision_ppm"].as_u64().unwrap() >= 998_000, "{found}");
     }

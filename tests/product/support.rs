@@ -1,7 +1,9 @@
 //! Runs the real binary.
 
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// What one run gave.
 pub struct Run {
@@ -40,6 +42,44 @@ pub fn sql(store: &Path, statement: &str) -> Vec<serde_json::Value> {
 /// One number that an SQL statement gives as `n`.
 pub fn sql_n(store: &Path, statement: &str) -> i64 {
     sql(store, statement)[0]["n"].as_i64().expect("a column named n")
+}
+
+/// A dashboard that ends with the test.
+pub struct Dashboard {
+    child: Child,
+    /// `http://127.0.0.1:…/`
+    pub address: String,
+}
+
+impl Dashboard {
+    /// Starts `serving` and waits until it says where.
+    pub fn start(serving: &mut Command) -> Self {
+        let mut child = serving.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("dashboard: ")?.split(' ').next().map(String::from))
+            .expect("the address is printed");
+        Self { child, address }
+    }
+
+    /// The answer to a request, headers and all.
+    pub fn get(&self, path: &str) -> String {
+        let host = self.address.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = TcpStream::connect(host).expect("the dashboard listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("the request is taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer in text");
+        answer
+    }
+}
+
+impl Drop for Dashboard {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 fn from(output: Output) -> Run {

@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let orders = arguments.next().map_or(Ok(600), |text| text.parse())?;
     let directory = tempfile::tempdir()?;
     let store = support::store(directory.path(), orders);
-    let options = ServeOptions { listen, hosts: Vec::new() };
+    let options = ServeOptions { listen, ..ServeOptions::default() };
     let server = Server::bind(store, &options).await?;
     println!("http://{}/", server.address());
     server.run(std::future::pending()).await?;

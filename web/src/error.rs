@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use datafusion::error::DataFusionError;
 use serde_json::json;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use taptrail_store::error::StoreError;
 
 /// Why the server could not start or had to stop.
@@ -22,6 +23,14 @@ pub enum ServeError {
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A certificate or key, or the address it is for, cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Certificate {
+        /// The file, or the address.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The connection loop ended.
     #[error("the server stopped: {0}")]
     Stopped(std::io::Error),

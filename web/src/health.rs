@@ -49,10 +49,11 @@ pub(crate) struct Facts<'a> {
 
 /// Every area's light.
 pub(crate) fn lights(facts: &Facts) -> Vec<Health> {
+    let counted = of_unit(facts.losses, "packets");
     vec![
-        capture(facts.captures, facts.losses),
+        capture(facts.captures, &of_unit(facts.losses, "messages"), &counted),
         decoding(facts.captures, facts.flows),
-        losses(facts.losses),
+        losses(&of_unit(facts.losses, "messages")),
         matching(facts.matching),
         clocks(facts.clocks),
     ]
@@ -65,6 +66,12 @@ pub(crate) fn count(row: &Row, column: &str) -> u64 {
         Some(Value::Number(number)) => number.as_u64().unwrap_or(0),
         _ => 0,
     }
+}
+
+/// The rows that count in this unit: messages, or packets that captures counted.
+fn of_unit(losses: &[Row], unit: &str) -> Vec<Row> {
+    let is_it = |row: &&Row| row.get("unit").is_none_or(|is| is == unit);
+    losses.iter().filter(is_it).cloned().collect()
 }
 
 fn sum(rows: &[Row], column: &str) -> u64 {
@@ -80,15 +87,19 @@ fn health(area: &'static str, light: Light, text: String) -> Health {
     Health { area, light, text }
 }
 
-fn capture(captures: &[Row], losses: &[Row]) -> Health {
+fn capture(captures: &[Row], losses: &[Row], counted: &[Row]) -> Health {
     const COUNTERS: [&str; 3] = ["lost_ring", "lost_interface", "lost_recorded"];
     let dropped = COUNTERS.iter().fold(0_u64, |total, c| total.saturating_add(sum(captures, c)));
+    // The captures' own sums leave out what the node behind the ring dropped.
+    let dropped = dropped.max(sum(counted, "missing"));
     let missed = of_cause(losses, "capture");
     let silent = |row: &Row| COUNTERS.iter().all(|c| row.get(*c).is_none_or(Value::is_null));
     let (light, text) = if captures.is_empty() {
         (Light::Unknown, "nothing has been captured yet".to_owned())
     } else if dropped > 0 {
         (Light::Bad, format!("packets dropped while capturing: {dropped}"))
+    } else if !counted.is_empty() {
+        (Light::Warn, "packets were dropped, and how many is unknown".to_owned())
     } else if missed > 0 {
         (Light::Warn, format!("messages that the capture missed (seen further on): {missed}"))
     } else if captures.iter().all(silent) {
@@ -169,10 +180,14 @@ mod tests {
         let quiet = row(json!({"packets": "10", "lost_ring": null}));
         let dropped = row(json!({"packets": "10", "lost_ring": "3", "lost_interface": 2}));
         let missed = row(json!({"cause": "capture", "missing": "4"}));
-        assert_eq!(capture(&[], &[]).light, Light::Unknown);
-        assert_eq!(capture(from_ref(&quiet), &[]).light, Light::Ok);
-        assert_eq!(capture(from_ref(&quiet), from_ref(&missed)).light, Light::Warn);
-        let worst = capture(&[quiet, dropped], &[missed]);
+        let counted = |n: Value| [row(json!({"unit": "packets", "missing": n}))];
+        assert_eq!(capture(&[], &[], &[]).light, Light::Unknown);
+        assert_eq!(capture(from_ref(&quiet), &[], &[]).light, Light::Ok);
+        assert_eq!(capture(from_ref(&quiet), from_ref(&missed), &[]).light, Light::Warn);
+        let queue = capture(from_ref(&quiet), &[], &counted(json!("7")));
+        assert_eq!((queue.light, queue.text.ends_with(": 7")), (Light::Bad, true));
+        assert_eq!(capture(from_ref(&quiet), &[], &counted(Value::Null)).light, Light::Warn);
+        let worst = capture(&[quiet, dropped], &[missed], &[]);
         assert_eq!(worst.light, Light::Bad);
         assert!(worst.text.ends_with("capturing: 5"), "{}", worst.text);
     }

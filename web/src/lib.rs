@@ -16,6 +16,7 @@ mod buckets;
 pub mod error;
 mod guard;
 mod health;
+pub mod hub;
 mod json;
 mod listener;
 pub mod monitor;

@@ -1,7 +1,9 @@
 //! Every route with what it means: the router and the OpenAPI document are
 //! both made from this one list.
 
-use crate::api::{health, hops, lines, message, metrics, order, orders, sql, summary, tables};
+use crate::api::{
+    health, hops, lines, message, metrics, nodes, order, orders, sql, summary, tables,
+};
 use crate::state::App;
 use crate::{assets, openapi};
 use axum::Router;
@@ -83,6 +85,13 @@ pub(crate) const ROUTES: &[Route] = &[
         summary: "Each point's captures, flows and what was recognised in them",
         params: &[],
         handler: || get(summary::points),
+    },
+    Route {
+        path: "/api/nodes",
+        method: "get",
+        summary: "The nodes that ship into this store: last seen, lag, spool, health",
+        params: &[],
+        handler: || get(nodes::nodes),
     },
     Route {
         path: "/api/hops",

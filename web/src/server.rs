@@ -3,6 +3,7 @@
 use crate::error::ServeError;
 use crate::guard::{Hosts, guard};
 use crate::listener::{CONNECTIONS_MAX, Limited};
+use crate::monitor::Probe;
 use crate::routes::router;
 use crate::state::App;
 use axum::Router;
@@ -10,6 +11,7 @@ use axum::middleware::from_fn_with_state;
 use datafusion::prelude::SessionContext;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use taptrail_store::catalog::Store;
 use taptrail_store::sql::session;
@@ -23,17 +25,19 @@ pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LO
 pub const GRACE: Duration = Duration::from_secs(3);
 
 /// How to serve.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServeOptions {
     /// The address. Whoever can reach it can read the store: nobody signs in.
     pub listen: SocketAddr,
     /// Host names, besides addresses and `localhost`, that requests may name.
     pub hosts: Vec<String>,
+    /// What else the process does, for `/metrics`.
+    pub probe: Option<Arc<dyn Probe>>,
 }
 
 impl Default for ServeOptions {
     fn default() -> Self {
-        Self { listen: LISTEN, hosts: Vec::new() }
+        Self { listen: LISTEN, hosts: Vec::new(), probe: None }
     }
 }
 
@@ -71,7 +75,8 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let listener = Limited::new(listener, CONNECTIONS_MAX);
         let hosts: Hosts = options.hosts.clone().into();
-        let router = router(App::new(store, context)).layer(from_fn_with_state(hosts, guard));
+        let router = router(App::new(store, context, options.probe.clone()))
+            .layer(from_fn_with_state(hosts, guard));
         Ok(Self { listener, address, router })
     }
 

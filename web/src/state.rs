@@ -1,5 +1,6 @@
 //! What every request handler shares.
 
+use crate::monitor::Probe;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 use taptrail_store::catalog::Store;
@@ -14,10 +15,12 @@ pub(crate) struct App {
     pub store: Store,
     pub context: SessionContext,
     pub slots: Arc<Semaphore>,
+    /// What else this process does, for `/metrics`.
+    pub probe: Option<Arc<dyn Probe>>,
 }
 
 impl App {
-    pub fn new(store: Store, context: SessionContext) -> Self {
-        Self { store, context, slots: Arc::new(Semaphore::new(QUERIES_MAX)) }
+    pub fn new(store: Store, context: SessionContext, probe: Option<Arc<dyn Probe>>) -> Self {
+        Self { store, context, slots: Arc::new(Semaphore::new(QUERIES_MAX)), probe }
     }
 }

@@ -151,6 +151,9 @@ async fn losses_and_lines_are_listed() {
     with_server(async |server| {
         let losses = server.get("/api/losses").await.json();
         assert_eq!(losses["total"]["missing"], "8");
+        assert_eq!(losses["total"]["packets"], "12", "counted by the capture itself");
+        let told = rows(&losses, "losses").iter().find(|row| row["protocol"] == "packets");
+        assert!(told.unwrap()["evidence"].as_str().unwrap().starts_with("ring: "));
         let network = server.get("/api/losses?cause=network&point=P2").await.json();
         assert_eq!(rows(&network, "losses").len(), 2);
         assert_eq!(rows(&server.get("/api/lines").await.json(), "lines").len(), 4);

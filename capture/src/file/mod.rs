@@ -85,7 +85,12 @@ pub struct FileSource {
     compressed: bool,
     pending: Option<CaptureError>,
     ended: bool,
+    /// Batches that ended where a packet names losses.
+    drops_told: u32,
 }
+
+/// Most batches of a file that end early to tell when packets were lost.
+const DROPS_TOLD_MAX: u32 = 4_096;
 
 /// Opens a capture file; [`STDIN`] is standard input. `stamping` is where its
 /// packets' times come from.
@@ -152,6 +157,7 @@ impl FileSource {
             compressed,
             pending: None,
             ended: false,
+            drops_told: 0,
         })
     }
 
@@ -191,10 +197,11 @@ impl FileSource {
     }
 
     fn fill(&mut self, batch: &mut PacketBatch) -> io::Result<Progress> {
-        let Self { window, format, notes, stamper, next_ix, interactive, .. } = self;
+        let Self { window, format, notes, stamper, next_ix, interactive, drops_told, .. } = self;
         let skip_padding = stamper.stamping().from == TimestampFrom::Expcap;
         let in_pieces = *interactive && !stamper.is_learning();
         let mut sink = Sink { batch, notes, next_ix, skip_padding };
+        let named = format.named_lost();
         while !sink.batch.is_full() {
             if *sink.next_ix == u32::MAX {
                 let rest = sink.notes.rest(window.offset());
@@ -210,6 +217,16 @@ impl FileSource {
                 Format::Fmadio(reader) => reader.step(window, &mut sink)?,
             };
             match step {
+                // Ends at a packet before which some were lost: it tells when.
+                Step::Went
+                    if !stamper.is_learning()
+                        && *drops_told < DROPS_TOLD_MAX
+                        && !sink.batch.is_empty()
+                        && format.named_lost() != named =>
+                {
+                    *drops_told += 1;
+                    return Ok(Progress::More);
+                }
                 Step::Went => {}
                 Step::Wait => return Ok(Progress::More),
                 Step::End => return Ok(Progress::End),
@@ -275,6 +292,15 @@ impl PacketSource for FileSource {
 }
 
 impl Format {
+    /// What packets name as lost before them.
+    fn named_lost(&self) -> Option<u64> {
+        match self {
+            Self::Pcap(_) | Self::Fmadio(_) => None,
+            Self::Pcapng(reader) => reader.named_lost(),
+            Self::Erf(reader) => reader.losses().recorded,
+        }
+    }
+
     /// Outside: reading failed. Inside: why it is no capture.
     fn recognise(window: &mut Window) -> io::Result<Result<Self, String>> {
         if let Have::Only(0) = window.need(1)? {

@@ -16,7 +16,7 @@ use super::order::Order;
 use super::resolution::Resolution;
 use super::sink::{Record, Sink, Step};
 use super::window::{Have, WINDOW_BYTES, Window};
-use crate::account::{OPTION_CLOCK, OPTION_COUNTS, StatsRecord};
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_STAMP, StatsRecord};
 use crate::clock::ClockRecord;
 use crate::packet::{CAPLEN_MAX, Direction, LinkType, ts_flags};
 use crate::source::LossCounters;
@@ -141,6 +141,11 @@ impl PcapngReader {
     /// The interfaces described so far, in the order of their numbers.
     pub(super) fn interfaces(&self) -> impl Iterator<Item = &InterfaceInfo> {
         self.interfaces.iter().map(|interface| &interface.info)
+    }
+
+    /// What packets name as lost before them.
+    pub(super) fn named_lost(&self) -> Option<u64> {
+        self.dropped_between
     }
 
     /// What the file says was lost, over all interfaces.
@@ -435,12 +440,16 @@ impl PcapngReader {
             match (code, value.len()) {
                 (2, 4) => {
                     let word = value.first_chunk::<4>().map_or(0, |v| self.order.u32(v, 0));
-                    flags = link_flags(word);
+                    flags |= link_flags(word);
                     direction = match word & 3 {
                         1 => Direction::In,
                         2 => Direction::Out,
                         _ => Direction::Unknown,
                     };
+                }
+                (OPTION_STAMP, 4) => {
+                    let word = value.first_chunk::<4>().map_or(0, |v| self.order.u32(v, 0));
+                    flags |= word as u16 & ts_flags::SYSTEM_STAMP;
                 }
                 (4, 8) => {
                     let drops = value.try_into().map_or(0, |bytes| self.order.u64(bytes));

@@ -55,10 +55,6 @@ impl Clocks {
         let adapter = phc::device(interface).and_then(|device| phc::read(&device));
         let mut records = latest;
         records.extend(adapter);
-        // libpcap was asked for no other clock than the system's.
-        let mut stamp = ClockRecord::of("stamp");
-        stamp.reference = "system".to_string();
-        records.push(stamp);
         records
     }
 }

@@ -14,17 +14,18 @@
 
 mod clocks;
 mod reader;
+mod source;
 pub mod status;
 mod writer;
 
-use crate::live::{LiveOptions, LiveSource};
+use crate::live::LiveOptions;
 use crate::open_segment::{OpenSegment, Rotation};
 use crate::packet::{LinkType, PacketBatch};
 use crate::point::PointName;
 use crate::source::CaptureError;
-use crate::system::with_network;
 pub use clocks::Clocks;
 use reader::Reader;
+use source::Source;
 use status::Status;
 use std::io;
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ pub struct PointOptions {
     pub live: LiveOptions,
     /// Captured bytes that may wait for the disk.
     pub queue_bytes: u64,
+    /// Whether the adapter is to stamp packets.
+    pub adapter_stamps: bool,
     /// The processor that the reader stays on.
     pub cpu: Option<usize>,
     /// Where segments go.
@@ -93,12 +96,13 @@ impl RunningPoint {
         stop: Arc<AtomicBool>,
         clocks: Clocks,
     ) -> Result<Self, StartError> {
-        let source = with_network(|| LiveSource::open(&options.interface, options.live.clone()))?;
+        let (source, stamps) = Source::open(&options)?;
         let (dir, point) = (&options.dir, options.point.clone());
         let segment =
             OpenSegment::new(dir, point, source.link_type(), &options.interface, options.rotation);
         let segment = segment.map_err(|error| StartError::Disk { path: dir.clone(), error })?;
         let status = Arc::new(Status::default());
+        status.update(|state| state.stamps = stamps);
         let (queue, batches) = sync_channel(QUEUE_BATCHES);
         let (spent, pool) = sync_channel(64);
         let reader = Reader {

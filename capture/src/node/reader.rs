@@ -1,12 +1,11 @@
 //! The thread that empties one interface's ring.
 
+use super::source::Source;
 use super::status::Status;
 use super::{PointOptions, Queued};
-use crate::live::LiveSource;
 use crate::open_segment::Tally;
 use crate::packet::PacketBatch;
-use crate::source::{PacketSource, Progress};
-use crate::system::with_network;
+use crate::source::Progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
@@ -21,7 +20,7 @@ const NAP: Duration = Duration::from_millis(50);
 pub(super) struct Reader {
     pub options: PointOptions,
     pub status: Arc<Status>,
-    pub source: Option<LiveSource>,
+    pub source: Option<Source>,
     pub queue: SyncSender<Queued>,
     /// Batches that were written, to be filled again.
     pub pool: Receiver<PacketBatch>,
@@ -55,11 +54,13 @@ impl Reader {
     }
 
     /// Reads one batch; gives the source back unless it has ended.
-    fn read(&self, mut source: LiveSource) -> Option<LiveSource> {
-        source.stop_handle().store(self.stopped(), Ordering::Relaxed);
+    fn read(&self, mut source: Source) -> Option<Source> {
+        let before = source.stamped_adapter();
+        source.stop(self.stopped());
         let mut batch = self.pool.try_recv().unwrap_or_default();
         let progress = source.next_batch(&mut batch);
         let kernel = source.kernel_counts();
+        self.status.stamped(before, source.stamped_adapter());
         for warning in source.take_warnings() {
             self.error(warning.to_string());
         }
@@ -101,13 +102,16 @@ impl Reader {
         if !fits {
             return self.queue_full(tally);
         }
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
-            self.queue.try_send(queued)
-        {
-            self.status.update(|state| {
-                state.queue_bytes = state.queue_bytes.saturating_sub(tally.bytes);
-            });
-            self.queue_full(tally);
+        let Err(refused) = self.queue.try_send(queued) else { return };
+        self.status.update(|state| {
+            state.queue_bytes = state.queue_bytes.saturating_sub(tally.bytes);
+        });
+        match refused {
+            TrySendError::Full(_) => self.queue_full(tally),
+            TrySendError::Disconnected(_) => {
+                self.status.writer_gone(tally);
+                self.error("the writer has broken down: packets are dropped".to_string());
+            }
         }
     }
 
@@ -117,7 +121,7 @@ impl Reader {
     }
 
     /// Opens the interface again, or sleeps.
-    fn reopen(&self) -> Option<LiveSource> {
+    fn reopen(&self) -> Option<Source> {
         let naps = REOPEN_EVERY.as_millis() / NAP.as_millis();
         for _ in 0..naps {
             if self.stopped() {
@@ -125,12 +129,12 @@ impl Reader {
             }
             std::thread::sleep(NAP);
         }
-        let PointOptions { interface, live, .. } = &self.options;
-        match with_network(|| LiveSource::open(interface, live.clone())) {
-            Ok(source) => {
-                self.error(format!("{interface} is open again"));
+        match Source::open(&self.options) {
+            Ok((source, stamps)) => {
+                self.error(format!("{} is open again", self.options.interface));
                 self.status.update(|state| {
                     state.up = Some(true);
+                    state.stamps = stamps;
                     state.reopened += 1;
                 });
                 Some(source)

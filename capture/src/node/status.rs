@@ -1,6 +1,7 @@
 //! What a node knows of a point while it captures, shared by its threads.
 
 use crate::account::{Counts, StatsRecord};
+use crate::adapter::stamps::Stamps;
 use crate::clock::ClockRecord;
 use crate::live::KernelCounts;
 use crate::open_segment::Tally;
@@ -25,10 +26,23 @@ pub struct PointState {
     pub reopened: u64,
     /// The last thing that went wrong, and when.
     pub last_error: Option<(SystemTime, String)>,
+    /// What the interface said of its stamps when it was opened.
+    pub stamps: Stamps,
     /// Whether the disk takes packets at the moment.
     pub disk_failing: bool,
     /// Whether the account is the final one.
     pub ended: bool,
+}
+
+impl PointState {
+    /// Whose clock stamped the packets so far: `system`, `adapter`, or `both`.
+    pub fn stamp_clock(&self) -> &'static str {
+        match self.counts.stamped_adapter {
+            None | Some(0) => "system",
+            Some(packets) if packets >= self.counts.taken => "adapter",
+            Some(_) => "both",
+        }
+    }
 }
 
 /// The state with its lock; held for a few instructions at a time.
@@ -68,6 +82,16 @@ impl Status {
             return Duration::ZERO;
         }
         inner.reader_alive.elapsed().max(inner.writer_alive.elapsed())
+    }
+
+    /// Which clock stamped the packets so far, in a word, and what the interface
+    /// says of its own.
+    pub fn stamp_record(&self) -> ClockRecord {
+        let state = &self.lock().state;
+        let mut record = ClockRecord::of("stamp");
+        record.reference = state.stamp_clock().to_string();
+        record.flags = state.stamps.text();
+        record
     }
 
     /// The account at this moment, as the open segment keeps it.
@@ -127,6 +151,18 @@ impl Status {
     pub(super) fn queue_full(&self, tally: Tally) {
         let counts = &mut self.lock().state.counts;
         counts.dropped_queue = counts.dropped_queue.saturating_add(tally.packets);
+    }
+
+    /// Counts what the adapter stamped between two readings of its count.
+    pub(super) fn stamped(&self, before: Option<u64>, now: Option<u64>) {
+        let Some(now) = now else { return };
+        let stamped = &mut self.lock().state.counts.stamped_adapter;
+        *stamped = Some(stamped.unwrap_or(0) + now.saturating_sub(before.unwrap_or(0)));
+    }
+
+    pub(super) fn writer_gone(&self, tally: Tally) {
+        let counts = &mut self.lock().state.counts;
+        counts.dropped_writer = counts.dropped_writer.saturating_add(tally.packets);
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -3,10 +3,11 @@
 use super::Queued;
 use super::clocks::Clocks;
 use super::status::Status;
+use crate::account::StatsRecord;
+use crate::adapter::counters::{DriverGrowth, NicGrowth, nic_counts};
 use crate::open_segment::{OpenSegment, Outcome};
 use crate::packet::PacketBatch;
 use crate::point::PointName;
-use crate::system::{NicGrowth, nic_counts};
 use crate::time::Timestamp;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
@@ -17,6 +18,13 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How long the writer waits for packets before it writes what it holds.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What the adapter counted so far.
+#[derive(Default)]
+struct Adapter {
+    nic: NicGrowth,
+    driver: DriverGrowth,
+}
 
 pub(super) struct Writer {
     pub point: PointName,
@@ -31,7 +39,7 @@ pub(super) struct Writer {
 impl Writer {
     /// Writes until the reader has ended and the queue is empty.
     pub(super) fn run(mut self) {
-        let mut nic = NicGrowth::default();
+        let mut adapter = Adapter::default();
         let mut next = Instant::now();
         loop {
             let received = self.batches.recv_timeout(PATIENCE);
@@ -45,11 +53,11 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if Instant::now() >= next {
-                self.tick(&mut nic);
+                self.tick(&mut adapter);
                 next = Instant::now() + TICK;
             }
         }
-        self.tick(&mut nic);
+        self.tick(&mut adapter);
         let outcome = self.segment.finish();
         self.settle(outcome);
         self.status.update(|state| state.ended = true);
@@ -69,12 +77,16 @@ impl Writer {
 
     /// Writes the account; packets before it are in the file first, so that it
     /// counts them.
-    fn tick(&mut self, nic: &mut NicGrowth) {
+    fn tick(&mut self, adapter: &mut Adapter) {
         let outcome = self.segment.flush();
         self.settle(outcome);
-        let nic = nic.add(nic_counts(&self.interface));
+        let nic = adapter.nic.add(nic_counts(&self.interface));
         self.status.update(|state| state.counts.nic = nic);
-        let record = self.status.record(now(), self.clocks.of(&self.interface));
+        let driver = adapter.driver.read(&self.interface);
+        let mut clocks = self.clocks.of(&self.interface);
+        clocks.push(self.status.stamp_record());
+        let record = self.status.record(now(), clocks);
+        let record = StatsRecord { driver, ..record };
         let outcome = self.segment.tick(record);
         self.settle(outcome);
         let times = self.segment.times();
@@ -86,12 +98,13 @@ impl Writer {
 
     /// Enters what a call did into the account.
     fn settle(&self, outcome: Outcome) {
-        let Outcome { written, lost, error, synced, .. } = outcome;
+        let Outcome { written, lost, unwritable, error, synced, .. } = outcome;
         self.status.update(|state| {
             let counts = &mut state.counts;
             counts.written = counts.written.saturating_add(written.packets);
             counts.written_bytes = counts.written_bytes.saturating_add(written.bytes);
             counts.dropped_disk = counts.dropped_disk.saturating_add(lost.packets);
+            counts.dropped_writer = counts.dropped_writer.saturating_add(unwritable.packets);
             if error.is_some() || lost.packets > 0 {
                 state.disk_failing = true;
             } else if synced {

@@ -11,12 +11,14 @@
 //! ([`RingOptions::fanout`]), each read by a thread of its own that
 //! [`pin_to_cpu`] keeps on a processor. VLAN tags that the kernel took out are
 //! put back. `benches/capture.sh` measures it beside libpcap's and other tools:
-//! libpcap's source costs less CPU, so that `taptrail capture` uses that one.
+//! libpcap's source costs less CPU, so that `taptrail capture` uses that one where
+//! the adapter is not to stamp.
 
 mod sys;
 
-use crate::live::LiveOptions;
+use crate::live::{KernelCounts, LiveOptions, ignore_outgoing};
 use crate::packet::{Direction, LinkType, PacketBatch, PacketMeta, TsSource, ts_flags};
+use crate::point::LiveDirection;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::time::Timestamp;
 use crate::trailer::stamper::Stamper;
@@ -75,12 +77,19 @@ pub struct RingSource {
     block: usize,
     packet: Option<(usize, u32)>,
     loopback: bool,
+    direction: LiveDirection,
+    /// Whether the kernel counts exactly the packets that are given.
+    counts_seen: bool,
     stamper: Stamper,
     stamped_by: StampedBy,
+    /// What is said of a packet that the system stamped.
+    system_flags: u16,
     stop: Arc<AtomicBool>,
     /// Once stopped: blocks that may still come.
     after_stop: Option<usize>,
     warnings: Vec<Warning>,
+    /// Packets that met the filter, those dropped too.
+    seen: Option<u64>,
     dropped: Option<u64>,
     interface_at_open: Option<u64>,
     interface_dropped: Option<u64>,
@@ -135,6 +144,11 @@ impl RingSource {
         if options.promiscuous {
             socket.promiscuous(number)?;
         }
+        let counts_seen = match options.direction {
+            LiveDirection::Out => false,
+            LiveDirection::Both if !loopback => true,
+            _ => ignore_outgoing(socket.fd()),
+        };
         socket.bind(number)?;
         if let Some(group) = ring_options.fanout {
             socket.fanout(group)?;
@@ -147,11 +161,15 @@ impl RingSource {
             block: 0,
             packet: None,
             loopback,
+            direction: options.direction,
+            counts_seen,
             stamper: Stamper::new(options.timestamp),
+            system_flags: if ring_options.hardware_times { ts_flags::SYSTEM_STAMP } else { 0 },
             stamped_by: StampedBy::default(),
             stop: Arc::new(AtomicBool::new(false)),
             after_stop: None,
             warnings: Vec::new(),
+            seen: None,
             dropped: None,
             interface_at_open: interface_drops(name),
             interface_dropped: None,
@@ -178,6 +196,13 @@ impl RingSource {
         self.stamped_by
     }
 
+    /// What the kernel counted so far, asked for at most once a second; `None`
+    /// where it does not answer.
+    pub fn kernel_counts(&self) -> Option<KernelCounts> {
+        let seen = self.seen.filter(|_| self.counts_seen);
+        Some(KernelCounts { seen, ring: self.dropped?, interface: self.interface_dropped })
+    }
+
     /// Moves whole blocks into the batch, as far as there is room.
     fn drain(&mut self, batch: &mut PacketBatch) {
         while !batch.is_full() && self.one_block(batch) {}
@@ -193,12 +218,16 @@ impl RingSource {
         while left > 0 && !batch.is_full() {
             let Some(packet) = bytes.get(at..) else { break };
             let outgoing = packet.get(PACKET_TYPE_AT) == Some(&libc::PACKET_OUTGOING);
-            // The loopback shows every packet on its way out and in.
-            if !(self.loopback && outgoing) {
-                let direction = if outgoing { Direction::Out } else { Direction::In };
-                if push(packet, direction, self.next_ix, &mut self.stamped_by, batch) {
-                    self.next_ix = self.next_ix.wrapping_add(1);
-                }
+            let wanted = match self.direction {
+                // The loopback shows every packet on its way out and in.
+                LiveDirection::Both => !(self.loopback && outgoing),
+                LiveDirection::In => !outgoing,
+                LiveDirection::Out => outgoing,
+            };
+            let direction = if outgoing { Direction::Out } else { Direction::In };
+            let (ix, by) = (self.next_ix, &mut self.stamped_by);
+            if wanted && push(packet, direction, ix, self.system_flags, by, batch) {
+                self.next_ix = self.next_ix.wrapping_add(1);
             }
             left -= 1;
             match word(packet, 0) {
@@ -224,7 +253,8 @@ impl RingSource {
             return;
         }
         self.stats_at = Some(Instant::now());
-        if let Ok(drops) = self.socket.drops() {
+        if let Ok((seen, drops)) = self.socket.counts() {
+            self.seen = Some(self.seen.unwrap_or(0).saturating_add(seen.into()));
             self.dropped = Some(self.dropped.unwrap_or(0).saturating_add(drops.into()));
         }
         let since_open = |now: u64| Some(now.saturating_sub(self.interface_at_open?));
@@ -297,12 +327,13 @@ fn half(bytes: &[u8], at: usize) -> u16 {
     half.map_or(0, |half| u16::from_ne_bytes(*half))
 }
 
-/// Copies the packet whose ring header begins `packet`; `false` where the
-/// header makes no sense.
+/// Copies the packet whose ring header begins `packet`, with `system_flags`
+/// where the system stamped it; `false` where the header makes no sense.
 fn push(
     packet: &[u8],
     direction: Direction,
     packet_ix: u32,
+    system_flags: u16,
     stamped_by: &mut StampedBy,
     batch: &mut PacketBatch,
 ) -> bool {
@@ -319,7 +350,8 @@ fn push(
         ts_ps: 0,
         ts_record: ts.unwrap_or_default(),
         ts_source: TsSource::Record,
-        ts_flags: if ts.is_some() { 0 } else { ts_flags::TIME_OUT_OF_RANGE },
+        ts_flags: if ts.is_some() { 0 } else { ts_flags::TIME_OUT_OF_RANGE }
+            | if in_hardware { 0 } else { system_flags },
         packet_ix,
         interface: 0,
         direction,

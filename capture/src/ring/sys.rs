@@ -8,6 +8,8 @@
 //!
 //! All unsafe code of the ring is here.
 
+use crate::adapter::named;
+use crate::adapter::stamps::Stamps;
 use libc::{c_int, c_void, socklen_t};
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -92,7 +94,8 @@ impl Socket {
         self.set(libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &filter)
     }
 
-    /// Asks the adapter to stamp all packets, and the ring to show its stamps.
+    /// Asks the adapter to stamp all packets, and the ring to show its stamps. One
+    /// that somebody else has set so may stay as it is.
     pub(super) fn hardware_times(&self, name: &str) -> io::Result<()> {
         let mut config = libc::hwtstamp_config {
             flags: 0,
@@ -102,7 +105,13 @@ impl Socket {
         let mut request = named(name)?;
         request.ifr_ifru.ifru_data = (&raw mut config).cast();
         // SAFETY: the request points to a config that outlives the call.
-        check(unsafe { libc::ioctl(self.fd(), libc::SIOCSHWTSTAMP as _, &raw mut request) })?;
+        let set =
+            check(unsafe { libc::ioctl(self.fd(), libc::SIOCSHWTSTAMP as _, &raw mut request) });
+        if let Err(error) = set
+            && Stamps::ask(name).filter != Some(libc::HWTSTAMP_FILTER_ALL)
+        {
+            return Err(error);
+        }
         let wanted = libc::SOF_TIMESTAMPING_RAW_HARDWARE as c_int;
         self.set(libc::SOL_PACKET, libc::PACKET_TIMESTAMP, &wanted)
     }
@@ -116,8 +125,9 @@ impl Socket {
         Ok(unsafe { request.ifr_ifru.ifru_hwaddr }.sa_family)
     }
 
-    /// Packets dropped for want of room since the last call.
-    pub(super) fn drops(&self) -> io::Result<u32> {
+    /// Packets that met the filter and, of them, those dropped for want of room,
+    /// since the last call.
+    pub(super) fn counts(&self) -> io::Result<(u32, u32)> {
         // SAFETY: a plain structure of which all zeros is a value.
         let mut stats: libc::tpacket_stats_v3 = unsafe { zeroed() };
         let mut len = size_of::<libc::tpacket_stats_v3>() as socklen_t;
@@ -125,7 +135,7 @@ impl Socket {
         let (level, option) = (libc::SOL_PACKET, libc::PACKET_STATISTICS);
         // SAFETY: `stats` has room for `len` bytes.
         check(unsafe { libc::getsockopt(self.fd(), level, option, pointer, &raw mut len) })?;
-        Ok(stats.tp_drops)
+        Ok((stats.tp_packets, stats.tp_drops))
     }
 
     /// Waits until a block is ready, or for `timeout_ms`. An error ends the wait
@@ -136,19 +146,6 @@ impl Socket {
         // SAFETY: one initialised pollfd on the stack, valid for the whole call.
         unsafe { libc::poll(&raw mut poll, 1, timeout) };
     }
-}
-
-/// A request about the interface of this name.
-fn named(name: &str) -> io::Result<libc::ifreq> {
-    // SAFETY: a plain structure of which all zeros is a value.
-    let mut request: libc::ifreq = unsafe { zeroed() };
-    if name.len() >= request.ifr_name.len() {
-        return Err(io::Error::from_raw_os_error(libc::ENODEV));
-    }
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
-    Ok(request)
 }
 
 /// The number of an interface.

@@ -119,7 +119,7 @@ fn a_vlan_tag_that_was_taken_out_is_put_back() {
     let data: Vec<u8> = (0..20).collect();
     for (status, tpid) in [(0, 0), (valid, 0), (told, 0x88a8)] {
         let packet = header(status, 0x2005, tpid, &data);
-        assert!(push(&packet, Direction::In, 0, &mut by, &mut batch));
+        assert!(push(&packet, Direction::In, 0, ts_flags::SYSTEM_STAMP, &mut by, &mut batch));
     }
     let tagged = |tpid: [u8; 2]| [&data[..12], &tpid, &[0x20, 5], &data[12..]].concat();
     assert_eq!(batch.get(0).data, data);
@@ -127,13 +127,15 @@ fn a_vlan_tag_that_was_taken_out_is_put_back() {
     assert_eq!((batch.get(2).data, batch.get(2).meta.wire_len), (&tagged([0x88, 0xa8])[..], 104));
     assert_eq!(batch.get(0).meta.ts.ns(), 1_700_000_000_000_000_005);
     assert_eq!(by, StampedBy { hardware: 1, software: 2 });
+    let flags: Vec<u16> = batch.iter().map(|packet| packet.meta.ts_flags).collect();
+    assert_eq!(flags, [ts_flags::SYSTEM_STAMP, ts_flags::SYSTEM_STAMP, 0]);
 }
 
 proptest! {
     #[test]
     fn any_header_stays_in_its_block(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let (mut batch, mut by) = (PacketBatch::new(), StampedBy::default());
-        push(&bytes, Direction::In, 0, &mut by, &mut batch);
+        push(&bytes, Direction::In, 0, 0, &mut by, &mut batch);
         prop_assert!(batch.bytes_len() <= bytes.len() + 4);
     }
 }

@@ -49,6 +49,8 @@ pub enum Told {
     Nowhere,
     /// Numbers missing at the only point of their stream.
     OnlyPoint,
+    /// Another line had it, at the only point of this one.
+    OnlySeen,
     /// Later bytes of the stream were captured.
     Bytes,
 }
@@ -56,7 +58,23 @@ pub enum Told {
 impl Told {
     /// Whether something else has to tell the cause.
     pub const fn is_open(self) -> bool {
-        matches!(self, Self::LastSeen(_) | Self::OnlyPoint)
+        matches!(self, Self::LastSeen(_) | Self::OnlyPoint | Self::OnlySeen)
+    }
+
+    /// What it was where it never came.
+    pub const fn passed_by(self) -> Cause {
+        match self {
+            Self::OnlyPoint | Self::OnlySeen => Cause::Upstream,
+            _ => Cause::Network,
+        }
+    }
+
+    /// The point that saw it.
+    pub const fn seen_at(self) -> Option<PointIx> {
+        match self {
+            Self::SeenBehind(p) | Self::SeenBefore(p) | Self::LastSeen(p) => Some(p),
+            _ => None,
+        }
     }
 
     /// As evidence.
@@ -80,6 +98,10 @@ impl Told {
                 "sequence numbers missing at the only point; nothing tells whether they came"
                     .to_owned()
             }
+            Self::OnlySeen => {
+                "seen on another line; no other point on this one to tell upstream from capture"
+                    .to_owned()
+            }
             Self::Bytes => "later bytes of the TCP stream were captured".to_owned(),
         }
     }
@@ -94,44 +116,106 @@ pub enum Counted {
     Nothing,
 }
 
+/// A cause and how sure it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The likelier cause.
+    pub cause: Cause,
+    /// The chance that it is the one, 0 to 1.
+    pub chance: f64,
+    /// What tells it.
+    pub proof: Proof,
+}
+
+impl Verdict {
+    /// Of the chance that the capture missed what else `passed_by` took.
+    pub fn of(capture: f64, passed_by: Cause, proof: Proof) -> Self {
+        let capture = capture.clamp(0.0, 1.0);
+        if capture >= 0.5 {
+            Self { cause: Cause::Capture, chance: capture, proof }
+        } else {
+            Self { cause: passed_by, chance: 1.0 - capture, proof }
+        }
+    }
+
+    /// Whether the cause is clear enough to be named.
+    pub fn is_clear(&self) -> bool {
+        self.chance >= CLEAR
+    }
+}
+
+/// A cause that is less likely than this is not named: of five that are, one
+/// at most is wrong.
+pub const CLEAR: f64 = 0.8;
+
 /// What tells the cause where no other point does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Proof {
-    /// The capture counted drops at that time.
-    Dropped(u64),
+    /// The capture counted so many drops at that time, of which other losses
+    /// explain so many, and so many packets are missing beside these.
+    Dropped {
+        /// Packets that the capture counted.
+        packets: u64,
+        /// Of them, those known to be missed for other reasons.
+        explained: u64,
+        /// Packets missing then that nothing else explains.
+        missing: u64,
+    },
     /// The capture counted none.
     NothingDropped,
     /// Later messages name it: somebody got it.
     Named(PointIx),
-    /// Every line lost it here at once, and nothing speaks against the capture.
-    AllLines,
-    /// As many as usual of the runs missing were reacted to: of how many, how many.
-    ReactedAsUsual(u64, u64),
-    /// Nobody reacted to any, where so many were to be expected.
-    NoReaction(u64),
+    /// What is usual.
+    Usual(Usually),
+}
+
+/// What losses are like where their cause is known, and what was reacted to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Usually {
+    /// Runs of the same look at points that others tell of: the capture's, the
+    /// network's.
+    pub known: Option<(u64, u64)>,
+    /// Runs missing here on all lines, those of them that were reacted to, and
+    /// how many would be had all passed.
+    pub reacted: Option<(u64, u64, f64)>,
+    /// Whether all lines miss it at once.
+    pub all_lines: bool,
+}
+
+impl Usually {
+    fn text(self) -> String {
+        let mut parts = Vec::new();
+        if let Some((capture, network)) = self.known {
+            parts.push(format!(
+                "of such losses at points that others tell of, {capture} were the capture's and {network} the network's"
+            ));
+        } else if self.all_lines {
+            parts.push("all lines miss it at once, which take ways of their own".to_owned());
+        }
+        if let Some((runs, named, expected)) = self.reacted {
+            parts.push(format!(
+                "of {runs} here {named} were reacted to, where {expected:.1} would be had all passed"
+            ));
+        }
+        if parts.is_empty() { "nothing else tells".to_owned() } else { parts.join("; ") }
+    }
 }
 
 impl Proof {
     /// As evidence.
     pub fn text(self, points: &Points) -> String {
         match self {
-            Self::Dropped(packets) => {
+            Self::Dropped { packets, explained: 0, missing: _ } => {
                 format!("this capture counted {packets} packets dropped then")
             }
+            Self::Dropped { packets, explained, missing } => format!(
+                "this capture counted {packets} packets dropped then; {explained} are explained, {missing} more are missing"
+            ),
             Self::NothingDropped => "this capture counted no drop then".to_owned(),
             Self::Named(point) => {
                 format!("a later message at {} names one of them: they passed", points.name(point))
             }
-            Self::AllLines => {
-                "all lines of one capture miss them at once, a point before had them on each"
-                    .to_owned()
-            }
-            Self::ReactedAsUsual(missing, named) => format!(
-                "of {missing} such losses here, {named} were reacted to, as usual for messages that came"
-            ),
-            Self::NoReaction(expected) => {
-                format!("nobody reacted to any such loss here, where about {expected} were usual")
-            }
+            Self::Usual(usually) => usually.text(),
         }
     }
 }

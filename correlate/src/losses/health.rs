@@ -10,8 +10,9 @@ use super::cause::Counted;
 use crate::points::PointIx;
 use hashbrown::HashMap;
 
-/// Drops counted over a longer time than this say too little of one moment in it.
-pub const DROPS_SPAN_MAX_NS: i64 = 1_000_000_000;
+/// Drops counted over a longer time than this say too little of one moment in it:
+/// an account a second, and what it may come late.
+pub const DROPS_SPAN_MAX_NS: i64 = 1_500_000_000;
 
 /// Packets that a capture dropped between two times of its own clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +23,12 @@ pub struct Drops {
     pub ts_hi: i64,
     /// How many.
     pub packets: u64,
+}
+
+impl Drops {
+    fn is_long(&self) -> bool {
+        self.ts_hi.saturating_sub(self.ts_lo) > DROPS_SPAN_MAX_NS
+    }
 }
 
 /// A capture that counts its drops.
@@ -55,6 +62,15 @@ impl Health {
         self.silent.entry(point).or_default().push((ts_lo, ts_hi));
     }
 
+    /// Drops that the captures of a point counted, between two stamps or about
+    /// then; not those of too long a time.
+    pub fn drops(&self, point: PointIx, ts_lo: i64, ts_hi: i64) -> Vec<Drops> {
+        let captures = self.captures.get(&point).map_or(&[][..], Vec::as_slice);
+        let meets = |drops: &&Drops| drops.ts_lo <= ts_hi && ts_lo <= drops.ts_hi;
+        let all = captures.iter().flat_map(|capture| capture.drops.iter().filter(meets));
+        all.filter(|drops| !drops.is_long()).copied().collect()
+    }
+
     /// What was counted at the point between two stamps; `None` where a
     /// capture of that time cannot tell, or none covers all of it.
     pub fn at(&self, point: PointIx, ts_lo: i64, ts_hi: i64) -> Option<Counted> {
@@ -67,7 +83,7 @@ impl Health {
             covered |= capture.ts_lo <= ts_lo && ts_hi <= capture.ts_hi;
             let drops = capture.drops.iter().filter(|drops| meets(drops.ts_lo, drops.ts_hi));
             for drops in drops {
-                if drops.ts_hi.saturating_sub(drops.ts_lo) > DROPS_SPAN_MAX_NS {
+                if drops.is_long() {
                     wide = true;
                 } else {
                     dropped = dropped.saturating_add(drops.packets);

@@ -17,6 +17,7 @@
 pub mod cause;
 pub mod health;
 mod holes;
+mod odds;
 mod open;
 mod run;
 #[cfg(test)]
@@ -28,12 +29,12 @@ use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
-use cause::{Cause, Told};
+use cause::{Cause, Told, Verdict};
 use hashbrown::HashMap;
 use health::Health;
 use holes::{Hole, Holes, Numbered};
 use open::{Open, OpenRuns};
-use run::Run;
+use run::{Packet, Run};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, SeqUnit};
@@ -114,6 +115,7 @@ impl Losses {
         if event.obs.kind != Kind::Heartbeat || event.obs.seq.is_some() {
             self.confirm(event, names, hops);
             self.look(event, full_path, names);
+            self.count(event.stream, full_path, names);
         }
         if !event.obs.seq_counted
             && event.obs.seq_unit == Some(SeqUnit::Message)
@@ -123,6 +125,16 @@ impl Losses {
         }
         if let Some(&last) = full_path.last().filter(|&&last| event.first_at(last).is_some()) {
             self.open.seen(event.stream, last);
+        }
+    }
+
+    /// Counts a message among those whose losses other points tell of.
+    fn count(&mut self, stream: StreamIx, full_path: &[PointIx], names: &Names) {
+        let reliable = names.streams.get(stream).is_some_and(|s| s.reliable);
+        let places = self.places.get(&stream).copied().unwrap_or(0);
+        let lines = places.checked_div(full_path.len()).unwrap_or(0).max(1);
+        if !reliable && full_path.len() > 1 {
+            self.open.known().pass(full_path.len(), lines);
         }
     }
 
@@ -148,8 +160,8 @@ impl Losses {
             self.open.named_hole(by, at, self.window_ns, |run| run.named.is_some_and(between));
         }
         for event in sources.iter().chain(&relays) {
-            if let Some(&last) = event.path.last() {
-                self.open.seen_named(event.stream, last);
+            if let Some(seen) = event.end() {
+                self.open.seen_named(event.stream, seen.point, seen.ts);
             }
         }
     }
@@ -177,24 +189,42 @@ impl Losses {
     /// A run has its end: it is a row, unless something else has to tell why.
     fn settled(&mut self, open: Open, names: &Names, hops: &mut Hops) {
         if !open.run.told.is_open() {
-            self.tell(&open, None, names, hops);
+            self.open.settled(&open);
+            let chance = match open.run.told {
+                Told::SeenBefore(_) => self.open.known().lost_between(),
+                _ => 1.0,
+            };
+            self.tell(&open, (Some(chance), None), names, hops);
         } else if let Some(first) = self.open.push(open) {
             self.decide(&first, names, hops);
         }
     }
 
     fn decide(&mut self, open: &Open, names: &Names, hops: &mut Hops) {
-        match self.open.decide(open) {
-            Some((cause, proof)) => {
-                let run = Run { cause, ..open.run.clone() };
-                let decided = Open { run, ..open.clone() };
-                self.tell(&decided, Some(proof.text(names.points)), names, hops);
-            }
-            None => self.tell(open, None, names, hops),
+        let verdict = self.open.decide(open);
+        let proof = verdict.proof.text(names.points);
+        if !verdict.is_clear() {
+            let Verdict { cause, chance, .. } = verdict;
+            let told = open.run.told.text(names.points);
+            let text = format!("{told}; {} more likely ({chance:.2}): {proof}", cause.text());
+            return self.tell(open, (None, Some(text)), names, hops);
         }
+        let certain = verdict.chance >= 0.9995;
+        let proof = if certain { proof } else { format!("{:.2} likely: {proof}", verdict.chance) };
+        let run = Run { cause: verdict.cause, ..open.run.clone() };
+        let decided = Open { run, ..open.clone() };
+        self.tell(&decided, (Some(verdict.chance), Some(proof)), names, hops);
     }
 
-    fn tell(&mut self, open: &Open, proof: Option<String>, names: &Names, hops: &mut Hops) {
+    /// Writes a run down, with the chance of its cause and what told it where
+    /// that was no other point.
+    fn tell(
+        &mut self,
+        open: &Open,
+        (chance, proof): (Option<f64>, Option<String>),
+        names: &Names,
+        hops: &mut Hops,
+    ) {
         let run = &open.run;
         if let Told::SeenBefore(from) | Told::LastSeen(from) = run.told
             && run.cause != Cause::Capture
@@ -204,7 +234,8 @@ impl Losses {
             }
         }
         let evidence = proof.unwrap_or_else(|| run.told.text(names.points));
-        self.rows.push(row(open.place, run, open.ts_hi, evidence, names));
+        let loss = row(open.place, run, open.ts_hi, evidence, names);
+        self.rows.push(LossRow { confidence: chance.map(|chance| chance as f32), ..loss });
     }
 
     /// The runs that are missing on every line wait under "no line".
@@ -237,8 +268,8 @@ impl Losses {
             let around = Around { event, path: full_path, losses: self, line };
             let found = if reliable { around.reliable() } else { around.cause_at(point) };
             if let Some((cause, told)) = found {
-                let lines = if told.is_open() { around.lines_missing(point) } else { Lines::Some };
-                self.miss((stream, point, line), event, (cause, told), lines);
+                let missing = around.missing(point, told);
+                self.miss((stream, point, line), event, (cause, told), missing);
             }
         }
         if !reliable {
@@ -261,7 +292,8 @@ impl Losses {
             // Reported once, at the first point from which nobody saw it.
             let place = (event.stream, point, TextId::NONE);
             self.watched.entry(place).or_default();
-            self.miss(place, event, (Cause::BothLines, Told::NoLine), Lines::Some);
+            let missing = Missing { lines: Lines::Some, elsewhere: false, packet: None };
+            self.miss(place, event, (Cause::BothLines, Told::NoLine), missing);
             return;
         }
     }
@@ -276,7 +308,13 @@ impl Losses {
             .collect()
     }
 
-    fn miss(&mut self, place: Place, event: &Event, (cause, told): (Cause, Told), lines: Lines) {
+    fn miss(
+        &mut self,
+        place: Place,
+        event: &Event,
+        (cause, told): (Cause, Told),
+        missing: Missing,
+    ) {
         let Some(watch) = self.watched.get_mut(&place) else { return };
         let seq = event.obs.seq;
         let follows = |run: &Run| {
@@ -294,8 +332,10 @@ impl Losses {
         let Some(run) = watch.waiting.back_mut() else { return };
         run.last_seq = seq;
         run.count += 1;
-        run.all_lines += u64::from(lines == Lines::All);
-        run.one_line |= lines == Lines::One;
+        run.all_lines += u64::from(missing.lines == Lines::All);
+        run.one_line |= missing.lines == Lines::One;
+        run.elsewhere += u64::from(missing.elsewhere);
+        run.in_packet(missing.packet);
         *run.kinds.entry(event.obs.kind).or_default() += 1;
     }
 
@@ -349,9 +389,10 @@ impl Losses {
             session: texts.shared(gap.session),
             line: None,
             cause: Arc::from(Cause::Capture.text()),
+            confidence: Some(1.0),
             first_seq: None,
             last_seq: None,
-            count: u64::from(gap.raw_len),
+            count: Some(u64::from(gap.raw_len)),
             ts_lo: None,
             ts_hi: Some(gap.ts),
             evidence: Arc::from(Told::Bytes.text(points)),
@@ -405,6 +446,16 @@ enum Lines {
     All,
 }
 
+/// How a message is missing.
+#[derive(Clone, Copy, Debug)]
+struct Missing {
+    lines: Lines,
+    /// Whether the point has it on another line.
+    elsewhere: bool,
+    /// The packet that it came in where it was seen.
+    packet: Option<Packet>,
+}
+
 /// A missing message and the points around.
 struct Around<'a> {
     event: &'a Event,
@@ -433,6 +484,7 @@ impl Around<'_> {
             return Some((Cause::Capture, Told::SeenBehind(seen)));
         }
         match before.iter().rev().find(watched) {
+            None if !behind.iter().any(|p| watched(&p)) => Some((Cause::Unknown, Told::OnlySeen)),
             None => Some((Cause::Upstream, Told::OtherLine)),
             Some(previous) if self.seen(previous) => {
                 let tells = behind.iter().any(|p| watched(&p));
@@ -441,6 +493,17 @@ impl Around<'_> {
                 Some((cause, told(*previous)))
             }
             Some(_) => None,
+        }
+    }
+
+    /// How a point misses the message, whose cause was told by this.
+    fn missing(&self, point: PointIx, told: Told) -> Missing {
+        let seen = |s: &&Sighting| Some(s.point) == told.seen_at() && s.line == self.line;
+        let seen = self.event.firsts().find(seen).map(|s| s.identity);
+        Missing {
+            lines: self.lines_missing(point),
+            elsewhere: self.event.first_at(point).is_some(),
+            packet: seen.map(|seen| (seen.capture_id, seen.packet_ix)),
         }
     }
 
@@ -473,9 +536,10 @@ fn row(
         session: text(stream.map(|s| s.session)),
         line: names.texts.shared(line),
         cause: Arc::from(run.cause.text()),
+        confidence: Some(1.0),
         first_seq: run.first_seq,
         last_seq: run.last_seq,
-        count: run.count,
+        count: Some(run.count),
         ts_lo: run.ts_lo,
         ts_hi,
         evidence: Arc::from(evidence),

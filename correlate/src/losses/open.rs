@@ -4,8 +4,7 @@
 //! P3 is the last point: 1042..1044 missing on A and B
 //!    the capture at P3 counted drops then          capture
 //!    the bus names 1043                            somebody got it: capture
-//!    both lines at once, P2 had both               one capture, two ways: capture
-//!    1 of 3 is usually named, of 40 such runs none  network
+//!    else what is usual, see `odds`                the likelier one, if clear
 //! ```
 //!
 //! A message that names another (a bus message its source, an order its
@@ -13,8 +12,9 @@
 //! alone, because another may have delivered it.
 
 use super::Place;
-use super::cause::{Cause, Counted, Proof, Told};
+use super::cause::{Cause, Counted, Proof, Verdict};
 use super::health::Health;
+use super::odds::{Known, Missed, Reactions};
 use super::run::Run;
 use crate::event::StreamIx;
 use crate::points::PointIx;
@@ -27,16 +27,6 @@ pub const OPEN_MAX: usize = 1 << 16;
 /// Runs of a stream that are looked at for one named sequence number.
 const LOOKED_AT_MAX: usize = 64;
 
-/// Longer runs count as runs of so many when their reactions are expected.
-const LONG_RUN: u64 = 1 << 12;
-
-/// Reactions that must be expected, or seen, before their share says something:
-/// of five expected none comes by chance less than once in a hundred times.
-const REACTIONS_MIN: f64 = 5.0;
-
-/// Above this share of the usual, what is missing was delivered.
-const AS_USUAL: f64 = 0.75;
-
 /// A run that waits.
 #[derive(Clone, Debug)]
 pub(super) struct Open {
@@ -45,45 +35,19 @@ pub(super) struct Open {
     pub ts_hi: Option<i64>,
 }
 
-/// How often messages of a stream are named by others, at a point: of those
-/// seen there, and of runs of those that it misses on all lines. A run counts
-/// once, however long it is: reactions come and go with what happens.
-#[derive(Clone, Debug, Default)]
-struct Reactions {
-    seen: u64,
-    seen_named: u64,
-    /// How many missing runs there are of each length.
-    missing: BTreeMap<u64, u64>,
-    missing_named: u64,
-}
-
-impl Reactions {
-    /// Runs with a reaction to be expected, had all been delivered.
-    fn expected(&self) -> f64 {
-        if self.seen == 0 {
-            return 0.0;
-        }
-        let rate = self.seen_named as f64 / self.seen as f64;
-        let expected = |(&count, &runs): (&u64, &u64)| (rate * count as f64).min(1.0) * runs as f64;
-        self.missing.iter().map(expected).sum()
-    }
-
-    fn miss(&mut self, count: u64) {
-        *self.missing.entry(count.min(LONG_RUN)).or_default() += 1;
-    }
-
-    /// Whether what is missing was reacted to as if it had been delivered.
-    fn as_usual(&self) -> bool {
-        let named = self.missing_named as f64;
-        named >= REACTIONS_MIN && named >= AS_USUAL * self.expected()
-    }
-
-    fn none_where_usual(&self) -> bool {
-        self.missing_named == 0 && self.expected() >= REACTIONS_MIN
+impl Open {
+    fn missed(&self) -> Missed {
+        let last = self.run.last_seq.unwrap_or(u64::MAX);
+        let first = self.run.first_seq.unwrap_or(last);
+        let named = self.run.named_at.is_some();
+        Missed { first, last, span: self.run.ts_lo.zip(self.ts_hi), named }
     }
 }
 
 type Key = (StreamIx, u64, u64);
+
+/// Drops that a capture counted: the point, and between which stamps.
+type DropKey = (PointIx, i64, i64);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -93,7 +57,12 @@ pub(super) struct OpenRuns {
     holes: BTreeMap<(i64, u64), Key>,
     numbered: u64,
     reactions: HashMap<(StreamIx, PointIx), Reactions>,
+    known: Known,
     health: Health,
+    /// Packets missing where drops were counted: those known to be the
+    /// capture's, the others.
+    explained: HashMap<DropKey, u64>,
+    unexplained: HashMap<DropKey, u64>,
 }
 
 impl OpenRuns {
@@ -101,12 +70,30 @@ impl OpenRuns {
         self.health = health;
     }
 
+    /// What is known of losses with a known cause.
+    pub fn known(&mut self) -> &mut Known {
+        &mut self.known
+    }
+
+    /// Takes a run whose cause another point told.
+    pub fn settled(&mut self, open: &Open) {
+        self.known.add(open.run.look(), open.run.cause);
+        if open.run.cause == Cause::Capture {
+            for drops in self.drops_near(open) {
+                *self.explained.entry(drops).or_default() += open.run.packets;
+            }
+        }
+    }
+
     /// Takes a run; gives the first one where there are too many.
     pub fn push(&mut self, open: Open) -> Option<Open> {
         let last = open.run.last_seq.unwrap_or(u64::MAX);
         if open.run.misses_all_lines() {
             let reactions = self.reactions.entry((open.place.0, open.place.1)).or_default();
-            reactions.miss(open.run.count);
+            reactions.miss(open.missed());
+        }
+        for drops in self.drops_near(&open) {
+            *self.unexplained.entry(drops).or_default() += open.run.packets.max(1);
         }
         self.numbered += 1;
         let key = (open.place.0, last, self.numbered);
@@ -127,9 +114,9 @@ impl OpenRuns {
         self.reactions.entry((stream, point)).or_default().seen += 1;
     }
 
-    /// Counts a message that a point saw and another names.
-    pub fn seen_named(&mut self, stream: StreamIx, point: PointIx) {
-        self.reactions.entry((stream, point)).or_default().seen_named += 1;
+    /// Counts a message that a point saw, with this stamp, and another names.
+    pub fn seen_named(&mut self, stream: StreamIx, point: PointIx, ts: i64) {
+        self.reactions.entry((stream, point)).or_default().saw_named(ts);
     }
 
     /// A message at `by` names `seq` of the stream, which `is_missing_at` some
@@ -153,7 +140,7 @@ impl OpenRuns {
             }
         }
         for point in points {
-            self.reactions.entry((stream, point)).or_default().missing_named += 1;
+            self.reactions.entry((stream, point)).or_default().name(seq);
         }
     }
 
@@ -178,47 +165,54 @@ impl OpenRuns {
             }
         }
         let Some(open) = found.and_then(|key| self.runs.get_mut(&key)) else { return };
-        let before = open.run.named_at.replace(by);
-        let (stream, point, _) = open.place;
-        let reactions = self.reactions.entry((stream, point)).or_default();
-        reactions.missing_named += u64::from(before.is_none());
+        open.run.named_at = Some(by);
+        let ((stream, point, _), seq) = (open.place, open.run.first_seq.unwrap_or_default());
+        self.reactions.entry((stream, point)).or_default().name(seq);
     }
 
-    /// Takes out all runs, in order.
+    /// Nothing more comes: takes out all runs, in order.
     pub fn take(&mut self) -> Vec<Open> {
         self.holes.clear();
+        self.reactions.values_mut().for_each(Reactions::weigh);
         std::mem::take(&mut self.runs).into_values().collect()
     }
 
-    /// The cause of a run and what told it; none where nothing does.
-    pub fn decide(&self, open: &Open) -> Option<(Cause, Proof)> {
+    /// The cause of a run, how sure it is and what told it.
+    pub fn decide(&self, open: &Open) -> Verdict {
         let (stream, point, _) = open.place;
         let run = &open.run;
-        let passed_by = if run.told == Told::OnlyPoint { Cause::Upstream } else { Cause::Network };
+        let passed_by = run.told.passed_by();
+        if let Some(by) = run.named_at.filter(|_| run.misses_all_lines()) {
+            return Verdict::of(1.0, passed_by, Proof::Named(by));
+        }
         let span = run.ts_lo.zip(open.ts_hi);
         match span.and_then(|(lo, hi)| self.health.at(point, lo, hi)) {
             Some(Counted::Dropped(packets)) => {
-                return Some((Cause::Capture, Proof::Dropped(packets)));
+                let explained = self.counted(&self.explained, open);
+                let missing = self.counted(&self.unexplained, open).max(run.packets.max(1));
+                let share = packets.saturating_sub(explained) as f64 / missing as f64;
+                let proof = Proof::Dropped { packets, explained, missing };
+                return Verdict::of(share, passed_by, proof);
             }
-            Some(Counted::Nothing) => return Some((passed_by, Proof::NothingDropped)),
+            Some(Counted::Nothing) => return Verdict::of(0.0, passed_by, Proof::NothingDropped),
             None => {}
         }
-        if !run.misses_all_lines() {
-            return None;
-        }
-        if let Some(by) = run.named_at {
-            return Some((Cause::Capture, Proof::Named(by)));
-        }
-        if let Some(reactions) = self.reactions.get(&(stream, point)) {
-            if reactions.as_usual() {
-                let runs = reactions.missing.values().sum();
-                let proof = Proof::ReactedAsUsual(runs, reactions.missing_named);
-                return Some((Cause::Capture, proof));
-            }
-            if reactions.none_where_usual() {
-                return Some((passed_by, Proof::NoReaction(reactions.expected() as u64)));
-            }
-        }
-        (run.all_lines > 0).then_some((Cause::Capture, Proof::AllLines))
+        let reactions = self.reactions.get(&(stream, point));
+        let reactions = reactions.filter(|_| run.misses_all_lines());
+        let (capture, usually) = self.known.chance(run.look(), &open.missed(), reactions);
+        Verdict::of(capture, passed_by, Proof::Usual(usually))
+    }
+
+    /// Packets of a kind in the spans of counted drops that a run meets.
+    fn counted(&self, of: &HashMap<DropKey, u64>, open: &Open) -> u64 {
+        let spans = self.drops_near(open);
+        spans.iter().map(|span| of.get(span).copied().unwrap_or(0)).sum()
+    }
+
+    fn drops_near(&self, open: &Open) -> Vec<DropKey> {
+        let (_, point, _) = open.place;
+        let span = open.run.ts_lo.zip(open.ts_hi);
+        let drops = span.map(|(lo, hi)| self.health.drops(point, lo, hi)).unwrap_or_default();
+        drops.into_iter().map(|drops| (point, drops.ts_lo, drops.ts_hi)).collect()
     }
 }

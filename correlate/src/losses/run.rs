@@ -1,9 +1,13 @@
 //! Consecutive missing messages of one cause.
 
 use super::cause::{Cause, Told};
+use super::odds::{Look, OnLines};
 use crate::points::PointIx;
 use std::collections::BTreeMap;
 use taptrail_decoders::kind::Kind;
+
+/// A packet of a capture.
+pub(super) type Packet = (u64, u32);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -19,8 +23,14 @@ pub(super) struct Run {
     /// Of them, missing at the point on all of several lines, each of which
     /// a point before had.
     pub all_lines: u64,
+    /// Of them, those that the point has on another line.
+    pub elsewhere: u64,
     /// Whether its stream has one line there.
     pub one_line: bool,
+    /// Packets that they came in where they were seen.
+    pub packets: u64,
+    /// The last of them.
+    pub last_packet: Option<Packet>,
     /// What its neighbours name, for messages that name others.
     pub named: Option<(u64, u64)>,
     /// Times on the reference clock of the messages around a hole.
@@ -41,7 +51,10 @@ impl Run {
             ts_lo,
             kinds: BTreeMap::new(),
             all_lines: 0,
+            elsewhere: 0,
             one_line: false,
+            packets: 0,
+            last_packet: None,
             named: None,
             between: None,
             named_at: None,
@@ -57,5 +70,22 @@ impl Run {
     /// Whether a reaction to one of its messages proves that it passed.
     pub fn misses_all_lines(&self) -> bool {
         self.one_line || self.all_lines > 0 || self.told == Told::OnlyPoint
+    }
+
+    /// Counts the packet that one of its messages came in.
+    pub fn in_packet(&mut self, packet: Option<Packet>) {
+        self.packets += u64::from(packet.is_some() && packet != self.last_packet);
+        self.last_packet = packet.or(self.last_packet);
+    }
+
+    /// What it looks like at its point.
+    pub fn look(&self) -> Look {
+        let lines = match self.elsewhere {
+            _ if self.one_line || self.told == Told::OnlyPoint => OnLines::Only,
+            0 => OnLines::All,
+            some if some < self.count => OnLines::Some,
+            _ => OnLines::One,
+        };
+        Look { lines, many: self.packets > 1 }
     }
 }

@@ -46,8 +46,18 @@ const NEAR_NONE: [f64; 1] = [1.0];
 const PRIOR: f64 = 4.0;
 /// The same for a lateness: one request, over all bins.
 const LATENESS_PRIOR: f64 = 1.0;
-/// Weight of a neighbourhood's share against that of a bin of it.
-const SHAPE_PRIOR: f64 = 1_000.0;
+/// Two sides of a bin differ where they are so many times what chance spreads
+/// them apart.
+const EDGE: f64 = 3.0;
+/// Weights that the share of a neighbourhood may have against that of a bin in
+/// it: the one that would have foretold best what was seen is taken, so that
+/// sharp edges stay where there is enough to see them by.
+const SMOOTHINGS: [f64; 5] = [1_024.0, 256.0, 64.0, 16.0, 4.0];
+/// After so many requests the weights are chosen anew.
+const SMOOTHED_EVERY: u32 = 256;
+/// What is believed of prices and lateness before anything was seen.
+const ANY_PRICE: (f64, f64) = (1.0 / PRICE_BINS as f64, PRIOR);
+const ANY_LATENESS: (f64, f64) = (1.0 / LATENESS_BINS as f64, LATENESS_PRIOR);
 /// Weight of the usual rate of messages against that of the moment.
 const USUAL_RATE: f64 = 0.1;
 /// Of all requests, how many are believed to be triggered before any was seen.
@@ -94,10 +104,12 @@ pub struct Choice {
 struct Counts<const N: usize> {
     bins: [f64; N],
     sum: f64,
+    /// Of [`SMOOTHINGS`].
+    smoothing: f64,
 }
 
 impl<const N: usize> Counts<N> {
-    const NONE: Self = Self { bins: [0.0; N], sum: 0.0 };
+    const NONE: Self = Self { bins: [0.0; N], sum: 0.0, smoothing: SMOOTHINGS[0] };
 
     fn add(&mut self, bin: usize, weight: f64) {
         if let Some(count) = self.bins.get_mut(bin) {
@@ -106,28 +118,65 @@ impl<const N: usize> Counts<N> {
         }
     }
 
-    /// Count of a bin, its neighbours taken in by their distance.
-    fn near(&self, bin: usize, weights: &[f64]) -> f64 {
-        let at = |bin: Option<usize>| bin.and_then(|bin| self.bins.get(bin)).copied();
-        let both = |far: usize| {
-            at(bin.checked_sub(far)).unwrap_or(0.0) + at(bin.checked_add(far)).unwrap_or(0.0)
-        };
-        let weighted = |(far, weight): (usize, &f64)| {
-            weight * if far == 0 { at(Some(bin)).unwrap_or(0.0) } else { both(far) }
-        };
+    /// Count of a bin `without` some of it, its neighbours taken in by their
+    /// distance. Where its two sides differ by more than chance lets them, the
+    /// bin is at an edge, and only the side it is like counts.
+    fn near(&self, bin: usize, weights: &[f64], without: f64) -> f64 {
         // What is taken back may fall below nothing by rounding.
-        weights.iter().enumerate().map(weighted).sum::<f64>().max(0.0)
+        let at = |bin: Option<usize>| {
+            bin.and_then(|bin| self.bins.get(bin)).map_or(0.0, |count| count.max(0.0))
+        };
+        let own = (at(Some(bin)) - without).max(0.0);
+        let (first, others) = weights.split_first().unwrap_or((&1.0, &[]));
+        let side = |count: &dyn Fn(usize) -> f64| {
+            let add = |(sum, spread): (f64, f64), (far, weight): (usize, &f64)| {
+                let count = count(far + 1);
+                (sum + weight * count, spread + weight * weight * count)
+            };
+            others.iter().enumerate().fold((0.0, 0.0), add)
+        };
+        let (left, left_spread) = side(&|far| at(bin.checked_sub(far)));
+        let (right, right_spread) = side(&|far| at(bin.checked_add(far)));
+        let apart = (left - right).powi(2);
+        if apart <= EDGE * EDGE * (left_spread + right_spread) {
+            return first * own + left + right;
+        }
+        let expected = own * others.iter().sum::<f64>();
+        let like_left = (left - expected).abs() <= (right - expected).abs();
+        first * own + 2.0 * if like_left { left } else { right }
     }
 
     /// Share of a bin, drawn towards that of its neighbourhood.
-    fn shape(&self, bin: usize, weights: &[f64], believed: f64) -> f64 {
-        let around = self.share(bin, weights, (believed, PRIOR));
-        self.share(bin, &NEAR_NONE, (around, SHAPE_PRIOR))
+    fn shape(&self, bin: usize, weights: &[f64], believed: (f64, f64)) -> f64 {
+        let around = self.share(bin, weights, believed);
+        self.share(bin, &NEAR_NONE, (around, self.smoothing))
+    }
+
+    /// Chooses how much the neighbourhood says: each of what was counted is
+    /// foretold by all others.
+    fn smooth(&mut self, weights: &[f64], (believed, prior): (f64, f64)) {
+        let mut sums = [0.0; SMOOTHINGS.len()];
+        for (bin, &count) in self.bins.iter().enumerate().filter(|(_, count)| **count > 0.0) {
+            let one = count.min(1.0);
+            let others = (self.sum - one).max(0.0);
+            let around = (self.near(bin, weights, one) + prior * believed) / (others + prior);
+            for (sum, smoothing) in sums.iter_mut().zip(SMOOTHINGS) {
+                let share = (count - one + smoothing * around) / (others + smoothing);
+                *sum += count * share.max(f64::MIN_POSITIVE).ln();
+            }
+        }
+        let mut best = (sums[0], SMOOTHINGS[0]);
+        for (&sum, smoothing) in sums.iter().zip(SMOOTHINGS) {
+            if sum > best.0 {
+                best = (sum, smoothing);
+            }
+        }
+        self.smoothing = best.1;
     }
 
     /// Share of a bin, drawn towards `believed` by the weight of a prior.
     fn share(&self, bin: usize, weights: &[f64], (believed, prior): (f64, f64)) -> f64 {
-        (self.near(bin, weights) + prior * believed) / (self.sum.max(0.0) + prior)
+        (self.near(bin, weights, 0.0) + prior * believed) / (self.sum.max(0.0) + prior)
     }
 }
 
@@ -156,8 +205,8 @@ impl Content {
         let other = others.kinds.share(kind, &NEAR_NONE, (1.0 / KIND_BINS as f64, PRIOR));
         let mut odds = ratio(self.kinds.share(kind, &NEAR_NONE, (other, PRIOR)), other);
         if let Some(bin) = price_bin(case, candidate) {
-            let other = others.prices.shape(bin, &NEAR_PRICES, 1.0 / PRICE_BINS as f64);
-            odds *= ratio(self.prices.shape(bin, &NEAR_PRICES, other), other);
+            let other = others.prices.shape(bin, &NEAR_PRICES, ANY_PRICE);
+            odds *= ratio(self.prices.shape(bin, &NEAR_PRICES, (other, PRIOR)), other);
         }
         odds
     }
@@ -191,6 +240,12 @@ impl Heard {
         self.others_lateness.add(bin, weight * (packet - chance));
         self.others.add(case, candidate, weight * (1.0 - chance));
     }
+
+    fn smooth(&mut self) {
+        self.lateness.smooth(&NEAR_LATENESS, ANY_LATENESS);
+        self.triggers.prices.smooth(&NEAR_PRICES, ANY_PRICE);
+        self.others.prices.smooth(&NEAR_PRICES, ANY_PRICE);
+    }
 }
 
 /// What is known of one session's reactions, or of all of a protocol's.
@@ -203,11 +258,14 @@ struct Model {
     /// Requests that name no trigger, and of them those that had one.
     untold: f64,
     triggered: f64,
+    /// Requests since the weights were chosen.
+    unsmoothed: u32,
 }
 
 impl Model {
     fn new() -> Self {
-        Self { ways: [Heard::NONE; 2], rates_per_ns: 0.0, untold: 0.0, triggered: 0.0 }
+        let ways = [Heard::NONE; 2];
+        Self { ways, rates_per_ns: 0.0, untold: 0.0, triggered: 0.0, unsmoothed: 0 }
     }
 
     fn reactions(&self) -> f64 {
@@ -226,8 +284,7 @@ impl Model {
             let Some(way) = self.ways.get(usize::from(candidate.relayed)) else { return 0.0 };
             let of_way = (way.lateness.sum + PRIOR / 2.0) / (reactions + PRIOR);
             let (bin, width_ns) = lateness_bin(candidate.latency_ns);
-            let believed = (1.0 / LATENESS_BINS as f64, LATENESS_PRIOR);
-            let density = way.lateness.share(bin, &NEAR_LATENESS, believed) / width_ns;
+            let density = way.lateness.shape(bin, &NEAR_LATENESS, ANY_LATENESS) / width_ns;
             let content = way.triggers.odds(&way.others, case, candidate);
             let others = self.others_per_ns(case, candidate, triggered);
             triggered * of_way * density / others * content / f64::from(candidate.mates.max(1))
@@ -251,7 +308,7 @@ impl Model {
         let believed = if candidate.relayed { relayed / heard.max(1.0) } else { 1.0 };
         let Some(way) = self.ways.get(usize::from(candidate.relayed)) else { return rate_per_ns };
         let (bin, width_ns) = lateness_bin(candidate.latency_ns);
-        let seen = way.others_lateness.near(bin, &NEAR_LATENESS);
+        let seen = way.others_lateness.near(bin, &NEAR_LATENESS, 0.0);
         let share = (seen + believed) / (self.rates_per_ns * width_ns + 1.0);
         rate_per_ns * share
     }
@@ -269,6 +326,11 @@ impl Model {
             if let Some(way) = self.ways.get_mut(usize::from(candidate.relayed)) {
                 way.add(case, candidate, chance, weight);
             }
+        }
+        self.unsmoothed += u32::from(weight > 0.0);
+        if self.unsmoothed >= SMOOTHED_EVERY {
+            self.unsmoothed = 0;
+            self.ways.iter_mut().for_each(Heard::smooth);
         }
     }
 }

@@ -2,9 +2,10 @@
 //! are inside, nothing is fetched.
 
 use crate::report::text::{reached, sequences, share, short, shown, title};
-use crate::report::units::{count, duration, interval, maybe_duration, time};
+use crate::report::units::{count, duration, interval, maybe_count, maybe_duration, time};
 use crate::report::{HopSum, Report, SlowOrder, wire};
 use std::fmt::Write;
+use taptrail_store::catalog::drops::PACKETS;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -120,11 +121,23 @@ fn on_the_wire(report: &Report, out: &mut String) {
     }
 }
 
+/// What captures counted as dropped themselves, in words, and whether it is nothing.
+fn dropped(report: &Report) -> (String, bool) {
+    let runs = report.loss_sums.iter().filter(|l| l.protocol == PACKETS);
+    let runs: Vec<Option<u64>> = runs.map(|l| l.count).collect();
+    let packets = runs.iter().flatten().sum();
+    let more = if runs.iter().any(Option::is_none) { " and some uncounted" } else { "" };
+    (format!("messages; packets dropped: {}{more}", count(packets)), runs.is_empty())
+}
+
 /// The first glance: is the capture sound, what was matched, how fast.
 fn cards(report: &Report, out: &mut String) {
     let sum = |causes: &[&str]| -> u64 {
         let counted = report.loss_sums.iter().filter(|l| causes.contains(&l.cause.as_str()));
-        counted.filter(|l| l.protocol != "tcp").map(|l| l.count).sum()
+        counted
+            .filter(|l| l.protocol != "tcp" && l.protocol != PACKETS)
+            .filter_map(|l| l.count)
+            .sum()
     };
     let packets = report.captures.iter().map(|c| c.packets).sum();
     let messages = report.captures.iter().map(|c| c.messages).sum();
@@ -133,11 +146,12 @@ fn cards(report: &Report, out: &mut String) {
         maybe_duration(of_kind.max_by_key(|h| h.n).and_then(|h| h.p50_ns))
     };
     let captured = sum(&["capture"]);
+    let dropped = dropped(report);
     let lost = sum(&["network", "upstream", "unknown"]);
     let orders = &report.orders;
     let cards = [
         ("packets", count(packets), format!("{} messages", count(messages)), true),
-        ("missed by capture", count(captured), "messages".to_owned(), captured == 0),
+        ("missed by capture", count(captured), dropped.0, captured == 0 && dropped.1),
         ("lost on the network", count(lost), "messages on a line".to_owned(), lost == 0),
         (
             "lost on both lines",
@@ -337,7 +351,7 @@ fn losses(report: &Report, out: &mut String) {
             l.line.clone(),
             l.cause.clone(),
             count(l.runs),
-            count(l.count),
+            maybe_count(l.count),
             l.protocol.clone(),
         ]);
     }
@@ -351,7 +365,7 @@ fn losses(report: &Report, out: &mut String) {
             l.cause.clone(),
             l.session.clone(),
             sequences(l.first_seq, l.last_seq),
-            count(l.count),
+            maybe_count(l.count),
             l.ts.map(time).unwrap_or_default(),
             l.evidence.clone(),
         ]);

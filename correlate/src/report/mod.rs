@@ -168,8 +168,9 @@ pub struct LossSum {
     pub cause: String,
     /// Runs.
     pub runs: u64,
-    /// Messages, or bytes of a TCP stream.
-    pub count: u64,
+    /// Messages, bytes of a TCP stream, or packets that a capture counted itself;
+    /// none where no run could be counted.
+    pub count: Option<u64>,
 }
 
 /// A run of missing messages.
@@ -189,8 +190,8 @@ pub struct Loss {
     pub first_seq: Option<u64>,
     /// Last missing.
     pub last_seq: Option<u64>,
-    /// How many.
-    pub count: u64,
+    /// How many, where they could be counted.
+    pub count: Option<u64>,
     /// When.
     pub ts: Option<i64>,
     /// What told the cause.
@@ -335,7 +336,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "capture loss",
         "missing here but seen behind, named by a later message, delivered by TCP, or counted as \
-         dropped by the capture itself",
+         dropped by the capture itself; `packets` are that count, whatever was in them",
     ),
     ("network loss", "seen before this point, not here nor behind"),
     ("upstream loss", "lost before the first point of the line"),

@@ -12,6 +12,7 @@ use arrow::array::types::{Float32Type, UInt32Type};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use taptrail_store::catalog::drops::counted_losses;
 use taptrail_store::catalog::manifest::CorrelateManifest;
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::reader::SegmentReader;
@@ -44,19 +45,25 @@ impl Report {
             definitions: DEFINITIONS.iter().map(definition).collect(),
             ..Self::default()
         };
+        let mut losses = Losses::default();
+        for row in counted_losses(&catalog) {
+            losses.add(&mut report.losses, row);
+        }
         if let Some(correlate) = &correlate {
             let tables = Tables { store, correlate };
             report.rules = tables.rules()?;
             tables.each(|row: HopRow| report.hops.push(hop(row)))?;
             tables.each(|row: LineRow| report.lines.push(line(row)))?;
             tables.each(|row: ClockRow| clock(&mut report.clocks, &row))?;
-            tables.losses(&mut report)?;
+            tables.each(|row| losses.add(&mut report.losses, row))?;
             tables.each(|row| report.burst(row))?;
             tables.each(|row| report.connection(row))?;
             tables.each(|row| report.source(row))?;
             report.keep_most();
             tables.orders(&mut report)?;
         }
+        largest(&mut report.losses);
+        report.loss_sums = losses.sums();
         Ok(report)
     }
 }
@@ -135,29 +142,6 @@ impl Tables<'_> {
         Ok(sums.into_iter().map(rule).collect())
     }
 
-    fn losses(&self, report: &mut Report) -> Result<(), CorrelateError> {
-        let mut sums: BTreeMap<[String; 4], (u64, u64)> = BTreeMap::new();
-        let listed = &mut report.losses;
-        self.each(|row: LossRow| {
-            let line = plain(row.line.as_ref());
-            let place =
-                [row.point.to_string(), row.protocol.to_string(), line, row.cause.to_string()];
-            let sum = sums.entry(place).or_default();
-            sum.0 += 1;
-            sum.1 += row.count;
-            listed.push(loss(row));
-            if listed.len() >= 2 * LOSSES_LISTED {
-                largest(listed);
-            }
-        })?;
-        largest(listed);
-        let sum = |([point, protocol, line, cause], (runs, count)): ([String; 4], (u64, u64))| {
-            LossSum { point, protocol, line, cause, runs, count }
-        };
-        report.loss_sums = sums.into_iter().map(sum).collect();
-        Ok(())
-    }
-
     fn orders(&self, report: &mut Report) -> Result<(), CorrelateError> {
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         let mut slowest: Vec<OrderRow> = Vec::new();
@@ -185,6 +169,38 @@ impl Tables<'_> {
         };
         report.slowest = slowest.into_iter().map(told).collect();
         Ok(())
+    }
+}
+
+/// Sums of losses: runs, and how many are missing where any could be counted.
+#[derive(Default)]
+struct Losses(BTreeMap<[String; 4], (u64, Option<u64>)>);
+
+impl Losses {
+    /// Takes a row in; the largest of all are `listed`.
+    fn add(&mut self, listed: &mut Vec<Loss>, row: LossRow) {
+        let line = plain(row.line.as_ref());
+        let place = [row.point.to_string(), row.protocol.to_string(), line, row.cause.to_string()];
+        let (runs, count) = self.0.entry(place).or_default();
+        *runs += 1;
+        *count = count.map_or(row.count, |count| Some(count + row.count.unwrap_or(0)));
+        listed.push(loss(row));
+        if listed.len() >= 2 * LOSSES_LISTED {
+            largest(listed);
+        }
+    }
+
+    fn sums(self) -> Vec<LossSum> {
+        type Sum = ([String; 4], (u64, Option<u64>));
+        let sum = |([point, protocol, line, cause], (runs, count)): Sum| LossSum {
+            point,
+            protocol,
+            line,
+            cause,
+            runs,
+            count,
+        };
+        self.0.into_iter().map(sum).collect()
     }
 }
 

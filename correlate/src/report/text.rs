@@ -1,6 +1,6 @@
 //! The report as text for a terminal.
 
-use crate::report::units::{count, duration, interval, maybe_duration, time};
+use crate::report::units::{count, duration, interval, maybe_count, maybe_duration, time};
 use crate::report::{HopSum, Report, SlowOrder, Step, wire};
 use std::fmt::Write;
 
@@ -191,7 +191,7 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 fn losses(report: &Report, out: &mut String) {
     let mut sums = Table::new(&["point", "line", "cause", "runs", "count", "protocol"], &[3, 4]);
     for l in &report.loss_sums {
-        let counts = [count(l.runs), count(l.count)];
+        let counts = [count(l.runs), maybe_count(l.count)];
         let place = [l.point.clone(), l.line.clone(), l.cause.clone()];
         sums.row(place.into_iter().chain(counts).chain([l.protocol.clone()]));
     }
@@ -204,7 +204,7 @@ fn losses(report: &Report, out: &mut String) {
             l.line.clone(),
             l.cause.clone(),
             sequences(l.first_seq, l.last_seq),
-            count(l.count),
+            maybe_count(l.count),
             l.ts.map(time).unwrap_or_default(),
             l.evidence.clone(),
         ]);

@@ -74,6 +74,11 @@ fn date(days: i64) -> (i64, i64, i64) {
     (year + era * 400 + i64::from(calendar_month <= 2), calendar_month, day)
 }
 
+/// A number, or that it is unknown.
+pub fn maybe_count(number: Option<u64>) -> String {
+    number.map_or_else(|| "unknown".to_owned(), count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,5 +108,6 @@ mod tests {
     #[test]
     fn counts_are_grouped() {
         assert_eq!((count(7), count(1_234_567)), ("7".to_owned(), "1,234,567".to_owned()));
+        assert_eq!([maybe_count(Some(7)), maybe_count(None)], ["7", "unknown"]);
     }
 }

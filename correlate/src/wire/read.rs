@@ -92,7 +92,7 @@ fn protocols(
     protocols: &mut Protocols,
 ) -> Result<(), CorrelateError> {
     for segment in imports.iter().flat_map(|import| import.files_of("flows")) {
-        for batch in SegmentReader::open(&store.file(segment), None, None)? {
+        for batch in SegmentReader::of(store, segment, None)? {
             for row in FlowRow::from_batch(&batch?)? {
                 let ends = (row.src_addr.parse().ok()).zip(row.dst_addr.parse().ok());
                 if let (Some((src, dst)), "tcp", Some(protocol)) =
@@ -193,9 +193,9 @@ fn frames(
             sources.push(Source { file: file.clone(), row_groups });
         };
         if segment.sorted {
-            add(None, segment.time);
+            add(segment.groups_in_file(), segment.time);
         } else {
-            let groups = segment.row_groups.iter().enumerate();
+            let groups = segment.groups().zip(&segment.row_groups);
             groups.for_each(|(number, group)| add(Some(vec![number]), group.time));
         }
     }

@@ -11,7 +11,7 @@ use taptrail_decoders::kind::SeqUnit;
 use taptrail_decoders::names::{Name, Names};
 
 /// Messages of one sample: enough to leave the second-level cache.
-pub const MESSAGES: usize = 64 * BATCH_ROWS;
+pub const MESSAGES: usize = 128 * BATCH_ROWS;
 
 const SYMBOLS: u64 = 8_000;
 

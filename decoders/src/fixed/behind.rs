@@ -7,11 +7,10 @@
 //!           ▔▔▔▔▔   ·     ·     ▔▔▔   ▔▔▔▔▔      entry 2
 //! ```
 
-use crate::batch::MessageBatch;
 use crate::fixed::place::Parts;
-use crate::fixed::program::{Layout, Learn, LearnFrom, Op};
+use crate::fixed::program::{Layout, Learn, LearnFrom, Op, TextAt};
 use crate::fixed::protocol::FixedProtocol;
-use crate::fixed::run::{Item, Lesson, Machine, Output, Tables, long_name};
+use crate::fixed::run::{Item, Lesson, Machine, Output, Tables, long_name, text_at};
 use crate::fixed::text::NO_NAME;
 use crate::fixed::walk::{Event, Shape, Step, TextTo, Visitor, What};
 use crate::kind::flags;
@@ -30,14 +29,20 @@ pub struct Behind<'m, 'b, 'o, 'w, 'l> {
     /// Entries that made a row so far, and whether the last one is open.
     entries: u32,
     open: bool,
+    within: &'w mut Open<'l>,
+    /// What is wrong with the rows.
+    pub flags: u32,
+}
+
+/// The parts that are open in a message. The memory serves the next one too.
+#[derive(Default)]
+pub struct Open<'l> {
     /// Fields of groups around the entries that make rows: for each row that
     /// begins inside.
     around: Vec<(&'l Shape, usize)>,
     /// For every open part, how many of those there were before it, and
     /// whether it is of a group.
     parts: Vec<(usize, bool)>,
-    /// What is wrong with the rows.
-    pub flags: u32,
 }
 
 impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
@@ -47,16 +52,17 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
         protocol: &'m FixedProtocol,
         layout: &'l Layout,
         (item, rows): (Item<&'b [u8]>, u32),
-        out: &'w mut Output<'o>,
+        (within, out): (&'w mut Open<'l>, &'w mut Output<'o>),
     ) -> Self {
         let has_rows = layout.has_rows;
-        let (around, parts) = (Vec::new(), Vec::new());
+        within.around.clear();
+        within.parts.clear();
         let (entries, open, flags) = (0, false, 0);
-        Self { machine, protocol, item, rows, out, has_rows, entries, open, around, parts, flags }
+        Self { machine, protocol, item, rows, out, has_rows, entries, open, within, flags }
     }
 
     fn in_group(&self) -> bool {
-        self.has_rows && self.parts.iter().any(|(_, of_group)| *of_group)
+        self.has_rows && self.within.parts.iter().any(|(_, of_group)| *of_group)
     }
 
     /// The rows that the next fields belong to.
@@ -85,14 +91,15 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
             return;
         }
         if !self.open && self.in_group() {
-            self.around.push((shape, base));
+            self.within.around.push((shape, base));
         }
         self.run(&shape.ops, base, self.targets(), parts);
     }
 
     fn row(&mut self, parts: Parts<'_>) {
         (self.open, self.entries) = (true, self.entries.saturating_add(1));
-        for (shape, base) in self.around.clone() {
+        for i in 0..self.within.around.len() {
+            let Some(&(shape, base)) = self.within.around.get(i) else { break };
             self.run(&shape.ops, base, self.targets(), parts);
         }
     }
@@ -105,8 +112,8 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
     }
 
     fn close(&mut self) {
-        if let Some((before, _)) = self.parts.pop() {
-            self.around.truncate(before);
+        if let Some((before, _)) = self.within.parts.pop() {
+            self.within.around.truncate(before);
         }
     }
 
@@ -151,7 +158,7 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
 impl<'l> Visitor<'l> for Behind<'_, '_, '_, '_, 'l> {
     fn event(&mut self, event: Event<'l>, parts: Parts<'_>) {
         match event {
-            Event::Open(_, i) => self.parts.push((self.around.len(), i.is_some())),
+            Event::Open(_, i) => self.within.parts.push((self.within.around.len(), i.is_some())),
             Event::Close => self.close(),
             Event::Row => self.row(parts),
             Event::RowEnd => self.row_end(),
@@ -224,11 +231,17 @@ pub fn teach(
 }
 
 /// Runs an operation on one message or a part of one, where it is of those that
-/// most fields are and that need nothing but the bytes: what [`Machine::run`]
-/// does, without the way there, which is longer than the work for one message.
+/// most fields are and that need no other part: what [`Machine::run`] does,
+/// without the way there, which is longer than the work for one message.
 #[inline(always)]
-fn run_plain(op: &Op, item: &Item<&[u8]>, tables: Tables<'_>, batch: &mut MessageBatch) -> bool {
-    let row = item.slot();
+fn run_plain(
+    op: &Op,
+    item: &Item<&[u8]>,
+    machine: &mut Machine,
+    tables: Tables<'_>,
+    out: &mut Output<'_>,
+) -> bool {
+    let (row, batch) = (item.slot(), &mut *out.batch);
     let known = match op {
         Op::Int { at, col, null } => {
             let raw = at.unsigned_in(&item.body);
@@ -257,6 +270,26 @@ fn run_plain(op: &Op, item: &Item<&[u8]>, tables: Tables<'_>, batch: &mut Messag
             batch.enums_mut(*col).0[row] = *number;
             true
         }
+        Op::Time { at, col, clock } => {
+            let Some(clock) = machine.clocks.get_mut(*clock) else { return false };
+            let (ts, column, _) = batch.ts_and_times_mut(*col);
+            let time = clock.time_ns(at.unsigned_in(&item.body), ts[row]);
+            column[row] = time.unwrap_or_default();
+            time.is_some()
+        }
+        Op::Name { from: TextAt::Short { at, cache }, col } => {
+            let Some(cache) = machine.caches.get_mut(*cache) else { return false };
+            let name = cache.name_of(at.unsigned_in(&item.body), out.names);
+            batch.names_mut(*col).0[row] = name;
+            name != NO_NAME
+        }
+        Op::Text { offset, width, trim, col } => {
+            let text = text_at(item.body, (*offset, *width, *trim));
+            if !text.is_empty() {
+                batch.set_text(row, *col, text);
+            }
+            return true;
+        }
         _ => return false,
     };
     let present = &mut batch.heads_mut().present[row];
@@ -274,7 +307,7 @@ pub fn run_alone<'p>(
     out: &mut Output<'_>,
 ) {
     for op in ops {
-        if !machine.has_doubts && run_plain(op, &item, tables, out.batch) {
+        if !machine.has_doubts && run_plain(op, &item, machine, tables, out) {
             continue;
         }
         if op.presumes() {

@@ -114,6 +114,11 @@ impl<'a> WideBuckets<'a> {
         self.items.push((layout, item, rows));
     }
 
+    /// Forgets the messages.
+    pub fn clear(&mut self) {
+        self.items.clear();
+    }
+
     /// Takes the messages out: each layout with its own, these in order.
     pub fn take(&mut self) -> Vec<WideBucket<'a>> {
         self.items.sort_by_key(|(layout, ..)| *layout);

@@ -59,19 +59,22 @@ fn eight_padded(rest: &[u8]) -> [u8; 8] {
     eight
 }
 
-/// Copies a message into a lane; what does not fit is left out. Sixteen bytes
-/// at a time, the last sixteen over those before: no call, no byte by byte.
+/// Copies a message into a lane; what does not fit is left out. Four times
+/// sixteen bytes, over each other where the message is shorter: sizes follow
+/// each other without a pattern, so that nothing may branch on them.
 #[inline(always)]
 pub fn write_lane(lane: &mut Lane, body: &[u8]) {
-    let (pieces, _) = lane.as_chunks_mut::<16>();
-    let (from, _) = body.as_chunks::<16>();
-    pieces.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-    match body.last_chunk::<16>() {
-        Some(last) => {
-            let end = lane.get_mut(body.len().wrapping_sub(16)..).and_then(|l| l.first_chunk_mut());
-            end.into_iter().for_each(|to| *to = *last);
+    const PIECE: usize = 16;
+    let Some(last) = body.len().min(size_of::<Lane>()).checked_sub(PIECE) else {
+        lane.iter_mut().zip(body).for_each(|(to, from)| *to = *from);
+        return;
+    };
+    for at in [0, last.min(PIECE), last.min(2 * PIECE), last] {
+        let from = body.get(at..).and_then(|rest| rest.first_chunk::<PIECE>());
+        let to = lane.get_mut(at..).and_then(|rest| rest.first_chunk_mut::<PIECE>());
+        if let (Some(to), Some(from)) = (to, from) {
+            *to = *from;
         }
-        None => lane.iter_mut().zip(body).for_each(|(to, from)| *to = *from),
     }
 }
 
@@ -103,6 +106,11 @@ impl Window {
     /// First byte after the number.
     pub fn end(self) -> u32 {
         self.end
+    }
+
+    /// Whether the number is one byte.
+    pub fn is_byte(self) -> bool {
+        self.right == 56
     }
 
     /// The number, unsigned; bytes past the end of `body` count as zeros.

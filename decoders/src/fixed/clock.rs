@@ -49,6 +49,13 @@ impl Clock {
             Since::Midnight(tz) | Since::Calendar(tz) | Since::Daytime { tz, .. } => Some(tz),
         }
     }
+
+    /// Whether a count may be one of this clock's: none from midnight is beyond
+    /// two days.
+    pub fn may_show(&self, count: u64) -> bool {
+        let ns = count.checked_mul(self.unit_ns);
+        !matches!(self.since, Since::Midnight(_)) || ns.is_some_and(|ns| ns < COUNT_MAX_NS)
+    }
 }
 
 /// A clock with the day it last found.

@@ -366,6 +366,7 @@ pub fn about(file: &File, text: Text<'_>) -> Result<About, Fault> {
         framings: protocol.framings.clone(),
         rare: protocol.rare,
         tz: protocol.tz.as_ref().map(zone).transpose()?,
+        release: protocol.release.clone(),
     })
 }
 

@@ -8,13 +8,15 @@
 //!
 //! What a message teaches holds for the messages after it, wherever a block is
 //! cut: after a message that teaches, a run ends before the first one that does
-//! not, or that needs what was taught.
+//! not, or that needs what was taught. Most runs teach nothing new. So a run is
+//! first put together without asking; where it turns out to teach, it is put
+//! together once more, message by message.
 
 use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
-use crate::fixed::behind::{Behind, Lessons, run_alone, teach};
+use crate::fixed::behind::{Behind, Lessons, Open, run_alone, teach};
 use crate::fixed::buckets::{Buckets, RUN_MAX, WideBucket, WideBuckets};
 use crate::fixed::bytes::{Body, Lane, Window};
 use crate::fixed::explain;
@@ -51,6 +53,8 @@ pub struct FixedDecoder {
     heads: Vec<LayoutHead>,
     machine: Machine,
     buckets: Buckets,
+    /// Whether every message of a run is asked what it teaches.
+    asking: bool,
     run_teaches: bool,
     show_secrets: bool,
 }
@@ -73,6 +77,8 @@ struct LayoutHead {
     many_lessons: bool,
     /// Key and table of the only lesson.
     lesson: (Window, usize),
+    /// Whether the messages of a run are asked together whether they teach.
+    asked_together: bool,
     has_lane: bool,
 }
 
@@ -85,6 +91,7 @@ impl FixedDecoder {
         Self {
             machine: Machine::new(&protocol),
             buckets: Buckets::new(heads.len()),
+            asking: false,
             run_teaches: false,
             show_secrets: false,
             heads,
@@ -169,14 +176,36 @@ impl FixedDecoder {
         out: &mut Output<'_>,
     ) -> usize {
         self.run_teaches = false;
+        if !self.asking {
+            let taken = self.gather::<false>(protocol, messages, wide, out);
+            if taken > 0 && !self.gathered_teaches() {
+                return taken;
+            }
+            self.buckets.clear();
+            wide.clear();
+        }
+        let taken = self.gather::<true>(protocol, messages, wide, out);
+        self.asking = self.run_teaches;
+        taken
+    }
+
+    /// Adds messages until one may not be in the run; where `ASKING`, each is
+    /// asked whether it teaches.
+    fn gather<'a, const ASKING: bool>(
+        &mut self,
+        protocol: &FixedProtocol,
+        messages: &[Queued<'a>],
+        wide: &mut WideBuckets<'a>,
+        out: &mut Output<'_>,
+    ) -> usize {
         let rows = out.batch.len();
         for (i, queued) in messages.iter().take(RUN_MAX).enumerate() {
             let quick = protocol.choose_exact(queued.body, queued.sender);
             let goes_on = match quick {
                 Some(layout) if (queued.row as usize) < rows => {
-                    self.join(protocol, queued, layout, wide)
+                    self.join::<ASKING>(protocol, queued, layout, wide)
                 }
-                _ => self.join_unusual(protocol, queued, wide, out),
+                _ => self.join_unusual::<ASKING>(protocol, queued, wide, out),
             };
             if !goes_on {
                 return i;
@@ -185,9 +214,27 @@ impl FixedDecoder {
         messages.len().min(RUN_MAX)
     }
 
+    /// Whether a message of the buckets teaches a key that is not known yet.
+    fn gathered_teaches(&mut self) -> bool {
+        for i in 0..self.buckets.count() {
+            let Some((layout, bucket)) = self.buckets.bucket(i) else { continue };
+            let Some(head) = self.heads.get(layout).filter(|head| head.where_absent) else {
+                continue;
+            };
+            let (key, table) = head.lesson;
+            let Some(table) = self.machine.tables.get_mut(table) else { continue };
+            for item in bucket {
+                if !table.knows(item.scope, key.unsigned_in(&item.body)) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Adds a message to the run; false where the run must end before it.
     #[inline(always)]
-    fn join<'a>(
+    fn join<'a, const ASKING: bool>(
         &mut self,
         protocol: &FixedProtocol,
         queued: &Queued<'a>,
@@ -195,20 +242,12 @@ impl FixedDecoder {
         wide: &mut WideBuckets<'a>,
     ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
-        // Without a branch on the layout: message types follow each other
-        // without a pattern, and most messages of a feed teach nothing new.
-        let (key, table) = head.lesson;
-        let key = key.unsigned(queued.body);
-        let lacks = self.machine.tables.get_mut(table).is_some_and(|t| !t.knows(queued.scope, key));
-        let mut teaches = head.always | (head.where_absent & lacks);
-        if head.many_lessons {
-            teaches = would_learn(&mut self.machine.tables, protocol, queued, layout);
-        }
         let has_lane = head.has_lane;
-        if self.run_teaches && (!teaches | head.asks) {
+        let may_join =
+            if ASKING { self.may_join(protocol, queued, layout) } else { head.asked_together };
+        if !may_join {
             return false;
         }
-        self.run_teaches |= teaches;
         let Queued { body, row, scope, .. } = *queued;
         if has_lane {
             self.buckets.push(layout, body, row, scope);
@@ -218,10 +257,24 @@ impl FixedDecoder {
         true
     }
 
+    /// Whether a message may be in the run, by what it teaches and needs.
+    #[inline(never)]
+    fn may_join(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
+        let Some(head) = self.heads.get(usize::from(layout)) else { return true };
+        let teaches = head.always
+            || (head.many_lessons || head.where_absent)
+                && would_learn(&mut self.machine.tables, protocol, queued, layout);
+        if self.run_teaches && (!teaches || head.asks) {
+            return false;
+        }
+        self.run_teaches |= teaches;
+        true
+    }
+
     /// The same for a message whose size varies, is wrong, or whose type is
     /// unknown.
     #[inline(never)]
-    fn join_unusual<'a>(
+    fn join_unusual<'a, const ASKING: bool>(
         &mut self,
         protocol: &FixedProtocol,
         queued: &Queued<'a>,
@@ -233,10 +286,12 @@ impl FixedDecoder {
             return true;
         }
         if let Some(layout) = protocol.choose_only(queued.body, queued.sender) {
-            return self.join(protocol, queued, layout, wide);
+            return self.join::<ASKING>(protocol, queued, layout, wide);
         }
         match protocol.choose(queued.body, queued.sender) {
             Some(Choice { fit: Fit::Shorter, .. }) if self.run_teaches => false,
+            // It is decoded at once: what the run teaches must be known by then.
+            Some(Choice { fit: Fit::Shorter, .. }) if !ASKING => false,
             Some(Choice { layout, fit: Fit::Shorter }) => {
                 self.decode_short(protocol, queued, layout, out);
                 true
@@ -245,7 +300,7 @@ impl FixedDecoder {
                 if fit == Fit::Longer {
                     out.batch.add_flags(row, flags::IRREGULAR);
                 }
-                self.join(protocol, queued, layout as u16, wide)
+                self.join::<ASKING>(protocol, queued, layout as u16, wide)
             }
             None => {
                 unknown(protocol, queued, out);
@@ -305,8 +360,11 @@ impl FixedDecoder {
         if layout.steps.is_empty() {
             return;
         }
+        let mut open = Open::default();
         for (item, rows) in bucket.messages() {
-            let mut behind = Behind::new(&mut self.machine, protocol, layout, (item, rows), out);
+            let message = (item, rows);
+            let mut behind =
+                Behind::new(&mut self.machine, protocol, layout, message, (&mut open, out));
             let end = walk::walk(layout, item.body, &mut behind);
             let (first, last) = (item.row, item.row + rows.saturating_sub(1));
             let misfit = match end {
@@ -439,6 +497,8 @@ impl LayoutHead {
             ] => Some((*at, *table)),
             _ => None,
         };
+        let (has_lane, where_absent) = (has_lane(layout), absent && lesson.is_some());
+        let many_lessons = absent && lesson.is_none() && !layout.learn.is_empty();
         Self {
             kind: layout.kind as u8,
             msg_type: msg_type.0,
@@ -447,10 +507,11 @@ impl LayoutHead {
             presumed: layout.presumed,
             always: !absent,
             asks: asks(&layout.ops, &layout.learn, &layout.steps),
-            where_absent: absent && lesson.is_some(),
-            many_lessons: absent && lesson.is_none() && !layout.learn.is_empty(),
+            where_absent,
+            many_lessons,
             lesson: lesson.unwrap_or((code, 0)),
-            has_lane: has_lane(layout),
+            asked_together: absent && !many_lessons && (has_lane || !where_absent),
+            has_lane,
         }
     }
 

@@ -140,6 +140,9 @@ pub fn factor(factors: &[(u64, i64)], code: u64) -> Option<i64> {
     factors.get(at).map(|(_, factor)| *factor)
 }
 
+/// So many digits are a number of 64 bits.
+const SHORT_DIGITS: usize = 18;
+
 /// The number that digits write; `None` where there are none, or anything else
 /// between them.
 pub fn digits(text: &[u8]) -> Option<i128> {
@@ -155,9 +158,14 @@ pub fn digits(text: &[u8]) -> Option<i128> {
     if digits.is_empty() || digits.len() > 30 {
         return None;
     }
-    let number = digits.iter().try_fold(0i128, |number, digit| {
-        digit.is_ascii_digit().then(|| number * 10 + i128::from(digit - b'0'))
-    })?;
+    let value = |digit: u8| digit.is_ascii_digit().then(|| digit - b'0');
+    let number = if digits.len() <= SHORT_DIGITS {
+        let add = |number: u64, digit: &u8| Some(number * 10 + u64::from(value(*digit)?));
+        digits.iter().try_fold(0, add)?.into()
+    } else {
+        let add = |number: i128, digit: &u8| Some(number * 10 + i128::from(value(*digit)?));
+        digits.iter().try_fold(0, add)?
+    };
     Some(if negative { -number } else { number })
 }
 
@@ -247,8 +255,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_numbers_are_read(number: i64) {
-            prop_assert_eq!(digits(number.to_string().as_bytes()), Some(number.into()));
+        fn written_numbers_are_read(number: i128, shift in 0u32..128) {
+            let number = number >> shift;
+            let text = number.to_string();
+            let want = (text.trim_start_matches('-').len() <= 30).then_some(number);
+            prop_assert_eq!(digits(text.as_bytes()), want);
         }
     }
 }

@@ -5,10 +5,11 @@ use crate::fixed::clock::Clock;
 use crate::fixed::compile;
 use crate::fixed::error::SpecError;
 use crate::fixed::explain;
-use crate::fixed::program::{CodeTable, FactorTable, Layout};
+use crate::fixed::program::{CodeTable, FactorTable, Layout, Op, TextAt};
 use crate::fixed::text::NameSpec;
 use crate::fixed::tlv::TlvSpec;
 use crate::fixed::walk::{self, Nothing, RowCount};
+use crate::fixed::wire::Trim;
 use crate::kind::Sender;
 use chrono::DateTime;
 use chrono_tz::Tz;
@@ -67,6 +68,8 @@ pub struct About {
     pub rare: bool,
     /// Time zone whose midnight ends a trading day, where the file says one.
     pub tz: Option<Tz>,
+    /// Name of the field that says the release.
+    pub release: Option<String>,
 }
 
 /// A learned table.
@@ -137,6 +140,12 @@ fn by(sender: Option<Sender>) -> usize {
     }
 }
 
+/// Whether a list of codes has others than this, which is not blank.
+fn is_unlisted<T>(code: u64, listed: Option<&Vec<(u64, T)>>) -> bool {
+    let listed = listed.filter(|listed| !listed.is_empty() && code != u64::from(b' '));
+    listed.is_some_and(|listed| listed.binary_search_by_key(&code, |(code, _)| *code).is_err())
+}
+
 impl Codes {
     /// Sorts layouts by code and sender; those of one message stand together,
     /// the full size first.
@@ -201,6 +210,46 @@ impl FixedProtocol {
     /// Whether the message has a known code and exactly a size of its.
     pub fn knows(&self, body: &[u8], sender: Option<Sender>) -> bool {
         self.choose(body, sender).is_some_and(|choice| choice.fit == Fit::Exact)
+    }
+
+    /// Whether no field of a known message's fixed part says what the file
+    /// excludes: a code of one byte that the field's list does not have, a time
+    /// of day beyond two days, or another release. Blank codes say nothing.
+    pub fn agrees(&self, body: &[u8], sender: Option<Sender>) -> bool {
+        let layout = self.layout_of(body, sender);
+        let layout = layout.and_then(|layout| self.layouts.get(usize::from(layout)));
+        layout.is_none_or(|layout| {
+            !layout.ops.iter().any(|op| self.is_excluded(op, body))
+                && !self.is_other_release(layout, body)
+        })
+    }
+
+    fn is_other_release(&self, layout: &Layout, body: &[u8]) -> bool {
+        let Some(name) = &self.about.release else { return false };
+        let field = layout.fields.iter().find(|field| field.name == *name);
+        let says = field.and_then(|field| {
+            let start = field.offset as usize;
+            body.get(start..start.checked_add(field.size() as usize)?)
+        });
+        let own = self.about.id.splitn(3, '.').nth(2).unwrap_or_default();
+        says.is_some_and(|says| Trim::Right.apply(says) != own.as_bytes())
+    }
+
+    fn is_excluded(&self, op: &Op, body: &[u8]) -> bool {
+        match op {
+            Op::Code { at, codes, .. } => {
+                let listed = self.code_tables.get(*codes).map(|table| &table.wide);
+                at.is_byte() && is_unlisted(at.unsigned(body), listed)
+            }
+            Op::Name { from: TextAt::Short { at, cache }, .. } => {
+                let listed = self.name_specs.get(*cache).map(|spec| &spec.words);
+                at.is_byte() && is_unlisted(at.unsigned(body), listed)
+            }
+            Op::Time { at, clock, .. } => {
+                self.clocks.get(*clock).is_some_and(|clock| !clock.may_show(at.unsigned(body)))
+            }
+            _ => false,
+        }
     }
 
     /// Whether a message of `len` bytes that begins with `start` may be known,

@@ -531,7 +531,7 @@ fn names<B: Body>(
 pub type Place = (u32, u32, Trim);
 
 /// A text without its padding; what the message has of it.
-fn text_at(body: &[u8], (offset, width, trim): Place) -> &[u8] {
+pub fn text_at(body: &[u8], (offset, width, trim): Place) -> &[u8] {
     let rest = body.get(offset as usize..).unwrap_or_default();
     trim.apply(rest.get(..width as usize).unwrap_or(rest))
 }

@@ -135,6 +135,11 @@ impl ShelvedProtocol {
         self.asked(body).is_some_and(|protocol| protocol.knows(body, sender))
     }
 
+    /// See [`FixedProtocol::agrees`]; for messages that it knows.
+    pub fn agrees(&self, body: &[u8], sender: Option<Sender>) -> bool {
+        self.compiled().is_none_or(|protocol| protocol.agrees(body, sender))
+    }
+
     /// See [`FixedProtocol::size_of`]; likewise.
     pub fn size_of(&self, rest: &[u8], sender: Option<Sender>) -> Option<usize> {
         self.asked(rest)?.size_of(rest, sender)

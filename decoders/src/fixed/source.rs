@@ -77,6 +77,9 @@ pub struct Protocol {
     /// Id of a shipped file whose tables this one has too, but for those it
     /// writes itself.
     pub base: Option<Spanned<String>>,
+    /// The field that says the release, as the id has it behind venue and
+    /// product: a message that says another is of another version.
+    pub release: Option<String>,
     /// Codes of the base's messages that this version does not have.
     #[serde(default)]
     pub drop: Vec<String>,

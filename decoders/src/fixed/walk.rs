@@ -10,7 +10,7 @@
 //! no more steps than the message has bytes, whatever a count says.
 
 use crate::batch::{NameCol, TextCol};
-use crate::fixed::bitfields::{self, Bit, Bitfields};
+use crate::fixed::bitfields::{Bit, Bitfields};
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Layout, Learn, Op};
 use crate::fixed::wire::Trim;
@@ -334,18 +334,23 @@ impl Walk<'_> {
         let base = self.bases.get(usize::from(slot)).copied().unwrap_or(0) as usize;
         let from_here = body.get(base..).unwrap_or_default();
         let bits = usize::try_from(bytes).ok().and_then(|bytes| from_here.get(..bytes));
-        for (byte, bit) in bitfields::set_bits(bits.unwrap_or_default()) {
-            match fields.bit(byte, bit) {
-                Bit::Elsewhere => {}
-                Bit::Unknown => return Err(Cut::Bit { at, byte: byte + 1, bit }),
-                Bit::Here(shape) => {
-                    let needed = shape.size as usize;
-                    let end = at.saturating_add(needed);
-                    if end > self.limit {
-                        return Err(Cut::Short { at, needed });
+        for (byte, set) in bits.unwrap_or_default().iter().enumerate() {
+            let mut left = *set;
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                match fields.bit(byte, bit) {
+                    Bit::Elsewhere => {}
+                    Bit::Unknown => return Err(Cut::Bit { at, byte: byte + 1, bit }),
+                    Bit::Here(shape) => {
+                        let needed = shape.size as usize;
+                        let end = at.saturating_add(needed);
+                        if end > self.limit {
+                            return Err(Cut::Short { at, needed });
+                        }
+                        visitor.event(Event::Fields(shape, at), self.parts());
+                        at = end;
                     }
-                    visitor.event(Event::Fields(shape, at), self.parts());
-                    at = end;
                 }
             }
         }

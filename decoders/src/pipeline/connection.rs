@@ -31,6 +31,11 @@ pub(super) enum Mode {
     Fix {
         protocol: Option<Name>,
     },
+    /// FAST messages with their lengths, of the feed at this index.
+    Fast {
+        feed: u16,
+        protocol: Name,
+    },
     Ignored,
 }
 
@@ -239,6 +244,14 @@ fn configured_mode(
             let name = Some(shared.ids.carrier(Carrier::Declared(at)));
             if is_on_tcp { (declared(at, None), name) } else { undecided }
         }
+        Some(ProtocolRef::Fast(feed)) if says_lengths(feed, shared) => {
+            let config = Arc::clone(&shared.config);
+            let name = config.feeds.get(usize::from(feed)).map(|feed| &feed.protocol);
+            match name.and_then(|name| shared.name(name)) {
+                Some(protocol) => (Mode::Fast { feed, protocol }, Some(protocol)),
+                None => undecided,
+            }
+        }
         Some(ProtocolRef::Fix) => {
             let config = Arc::clone(&shared.config);
             let id = config.protocol.as_deref().or(id).unwrap_or("fix");
@@ -247,6 +260,13 @@ fn configured_mode(
         }
         _ => undecided,
     }
+}
+
+/// Whether a length stands before each message of a FAST feed: nothing else
+/// tells messages apart in a stream.
+fn says_lengths(feed: u16, shared: &Shared) -> bool {
+    let setup = shared.library.fast.get(usize::from(feed)).and_then(Option::as_ref);
+    setup.is_some_and(|setup| setup.preamble.has_length())
 }
 
 fn ignored<'p>(arrived: &Arrived<'p, '_>, shared: &mut Shared, sink: &mut impl Sink<'p>) {

@@ -6,6 +6,7 @@ use crate::decoder::Decoder;
 use crate::explain::{ExplainedMessage, Explainer};
 use crate::fix::tests::message;
 use crate::flow::Recognised;
+use crate::headers::transport::tcp_flags::ACK;
 use crate::kind::flags;
 use crate::library::Library;
 use crate::testing::{Frame, meta};
@@ -195,4 +196,68 @@ fn wrong_profiles_are_told() {
     let plain = "<template name=\"T\" id=\"1\"><uInt32 name=\"x\"/></template>";
     std::fs::write(folder.0.join("plain.xml"), plain).unwrap();
     assert!(error("eurex", "plain.xml").contains("PacketSeqNum"));
+}
+
+/// A FAST message behind its length.
+fn measured(message: &[u8]) -> Vec<u8> {
+    [&(message.len() as u32).to_le_bytes()[..], message].concat()
+}
+
+#[test]
+fn fast_messages_in_a_stream_stand_behind_their_lengths() {
+    const SERVER: &str = "10.1.1.1:9113";
+    let folder = Folder::new("stream");
+    let config = config(
+        "[[feed]]\nprotocol = 'replay'\ntemplates = 't.xml'\npreamble = ['u32le length']\n\
+         reset = 'message'\n[[session]]\nprotocol = 'replay'\nserver = '10.1.1.1'\nport = 9113\n",
+    );
+    // Template 74: a number and a price.
+    let trades: Vec<_> = (1..=6).map(|n| measured(&[0xf0, 0xca, 0x80 | n, 0x87])).collect();
+    let all = trades.concat();
+    let server = |from: usize, to: usize| {
+        Frame::tcp(SERVER, "10.2.0.1:50000", from as u32, ACK, &all[from..to]).ethernet()
+    };
+    let logon = Frame::tcp("10.2.0.1:50000", SERVER, 0, ACK, &order(1)).ethernet();
+    let decode = |frames: &[Vec<u8>]| {
+        let library = Arc::new(Library::load(&config, &folder.0).unwrap());
+        let mut batch = PacketBatch::new();
+        for (n, frame) in frames.iter().enumerate() {
+            batch.push(meta(n as u32, 0, frame.len()), frame);
+        }
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        let mut decoder = Decoder::new(Arc::clone(&config), Arc::clone(&library));
+        decoder.decode(&batch, &mut |batch, names| rows.extend(rows_of(batch, names)));
+        decoder.finish(&mut |batch, names| rows.extend(rows_of(batch, names)));
+        let mut explainer = Explainer::new(Arc::clone(&config), library);
+        explainer.explain(&batch, &mut |message| bytes += message.size);
+        explainer.finish(&mut |message| bytes += message.size);
+        let ids = |row: &Row| (row.packet_ix, row.msg_ix, row.msg_type.clone(), row.flags);
+        (rows.iter().map(ids).collect::<Vec<_>>(), bytes as usize)
+    };
+    // Eight bytes a message, wherever the segments are cut.
+    for cut in 1..all.len() {
+        let (rows, bytes) = decode(&[logon.clone(), server(0, cut), server(cut, all.len())]);
+        assert_eq!(rows[0].2, "D", "the client speaks FIX");
+        assert_eq!(bytes, all.len() + order(1).len(), "every byte once");
+        for (n, (packet_ix, msg_ix, msg_type, flags)) in rows[1..].iter().enumerate() {
+            let (first, inside) = (cut / 8, cut % 8 != 0);
+            let (packet, place) = if n < first { (1, n) } else { (2, n - first) };
+            assert_eq!((*packet_ix, usize::from(*msg_ix)), (packet, place), "cut at {cut}");
+            assert_eq!(msg_type, "74");
+            // A message, not its length, lies in two packets.
+            let split = inside && n == first && cut % 8 > 4;
+            assert_eq!(flags & flags::REASSEMBLED != 0, split, "cut at {cut}");
+        }
+        assert_eq!(rows.len(), 7);
+    }
+    // Behind a hole the next segment begins a message; one inside a message does not.
+    let (rows, _) = decode(&[server(0, 16), server(24, 36), server(36, 48)]);
+    let types: Vec<_> = rows.iter().map(|row| (row.0, row.2.as_str())).collect();
+    assert_eq!(types, [(0, "74"), (0, "74"), (1, "gap"), (1, "74"), (2, "74"), (2, "74")]);
+    let (rows, _) = decode(&[server(0, 16), server(20, 36)]);
+    assert_eq!(rows.iter().filter(|row| row.2 == "74").count(), 2);
+    let (rows, _) = decode(&[server(0, 16), server(0, 16), server(16, 24)]);
+    let repeated = rows.iter().filter(|row| row.3 & flags::RETRANSMIT != 0).count()
+        + rows.iter().filter(|row| row.3 & flags::DUPLICATE != 0).count();
+    assert_eq!((rows.len(), repeated), (5, 2));
 }

@@ -104,10 +104,19 @@ impl Known {
         if self.looked >= enough {
             return self;
         }
-        let all = self.carrier.protocols(library);
-        match recognise::declared(framing, unit, unit.len(), all, library) {
+        let verdict = |of: ProtocolSet| recognise::declared(framing, unit, unit.len(), of, library);
+        match self.asked_first(library, verdict) {
             Verdict::Protocols(known) => self.narrowed(known).preferring(library.from_client()),
             _ => Self { looked: self.looked.saturating_add(1), ..self },
+        }
+    }
+
+    /// What those say that it may be by now; all that the carrier has, where none
+    /// of these knows it. One odd value makes no other protocol of a flow.
+    fn asked_first(&self, library: &Library, verdict: impl Fn(ProtocolSet) -> Verdict) -> Verdict {
+        match verdict(self.candidates) {
+            known @ Verdict::Protocols(_) => known,
+            _ => verdict(self.carrier.protocols(library)),
         }
     }
 
@@ -167,8 +176,9 @@ impl Known {
     /// the packet contradicts them all, nothing where it is explained by none.
     pub fn look(self, arrived: &Arrived<'_, '_>, library: &Library) -> Option<Self> {
         let wire_len = arrived.segment.wire_len as usize;
-        let all = self.carrier.protocols(library);
-        match self.carrier.verdict(arrived.payload, wire_len, all, library) {
+        let verdict =
+            |of: ProtocolSet| self.carrier.verdict(arrived.payload, wire_len, of, library);
+        match self.asked_first(library, verdict) {
             Verdict::Protocols(known) => Some(self.narrowed(known)),
             Verdict::Framing => Some(self),
             Verdict::No => match Self::find(arrived, library) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! packet ─ headers ─► flow ─┬─ UDP ─ moldudp64, declared, FAST, FIX ─┐
-//!                           └─ TCP ─ in order ─ declared, FIX ───────┴─► Sink
+//!                           └─ TCP ─ in order ─ declared, FAST, FIX ─┴─► Sink
 //! ```
 //!
 //! The pipeline knows flows, sequences and recognition; a [`sink::Sink`] runs
@@ -15,6 +15,7 @@ pub(crate) mod declared;
 #[cfg(test)]
 mod declared_tests;
 mod fast;
+mod fast_stream;
 #[cfg(test)]
 mod fix_fast_tests;
 pub mod fix_udp;

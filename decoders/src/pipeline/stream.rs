@@ -3,7 +3,7 @@
 //! ```text
 //! bytes in order ─┬─ undecided: what may it be? ─┐
 //!                 ├─ a declared framing: units ──┼─► rows, explanations
-//!                 └─ FIX: messages ──────────────┘   what is none ─► undecoded
+//!                 └─ FIX, FAST: messages ────────┘   what is none ─► undecoded
 //! ```
 //!
 //! Behind a hole, and in a stream joined somewhere, [`super::resync`] finds the
@@ -15,7 +15,7 @@ use super::connection::{Common, Half, Mode, Recent};
 use super::declared::{Flow, InStream, Unit};
 use super::known::Known;
 use super::resync::{Search, Sync};
-use super::sink::{Cut, Engine, OwnMessage, Place, Sink};
+use super::sink::{Cut, Engine, Outcome, OwnMessage, Place, Sink};
 use crate::batch::Head;
 use crate::field::Explained;
 use crate::fix::framing::{self as fix, Scan};
@@ -45,7 +45,7 @@ pub const GAP_MSG_IX: u16 = u16::MAX;
 
 /// Why bytes of a connection were not decoded.
 pub(super) const NOT_RECOGNISED: &str = "protocol not recognised";
-const NO_MESSAGE: &str = "no message begins here";
+pub(super) const NO_MESSAGE: &str = "no message begins here";
 const UNFINISHED: &str = "message not finished";
 
 /// Cuts messages out of one direction's bytes.
@@ -60,10 +60,10 @@ pub(super) struct Cutter<'c, S> {
 
 /// A message's bytes in the stream and the packets they came in.
 #[derive(Clone, Copy)]
-struct Piece<'p, 's> {
-    start: u64,
-    bytes: Bytes<'p, 's>,
-    span: Span,
+pub(super) struct Piece<'p, 's> {
+    pub start: u64,
+    pub bytes: Bytes<'p, 's>,
+    pub span: Span,
 }
 
 /// How a unit came.
@@ -83,7 +83,7 @@ impl Piece<'_, '_> {
     }
 }
 
-fn place_of(origin: &Origin, at: u64) -> Place {
+pub(super) fn place_of(origin: &Origin, at: u64) -> Place {
     Place {
         packet_ix: origin.packet_ix,
         ts: origin.ts,
@@ -93,7 +93,7 @@ fn place_of(origin: &Origin, at: u64) -> Place {
     }
 }
 
-fn piece<'p, 's>(run: &mut Run<'p, 's>, range: Range<usize>) -> Option<Piece<'p, 's>> {
+pub(super) fn piece<'p, 's>(run: &mut Run<'p, 's>, range: Range<usize>) -> Option<Piece<'p, 's>> {
     let span = run.span(range.clone())?;
     let start = run.start + range.start as u64;
     Some(Piece { start, bytes: run.bytes.slice(range), span })
@@ -118,6 +118,7 @@ impl<'p, S: Sink<'p>> Consumer<'p> for Cutter<'_, S> {
         match self.common.mode {
             Mode::Declared(_) => self.cut_units(run, false),
             Mode::Fix { protocol } => self.cut_fix(protocol, run),
+            Mode::Fast { feed, .. } => self.cut_fast(feed, run),
             _ => {
                 let len = run.bytes.get().len();
                 self.skip(run, 0..len, NOT_RECOGNISED);
@@ -398,7 +399,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         self.common.session = told.session.or(self.common.session);
     }
 
-    fn cut_fix(&mut self, protocol: Option<Name>, run: &mut Run<'p, '_>) -> usize {
+    pub(super) fn cut_fix(&mut self, protocol: Option<Name>, run: &mut Run<'p, '_>) -> usize {
         let len = run.bytes.get().len();
         let mut at = 0;
         while at < len {
@@ -454,6 +455,14 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
                 self.half.lanes.next = now;
             }
             Mode::Fix { protocol } => self.fix_message(protocol, piece, flags),
+            Mode::Fast { protocol, .. } => {
+                let mut head = self.head(&piece, 0);
+                let Some(msg_ix) = self.half.completed.next(head.packet_ix) else { return };
+                (head.protocol, head.msg_ix) = (protocol, msg_ix);
+                head.flags |= flags;
+                let outcome = self.give(&head, piece, Engine::Opaque);
+                self.half.completed.add(outcome.messages);
+            }
             _ => {}
         }
     }
@@ -467,7 +476,12 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     }
 
     /// Bytes of a run that are no message.
-    fn skip(&mut self, run: &mut Run<'p, '_>, range: Range<usize>, reason: &'static str) {
+    pub(super) fn skip(
+        &mut self,
+        run: &mut Run<'p, '_>,
+        range: Range<usize>,
+        reason: &'static str,
+    ) {
         if range.is_empty() {
             return;
         }
@@ -486,7 +500,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
 
     /// What the rows of a message, or of a unit's messages, have from the
     /// stream.
-    fn head(&self, piece: &Piece<'p, '_>, msg_ix: u16) -> Head {
+    pub(super) fn head(&self, piece: &Piece<'p, '_>, msg_ix: u16) -> Head {
         let Span { first, last, whole, several } = piece.span;
         let place = piece.place();
         Head {
@@ -511,11 +525,17 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     }
 
     /// A message that is not a declared framing's.
-    fn give(&mut self, head: &Head, piece: Piece<'p, '_>, engine: Engine<'_>) {
+    pub(super) fn give(
+        &mut self,
+        head: &Head,
+        piece: Piece<'p, '_>,
+        engine: Engine<'_>,
+    ) -> Outcome {
         let (bytes, place) = (piece.bytes, piece.place());
         let recognised = Some(self.common.recognised);
         let cut = Cut { head, bytes, place, engine, recognised };
         let outcome = self.sink.message(&mut self.shared.names, cut);
         super::datagram::count(outcome, self.flow_id, self.shared);
+        outcome
     }
 }

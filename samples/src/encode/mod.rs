@@ -10,6 +10,7 @@
 //! Written without a look at the decoders, so that a mistake made there does
 //! not repeat here.
 
+pub mod erf;
 pub mod ether;
 pub mod fast;
 pub mod fix;

@@ -148,16 +148,22 @@ impl FeedLine {
         let headers = frame.len() - packet.payload.len();
         let whole = packet.whole_in(ctx.taps.kept(point).saturating_sub(headers));
         let key = ctx.taps.pass(point, at_ns, frame, interface);
-        let kept = key.map_or(0, |_| whole);
-        self.note(ctx, packet, "capture", point, at_ns, kept as u64);
+        match key {
+            Some(_) => self.note(ctx, packet, "snaplen", point, at_ns, whole as u64),
+            None => self.note(ctx, packet, "capture", point, at_ns, 0),
+        }
         for (position, tag) in packet.tags.iter().enumerate() {
             ctx.truth.passed(tag.id, point, at_ns);
             let line = Some(self.name);
-            match key.filter(|_| position < kept) {
+            match key {
                 Some(key) => {
-                    let tag = tag.clone();
-                    let sighting = Sighting { tag, line, true_ns: at_ns, whole: true };
-                    ctx.taps.observe(key, sighting);
+                    let (tag, is_whole) = (tag.clone(), position < whole);
+                    let sighting = Sighting { tag, line, true_ns: at_ns, whole: is_whole };
+                    if is_whole {
+                        ctx.taps.observe(key, sighting);
+                    } else {
+                        ctx.taps.observe_cut(key, sighting);
+                    }
                 }
                 None => ctx.truth.not_captured(tag, point, line, at_ns),
             }

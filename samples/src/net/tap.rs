@@ -41,6 +41,8 @@ pub struct SimPacket {
     pub meta: PacketMeta,
     /// The frame, trailer included.
     pub data: Vec<u8>,
+    /// Packets that the capture dropped since the one before.
+    pub dropped: u64,
 }
 
 /// Names a packet that is still held.
@@ -82,6 +84,8 @@ struct Tap {
     packet_ix: u32,
     last_record_ns: i64,
     burst_left: u64,
+    /// When packets were dropped that no later one has told of.
+    dropped: BTreeMap<i64, u64>,
 }
 
 /// The taps of all points.
@@ -124,6 +128,8 @@ impl Taps {
         interface: u32,
     ) -> Option<PacketKey> {
         if self.misses(point) {
+            let dropped_ns = true_ns + self.clocks[POINTS[point].clock].offset_at(true_ns);
+            *self.taps[point].dropped.entry(dropped_ns).or_default() += 1;
             return None;
         }
         let stamped_ns = self.stamp(point, true_ns);
@@ -159,6 +165,18 @@ impl Taps {
         }
         if let Some(held) = self.held(key) {
             held.sightings.push((sighting, Status::Captured));
+        }
+    }
+
+    /// Notes that a packet, still held, has a message of which the capture
+    /// keeps a part at most.
+    pub fn observe_cut(&mut self, key: PacketKey, sighting: Sighting) {
+        let twin = self.held(key).and_then(|held| held.twin);
+        if let Some(copy) = twin.and_then(|twin| self.held(twin)) {
+            copy.sightings.push((sighting.clone(), Status::Cut));
+        }
+        if let Some(held) = self.held(key) {
+            held.sightings.push((sighting, Status::Cut));
         }
     }
 
@@ -247,6 +265,8 @@ impl Taps {
         let record_ns = self.record_ns(point, stamped_ns);
         let kept = self.kept(point);
         let tap = &mut self.taps[point];
+        let later = tap.dropped.split_off(&stamped_ns);
+        let dropped = std::mem::replace(&mut tap.dropped, later).into_values().sum();
         let packet_ix = tap.packet_ix;
         tap.packet_ix = tap.packet_ix.wrapping_add(1);
         for (msg_ix, (sighting, status)) in held.sightings.into_iter().enumerate() {
@@ -283,7 +303,7 @@ impl Taps {
             wire_len: data.len() as u32,
         };
         data.truncate(kept);
-        self.ready.push_back(SimPacket { point, meta, data });
+        self.ready.push_back(SimPacket { point, meta, data, dropped });
     }
 
     /// The record's own time, never before the one before.

@@ -1,6 +1,6 @@
 //! What the node says of itself: `/metrics` and `/healthz`.
 
-use super::STUCK_AFTER;
+use super::{STUCK_AFTER, shipping};
 use crate::runtime::runtime;
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use taptrail_capture::node::RunningPoint;
 use taptrail_capture::node::status::{PointState, Status};
 use taptrail_store::catalog::Store;
+use taptrail_store::catalog::compact::Compacted;
+use taptrail_store::ship::send::Shipper;
 use taptrail_web::monitor::{Metrics, Probe};
 
 /// A node as seen from outside its threads.
@@ -15,24 +17,34 @@ pub(super) struct Node {
     store: Store,
     points: Vec<(String, String, Arc<Status>)>,
     sealing: Mutex<Sealing>,
+    /// What ships, or why nothing does.
+    shipper: Option<Result<Arc<Shipper>, String>>,
 }
 
 #[derive(Default)]
 struct Sealing {
     segments: u64,
+    compacted: Compacted,
     failures: u64,
     /// The last failure since a segment was sealed.
     error: Option<String>,
 }
 
 impl Node {
-    pub fn new(store: Store, points: &[RunningPoint]) -> Self {
+    pub fn new(
+        store: Store,
+        points: &[RunningPoint],
+        shipper: Option<Result<Arc<Shipper>, String>>,
+    ) -> Self {
+        if let Some(Err(error)) = &shipper {
+            eprintln!("taptrail: {error}; captured, but not shipped");
+        }
         let seen = |point: &RunningPoint| {
             let options = &point.options;
             (options.point.to_string(), options.interface.clone(), Arc::clone(&point.status))
         };
         let points = points.iter().map(seen).collect();
-        Self { store, points, sealing: Mutex::default() }
+        Self { store, points, sealing: Mutex::default(), shipper }
     }
 
     /// A segment was sealed.
@@ -42,7 +54,12 @@ impl Node {
         sealing.error = None;
     }
 
-    /// Sealing or retention failed; told on standard error until the text
+    /// Small files of an hour were joined.
+    pub fn compacted(&self, done: Compacted) {
+        self.sealing().compacted.add(done);
+    }
+
+    /// Sealing, compaction or retention failed; told on standard error until the text
     /// changes.
     pub fn sealing_error(&self, text: String) {
         let mut sealing = self.sealing();
@@ -63,10 +80,19 @@ impl Node {
         self.sealing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Which clock stamps at each point, a line each.
+    fn stamps(&self) -> String {
+        let line = |(point, interface, status): &(String, String, Arc<Status>)| {
+            let record = status.stamp_record();
+            format!("{point}: {interface} stamped by {} ({})\n", record.reference, record.flags)
+        };
+        self.points.iter().map(line).collect()
+    }
+
     fn store_metrics(&self, metrics: &mut Metrics) {
-        let (segments, failures) = {
+        let (segments, failures, compacted) = {
             let sealing = self.sealing();
-            (sealing.segments, sealing.failures)
+            (sealing.segments, sealing.failures, sealing.compacted)
         };
         metrics.family(
             "taptrail_sealed_segments_total",
@@ -76,6 +102,10 @@ impl Node {
         metrics.value("taptrail_sealed_segments_total", &[], Some(segments));
         metrics.family("taptrail_sealing_failures_total", "counter", "Failures of that.");
         metrics.value("taptrail_sealing_failures_total", &[], Some(failures));
+        let name = "taptrail_compacted_files_total";
+        metrics.family(name, "counter", "Small files that others replaced, and those others.");
+        metrics.value(name, &[("files", "replaced")], Some(compacted.before));
+        metrics.value(name, &[("files", "made")], Some(compacted.after));
         let waiting = self.store.waiting_segments().ok();
         let oldest = waiting.as_ref().map(|waiting| {
             let modified = waiting.iter().filter_map(|(_, p)| p.metadata().ok()?.modified().ok());
@@ -88,6 +118,27 @@ impl Node {
         metrics.seconds("taptrail_decode_lag_seconds", &[], oldest);
         metrics.family("taptrail_disk_free_bytes", "gauge", "Free on the store's disk.");
         metrics.value("taptrail_disk_free_bytes", &[], self.store.free_bytes().ok());
+    }
+}
+
+/// Which clocks stamped, and what each interface says it can and is set to.
+fn stamps(metrics: &mut Metrics, states: &[(&str, &str, PointState)]) {
+    let name = "taptrail_stamped_packets_total";
+    metrics.family(name, "counter", "Packets by whose clock stamped them.");
+    for (point, interface, state) in states {
+        let adapter = state.counts.stamped_adapter.unwrap_or(0);
+        let system = state.counts.taken.saturating_sub(adapter);
+        for (clock, count) in [("adapter", adapter), ("system", system)] {
+            let labels = [("point", *point), ("interface", *interface), ("clock", clock)];
+            metrics.value(name, &labels, Some(count));
+        }
+    }
+    let name = "taptrail_stamp_info";
+    metrics.family(name, "gauge", "What the interface can stamp and is set to.");
+    for (point, interface, state) in states {
+        let says = state.stamps.text();
+        let labels = [("point", *point), ("interface", *interface), ("says", &says)];
+        metrics.value(name, &labels, Some(1));
     }
 }
 
@@ -109,17 +160,19 @@ const BY_POINT: [Gauge; 9] = [
 ];
 
 /// Drops by cause; a cause that cannot be read is left out.
-fn causes(state: &PointState) -> [(&'static str, Option<u64>); 8] {
+fn causes(state: &PointState) -> [(&'static str, Option<u64>); 10] {
     let (counts, nic) = (&state.counts, &state.counts.nic);
     [
         ("ring", counts.dropped_ring),
         ("interface", counts.dropped_interface),
         ("queue", Some(counts.dropped_queue)),
+        ("writer", Some(counts.dropped_writer)),
         ("disk", Some(counts.dropped_disk)),
         ("nic_dropped", nic.dropped),
         ("nic_missed", nic.missed),
         ("nic_fifo", nic.fifo),
         ("nic_errors", nic.errors),
+        ("nic_crc", nic.crc),
     ]
 }
 
@@ -145,6 +198,7 @@ impl Probe for Node {
                 metrics.value(name, &labels, count);
             }
         }
+        stamps(&mut metrics, &states);
         type Since = fn(&PointState) -> Option<Instant>;
         let ages: [(&str, &str, Since); 2] = [
             ("taptrail_open_segment_age_seconds", "Age of the open segment.", |s| s.segment_opened),
@@ -169,6 +223,9 @@ impl Probe for Node {
             );
         }
         self.store_metrics(&mut metrics);
+        if let Some(Ok(shipper)) = &self.shipper {
+            shipping::metrics(shipper, &mut metrics);
+        }
         metrics.finish()
     }
 
@@ -188,7 +245,12 @@ impl Probe for Node {
             wrong.push(format!("a thread gave no sign of life for {} s", silence.as_secs()));
         }
         wrong.extend(self.sealing().error.clone());
-        if wrong.is_empty() { Ok("ok\n".to_string()) } else { Err(wrong.join("\n") + "\n") }
+        wrong.extend(self.shipper.iter().filter_map(|shipper| shipper.clone().err()));
+        if wrong.is_empty() {
+            Ok(format!("ok\n{}", self.stamps()))
+        } else {
+            Err(wrong.join("\n") + "\n")
+        }
     }
 }
 

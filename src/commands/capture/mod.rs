@@ -3,20 +3,25 @@
 //! ```text
 //! two threads a point: interface ─▶ open segment (pcapng, synced each second)
 //! the main thread:     complete segments ─▶ import ─▶ store, then retention
-//! beside them:         clocks · /metrics and /healthz · the service manager's watchdog
+//! where told:          a thread that ships what was imported, and gives way to all else
+//! beside them:         compaction · clocks · /metrics and /healthz · the service manager's watchdog
 //! ```
 //!
 //! The readers never wait for the import: complete segments queue on disk, by
 //! name, and what a crash leaves there is imported at the next start.
 
+mod compact;
 mod metrics;
 mod notify;
 mod seal;
+mod shipping;
 
 use crate::cli::CaptureArgs;
+use crate::commands::ship::Shipping;
 use crate::config::Config;
 use crate::runtime::{runtime, stop_signal};
 use anyhow::{Context, bail};
+use compact::Compactor;
 use metrics::Node;
 use notify::Notify;
 use seal::Sealer;
@@ -24,7 +29,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use taptrail_capture::account::Counts;
 use taptrail_capture::live::LiveOptions;
 use taptrail_capture::node::{Clocks, PointOptions, RunningPoint};
@@ -32,9 +37,11 @@ use taptrail_capture::open_segment::{Rotation, recover};
 use taptrail_capture::point::{PointConfig, TimestampFrom};
 use taptrail_capture::system::drop_privileges;
 use taptrail_store::catalog::Store;
+use taptrail_store::ship::send::Shipper;
+use taptrail_web::monitor::Probe;
 
 /// Between two looks at complete segments and at retention.
-const ROUND: Duration = Duration::from_millis(250);
+const ROUND: Duration = Duration::from_millis(100);
 
 /// A thread that gave no sign of life for so long is stuck.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
@@ -69,14 +76,30 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
         eprintln!("taptrail: capturing at {} on {}", point.name, options.interface);
         points.push(RunningPoint::start(options, Arc::clone(&stop), clocks.clone())?);
     }
-    let node = Arc::new(Node::new(store.clone(), &points));
+    let shipping = config.ship.as_ref().map(|ship| Shipping::prepare(ship, &config.dir, &store));
+    // A node without its certificate still captures, and says what is wrong.
+    let shipper = shipping.as_ref().map(|prepared| match prepared {
+        Ok(shipping) => Ok(Arc::clone(&shipping.shipper)),
+        Err(error) => Err(format!("ship: {error:#}")),
+    });
+    let node = Arc::new(Node::new(store.clone(), &points, shipper.clone()));
     if let Some(listener) = listener {
         eprintln!("taptrail: metrics: http://{}/metrics", listener.local_addr()?);
         metrics::serve(listener, Arc::clone(&node))?;
     }
+    if let Some(Ok(shipping)) = shipping {
+        let node = Arc::clone(&node);
+        // It ends with the process: what it sends then is sent again.
+        drop(shipping.start(Arc::clone(&stop), move || Some(node.health().map(drop))));
+    }
     notify.send("READY=1");
     watch(notify, Arc::clone(&node), Arc::clone(&stop));
-    let sealed = seal_until_finished(&config, &store, &node, &points);
+    let compactor = match config.capture.compact {
+        true => Compactor::start(store.clone(), Arc::clone(&stop)),
+        false => Compactor::off(),
+    };
+    let shipper = shipper.and_then(Result::ok);
+    let sealed = seal_until_finished(&config, &store, shipper, &node, &points, compactor);
     stop.store(true, Ordering::Relaxed);
     let ended = finish(points);
     // It only asks clocks.
@@ -109,6 +132,7 @@ fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
         interface: point.interface.clone().unwrap_or_default(),
         live,
         queue_bytes: mib(general.queue_mib),
+        adapter_stamps: point.adapter_stamps,
         cpu: point.cpu,
         dir: dir.to_path_buf(),
         rotation,
@@ -120,13 +144,18 @@ fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
 fn seal_until_finished(
     config: &Config,
     store: &Store,
+    shipper: Option<Arc<Shipper>>,
     node: &Node,
     points: &[RunningPoint],
+    compactor: Compactor,
 ) -> anyhow::Result<()> {
-    let mut sealer = Sealer::new(config, store)?;
+    let mut sealer = Sealer::new(config, store, shipper, SystemTime::now)?;
     loop {
         let finished = points.iter().all(RunningPoint::is_finished);
         sealer.round(node, finished);
+        if let Some(prepared) = compactor.take() {
+            sealer.compact(node, prepared);
+        }
         if finished {
             return Ok(());
         }
@@ -156,20 +185,22 @@ fn summary(counts: &Counts) -> String {
     let nic = &counts.nic;
     format!(
         "seen {}: written {} ({} bytes), dropped by the ring {}, by the interface {}, \
-         by the queue {}, by the disk {}; left in the ring {}; adapter: dropped {}, missed {}, \
-         fifo {}, errors {}",
+         by the queue {}, by the writer {}, by the disk {}; left in the ring {}; adapter: \
+         dropped {}, missed {}, fifo {}, errors {}, crc {}",
         told(counts.seen),
         counts.written,
         counts.written_bytes,
         told(counts.dropped_ring),
         told(counts.dropped_interface),
         counts.dropped_queue,
+        counts.dropped_writer,
         counts.dropped_disk,
         told(counts.unread()),
         told(nic.dropped),
         told(nic.missed),
         told(nic.fifo),
         told(nic.errors),
+        told(nic.crc),
     )
 }
 

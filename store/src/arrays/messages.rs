@@ -3,9 +3,13 @@
 //! ```text
 //! present   0b101 0b001 ─> no bit set: a null array; every bit set: no null buffer; else a bitmap
 //! names     [7, 7, 3]   ─> dictionary keys; its values are the decoder's names, shared by batches
-//! nothing               ─> the null array of the column, made once and shared by batches
+//! names     [7, 7, 7]   ─> the column's array of that name, made once and shared by batches
+//! nothing               ─> the null array of the column, likewise
 //! ```
+//!
+//! Values are copied, into buffers of earlier batches that are gone.
 
+use crate::arrays::pool::Pool;
 use crate::arrays::vocabulary::Vocabulary;
 use crate::tables::column::{Column, DECIMAL_PRECISION, DECIMAL_SCALE, schema};
 use crate::tables::messages::COLUMNS;
@@ -14,7 +18,7 @@ use arrow::array::{
     StringArray, StringBuilder, TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array,
     new_null_array,
 };
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use std::sync::Arc;
@@ -42,8 +46,17 @@ pub struct MessageArrays {
     texts: ArrayRef,
     kinds: Vocabulary,
     enums: Vec<Vocabulary>,
-    /// By column, an array of nulls as long as the longest batch that needed it.
-    nulls: Vec<Option<ArrayRef>>,
+    /// By column.
+    shared: Vec<Shared>,
+    pool: Pool,
+}
+
+/// What batches share of a column; as long as the longest that needed it.
+#[derive(Debug, Default)]
+struct Shared {
+    nulls: Option<ArrayRef>,
+    /// Rows with the same number, and that.
+    alike: Option<(u64, ArrayRef)>,
 }
 
 impl MessageArrays {
@@ -59,7 +72,8 @@ impl MessageArrays {
             texts: Arc::new(StringArray::from(Vec::<&str>::new())),
             kinds: Vocabulary::new(|number| Kind::from_number(number).map(Kind::text)),
             enums: EnumCol::ALL.iter().map(vocabulary).collect(),
-            nulls: COLUMNS.iter().map(|_| None).collect(),
+            shared: COLUMNS.iter().map(|_| Shared::default()).collect(),
+            pool: Pool::default(),
         }
     }
 
@@ -76,42 +90,77 @@ impl MessageArrays {
             let texts = names.texts().iter().map(|text| &**text);
             self.texts = Arc::new(StringArray::from_iter_values(texts));
         }
-        let mut nulls = std::mem::take(&mut self.nulls);
-        let view = View::new(self, batch);
-        let columns = COLUMNS.iter().zip(&mut nulls);
+        self.pool.sweep();
+        let Self { capture_id, texts, kinds, enums, pool, .. } = self;
+        let mut view = View::new((*capture_id, texts, kinds, enums), pool, batch);
+        let columns = COLUMNS.iter().zip(&mut self.shared);
         let arrays: Result<Vec<ArrayRef>, ArrowError> = columns
-            .map(|(column, nulls)| {
-                Ok(view.array(column)?.unwrap_or_else(|| null_array(column, batch.len(), nulls)))
+            .map(|(column, shared)| {
+                let array = view.array(column, shared)?;
+                Ok(array.unwrap_or_else(|| shared.nulls(column, batch.len())))
             })
             .collect();
-        self.nulls = nulls;
         RecordBatch::try_new(self.schema.clone(), arrays?)
     }
 }
 
-/// So many nulls, of the array `made` where it has them.
-fn null_array(column: &Column, len: usize, made: &mut Option<ArrayRef>) -> ArrayRef {
-    match made {
-        Some(nulls) if nulls.len() == len => nulls.clone(),
-        Some(nulls) if nulls.len() > len => nulls.slice(0, len),
-        _ => made.insert(new_null_array(&column.kind.arrow(), len)).clone(),
+impl Shared {
+    /// So many nulls.
+    fn nulls(&mut self, column: &Column, len: usize) -> ArrayRef {
+        match &self.nulls {
+            Some(nulls) if nulls.len() >= len => part(nulls, len),
+            _ => self.nulls.insert(new_null_array(&column.kind.arrow(), len)).clone(),
+        }
     }
+
+    /// So many rows with this number; `build` makes them where it is new.
+    fn alike(
+        &mut self,
+        number: u64,
+        len: usize,
+        build: impl FnOnce() -> Result<ArrayRef, ArrowError>,
+    ) -> Result<ArrayRef, ArrowError> {
+        match &self.alike {
+            Some((known, rows)) if *known == number && rows.len() >= len => Ok(part(rows, len)),
+            _ => Ok(self.alike.insert((number, build()?)).1.clone()),
+        }
+    }
+}
+
+/// The first `len` rows.
+fn part(rows: &ArrayRef, len: usize) -> ArrayRef {
+    if rows.len() == len { rows.clone() } else { rows.slice(0, len) }
+}
+
+/// The number that all rows have.
+fn only<T: PartialEq + Copy>(numbers: &[T]) -> Option<T> {
+    let (first, after) = numbers.split_first()?;
+    let (_, before) = numbers.split_last()?;
+    (before == after).then_some(*first)
 }
 
 /// A batch under conversion.
 struct View<'a> {
-    arrays: &'a MessageArrays,
+    capture_id: u64,
+    texts: &'a ArrayRef,
+    kinds: &'a Vocabulary,
+    enums: &'a [Vocabulary],
+    pool: &'a mut Pool,
     batch: &'a MessageBatch,
     any: u64,
     all: u64,
 }
 
 impl<'a> View<'a> {
-    fn new(arrays: &'a MessageArrays, batch: &'a MessageBatch) -> Self {
+    fn new(
+        (capture_id, texts, kinds, enums): (u64, &'a ArrayRef, &'a Vocabulary, &'a [Vocabulary]),
+        pool: &'a mut Pool,
+        batch: &'a MessageBatch,
+    ) -> Self {
         let present = batch.present();
         let any = present.iter().fold(0, |bits, row| bits | row);
         let all = present.iter().fold(u64::MAX, |bits, row| bits & row);
-        Self { arrays, batch, any, all }
+        Self { capture_id, texts, kinds, enums, pool, batch, any, all }
     }
 
     fn presence(&self, bit: u64) -> Presence {
@@ -129,69 +178,80 @@ impl<'a> View<'a> {
     /// An array that `build` makes, given the null buffer; none where no row
     /// has the column.
     fn nullable(
-        &self,
+        &mut self,
         bit: u64,
-        build: impl FnOnce(Option<NullBuffer>) -> Result<ArrayRef, ArrowError>,
+        build: impl FnOnce(&mut Self, Option<NullBuffer>) -> Result<ArrayRef, ArrowError>,
     ) -> Result<Option<ArrayRef>, ArrowError> {
         match self.presence(bit) {
             Presence::None => Ok(None),
-            Presence::All => build(None).map(Some),
-            Presence::Some(nulls) => build(Some(nulls)).map(Some),
+            Presence::All => build(self, None).map(Some),
+            Presence::Some(nulls) => build(self, Some(nulls)).map(Some),
         }
     }
 
     /// A column; none where every row is null.
-    fn array(&self, column: &Column) -> Result<Option<ArrayRef>, ArrowError> {
+    fn array(
+        &mut self,
+        column: &Column,
+        shared: &mut Shared,
+    ) -> Result<Option<ArrayRef>, ArrowError> {
         let batch = self.batch;
         let array: Result<ArrayRef, ArrowError> = match column.name {
-            "ts" => Ok(times(batch.ts(), None)),
-            "capture_id" => {
-                Ok(Arc::new(UInt64Array::from(vec![self.arrays.capture_id; batch.len()])))
-            }
-            "packet_ix" => Ok(u32s(batch.packet_ix(), None)),
-            "msg_ix" => Ok(u16s(batch.msg_ix())),
-            "entry" => Ok(u16s(batch.entry())),
-            "flow_id" => Ok(u32s(batch.flow_id(), None)),
-            "flags" => Ok(u32s(batch.flags(), None)),
-            "raw_len" => Ok(u32s(batch.raw_len(), None)),
-            "scope" => return Ok(scopes(batch.scope())),
-            "protocol" => self.names(batch.protocol(), None),
-            "msg_type" => self.names(batch.msg_type(), None),
-            "kind" => self.arrays.kinds.array(batch.kind().iter().copied(), None),
-            _ => return self.nullable_array(column),
+            "ts" => Ok(self.times(batch.ts(), None)),
+            "capture_id" => shared.alike(self.capture_id, batch.len(), || {
+                Ok(Arc::new(UInt64Array::from(vec![self.capture_id; batch.len()])))
+            }),
+            "packet_ix" => Ok(self.u32s(batch.packet_ix(), None)),
+            "msg_ix" => Ok(self.u16s(batch.msg_ix())),
+            "entry" => Ok(self.u16s(batch.entry())),
+            "flow_id" => Ok(self.u32s(batch.flow_id(), None)),
+            "flags" => Ok(self.u32s(batch.flags(), None)),
+            "raw_len" => Ok(self.u32s(batch.raw_len(), None)),
+            "scope" => return Ok(self.scopes(batch.scope())),
+            "protocol" => self.names(batch.protocol(), None, shared),
+            "msg_type" => self.names(batch.msg_type(), None, shared),
+            "kind" => self.words(self.kinds, batch.kind(), None, shared),
+            _ => return self.nullable_array(column, shared),
         };
         array.map(Some)
     }
 
-    fn nullable_array(&self, column: &Column) -> Result<Option<ArrayRef>, ArrowError> {
+    fn nullable_array(
+        &mut self,
+        column: &Column,
+        shared: &mut Shared,
+    ) -> Result<Option<ArrayRef>, ArrowError> {
         let batch = self.batch;
         let name = column.name;
         if let Some(col) = TimeCol::from_text(name) {
-            return self.nullable(col.bit(), |nulls| Ok(times(batch.times(col), nulls)));
+            return self.nullable(col.bit(), |to, nulls| Ok(to.times(batch.times(col), nulls)));
         }
         if let Some(col) = IntCol::from_text(name) {
-            let array = |nulls| UInt64Array::new(batch.ints(col).to_vec().into(), nulls);
-            return self.nullable(col.bit(), |nulls| Ok(Arc::new(array(nulls))));
+            return self.nullable(col.bit(), |to, nulls| {
+                let values = to.pool.filled(batch.ints(col).iter().copied());
+                Ok(Arc::new(UInt64Array::new(values, nulls)))
+            });
         }
         if let Some(col) = SmallCol::from_text(name) {
-            return self.nullable(col.bit(), |nulls| Ok(u32s(batch.smalls(col), nulls)));
+            return self.nullable(col.bit(), |to, nulls| Ok(to.u32s(batch.smalls(col), nulls)));
         }
         if let Some(col) = DecimalCol::from_text(name) {
-            return self.nullable(col.bit(), |nulls| decimals(batch.decimals(col), nulls));
+            return self
+                .nullable(col.bit(), |to, nulls| decimals(batch.decimals(col), nulls, to.pool));
         }
         if let Some(col) = NameCol::from_text(name) {
-            return self.nullable(col.bit(), |nulls| {
-                self.names(batch.names(col), nulls.map(|nulls| (col.bit(), nulls)))
+            return self.nullable(col.bit(), |to, nulls| {
+                to.names(batch.names(col), nulls.map(|nulls| (col.bit(), nulls)), shared)
             });
         }
         if let Some(col) = EnumCol::from_text(name) {
-            let vocabulary = &self.arrays.enums[col as usize];
-            let numbers = batch.enums(col).iter().copied();
-            return self.nullable(col.bit(), |nulls| vocabulary.array(numbers, nulls));
+            return self.nullable(col.bit(), |to, nulls| {
+                to.words(&to.enums[col as usize], batch.enums(col), nulls, shared)
+            });
         }
         match TextCol::from_text(name) {
-            Some(TextCol::Raw) => self.nullable(TextCol::Raw.bit(), |_| Ok(bytes(batch))),
-            Some(col) => self.nullable(col.bit(), |_| Ok(texts(batch, col))),
+            Some(TextCol::Raw) => self.nullable(TextCol::Raw.bit(), |_, _| Ok(bytes(batch))),
+            Some(col) => self.nullable(col.bit(), |_, _| Ok(texts(batch, col))),
             None => Err(ArrowError::SchemaError(format!("nothing fills column {name}"))),
         }
     }
@@ -199,54 +259,96 @@ impl<'a> View<'a> {
     /// Dictionary keys into the decoder's names. Slots that mean nothing may
     /// hold anything and become key 0.
     fn names(
-        &self,
+        &mut self,
         names: &[u32],
         present: Option<(u64, NullBuffer)>,
+        shared: &mut Shared,
     ) -> Result<ArrayRef, ArrowError> {
-        let keys: Vec<i32> = match &present {
-            None => names.iter().map(|&name| name as i32).collect(),
-            Some((bit, _)) => {
-                let present = names.iter().zip(self.batch.present());
-                present.map(|(&name, set)| if set & *bit != 0 { name as i32 } else { 0 }).collect()
+        let key = |&name: &u32| name as i32;
+        match present {
+            None => match only(names) {
+                Some(name) => shared.alike(name.into(), names.len(), || {
+                    let keys: Vec<i32> = names.iter().map(key).collect();
+                    self.dictionary(Int32Array::from(keys))
+                }),
+                None => {
+                    let keys = self.pool.filled(names.iter().map(key));
+                    self.dictionary(Int32Array::new(keys, None))
+                }
+            },
+            Some((bit, nulls)) => {
+                let slots = names.iter().zip(self.batch.present());
+                let keys = slots.map(|(name, set)| if set & bit != 0 { key(name) } else { 0 });
+                let keys = self.pool.filled(keys);
+                self.dictionary(Int32Array::new(keys, Some(nulls)))
             }
-        };
-        let keys = Int32Array::new(keys.into(), present.map(|(_, nulls)| nulls));
-        Ok(Arc::new(DictionaryArray::try_new(keys, self.arrays.texts.clone())?))
+        }
     }
-}
 
-fn times(ns: &[i64], nulls: Option<NullBuffer>) -> ArrayRef {
-    let values = ScalarBuffer::from(ns.to_vec());
-    Arc::new(TimestampNanosecondArray::new(values, nulls).with_timezone("UTC"))
-}
-
-fn u16s(values: &[u16]) -> ArrayRef {
-    Arc::new(UInt16Array::from(values.to_vec()))
-}
-
-/// Scopes; 0 is none. Nothing where all are.
-fn scopes(scopes: &[u32]) -> Option<ArrayRef> {
-    if scopes.iter().fold(0, |all, scope| all | scope) == 0 {
-        return None;
+    fn dictionary(&self, keys: Int32Array) -> Result<ArrayRef, ArrowError> {
+        Ok(Arc::new(DictionaryArray::try_new(keys, self.texts.clone())?))
     }
-    let known = BooleanBuffer::collect_bool(scopes.len(), |row| scopes[row] != 0);
-    Some(u32s(scopes, Some(NullBuffer::new(known))))
-}
 
-fn u32s(values: &[u32], nulls: Option<NullBuffer>) -> ArrayRef {
-    Arc::new(UInt32Array::new(values.to_vec().into(), nulls))
+    /// Words of a vocabulary.
+    fn words(
+        &mut self,
+        vocabulary: &Vocabulary,
+        numbers: &[u8],
+        nulls: Option<NullBuffer>,
+        shared: &mut Shared,
+    ) -> Result<ArrayRef, ArrowError> {
+        match only(numbers).filter(|_| nulls.is_none()) {
+            Some(number) => shared.alike(number.into(), numbers.len(), || {
+                let keys: Vec<i32> = vocabulary.keys(numbers).collect();
+                vocabulary.array(Int32Array::from(keys))
+            }),
+            None => {
+                let keys = self.pool.filled(vocabulary.keys(numbers));
+                vocabulary.array(Int32Array::new(keys, nulls))
+            }
+        }
+    }
+
+    fn times(&mut self, ns: &[i64], nulls: Option<NullBuffer>) -> ArrayRef {
+        let values = self.pool.filled(ns.iter().copied());
+        Arc::new(TimestampNanosecondArray::new(values, nulls).with_timezone("UTC"))
+    }
+
+    fn u16s(&mut self, values: &[u16]) -> ArrayRef {
+        Arc::new(UInt16Array::new(self.pool.filled(values.iter().copied()), None))
+    }
+
+    fn u32s(&mut self, values: &[u32], nulls: Option<NullBuffer>) -> ArrayRef {
+        Arc::new(UInt32Array::new(self.pool.filled(values.iter().copied()), nulls))
+    }
+
+    /// Scopes; 0 is none. Nothing where all are.
+    fn scopes(&mut self, scopes: &[u32]) -> Option<ArrayRef> {
+        if scopes.iter().fold(0, |all, scope| all | scope) == 0 {
+            return None;
+        }
+        let known = BooleanBuffer::collect_bool(scopes.len(), |row| scopes[row] != 0);
+        Some(self.u32s(scopes, Some(NullBuffer::new(known))))
+    }
 }
 
 /// Decimals; a value with more digits than the column holds becomes null.
-fn decimals(values: &[i128], nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+fn decimals(
+    values: &[i128],
+    nulls: Option<NullBuffer>,
+    pool: &mut Pool,
+) -> Result<ArrayRef, ArrowError> {
+    // Of 2^126 or less, at first sight.
+    let high = |value: &i128| ((value >> 64) as i64 ^ (value >> 127) as i64) as u64;
+    let fit = values.iter().fold(0, |all, value| all | high(value)) < 1 << 62;
     let fits = |value: &i128| value.unsigned_abs() < DECIMAL_LIMIT;
-    let nulls = if values.iter().all(fits) {
+    let nulls = if fit || values.iter().all(fits) {
         nulls
     } else {
         let bits = BooleanBuffer::collect_bool(values.len(), |row| fits(&values[row]));
         NullBuffer::union(nulls.as_ref(), Some(&NullBuffer::new(bits)))
     };
-    let array = Decimal128Array::new(values.to_vec().into(), nulls);
+    let array = Decimal128Array::new(pool.filled(values.iter().copied()), nulls);
     Ok(Arc::new(array.with_precision_and_scale(DECIMAL_PRECISION, DECIMAL_SCALE)?))
 }
 
@@ -347,8 +449,42 @@ mod tests {
 
     #[test]
     fn a_decimal_beyond_the_column_is_null() {
-        let array = decimals(&[i128::MAX, 5], None).unwrap();
-        assert!(array.is_null(0));
-        assert!(array.is_valid(1));
+        let limit = DECIMAL_LIMIT as i128;
+        let values = [i128::MAX, 5, limit, limit - 1, -limit, 1 - limit, i128::MIN];
+        let array = decimals(&values, None, &mut Pool::default()).unwrap();
+        let valid: Vec<bool> = (0..values.len()).map(|row| array.is_valid(row)).collect();
+        assert_eq!(valid, [false, true, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn rows_that_are_alike_share_an_array_and_others_their_memory_later() {
+        let mut names = Names::new();
+        let protocol = names.intern(b"nasdaq.totalview-itch.5.0").unwrap();
+        let kinds = [b"A", b"D"].map(|code| names.intern(code).unwrap());
+        let mut arrays = MessageArrays::new(7);
+        let mut batch = MessageBatch::new();
+        let mut kept = Vec::new();
+        for round in 0..4 {
+            batch.clear();
+            for row in 0..6 - round {
+                let head = Head { packet_ix: (10 * round + row) as u32, ..head(protocol) };
+                batch.push(&head, 0, kinds[row % 2]);
+                batch.set_name(row, NameCol::Symbol, kinds[round % 2]);
+            }
+            kept.push(arrays.batch(&batch, &names).unwrap());
+            names.intern(format!("another {round}").as_bytes());
+        }
+        for (round, rows) in kept.iter().enumerate() {
+            assert_eq!(rows.num_rows(), 6 - round);
+            let packets = rows.column_by_name("packet_ix").unwrap();
+            let packets = packets.as_primitive::<arrow::datatypes::UInt32Type>();
+            for row in 0..rows.num_rows() {
+                assert_eq!(packets.value(row) as usize, 10 * round + row);
+                assert_eq!(text(rows, "msg_type", row).as_deref(), Some(["A", "D"][row % 2]));
+                assert_eq!(text(rows, "symbol", row).as_deref(), Some(["A", "D"][round % 2]));
+                let protocol = text(rows, "protocol", row);
+                assert_eq!(protocol.as_deref(), Some("nasdaq.totalview-itch.5.0"));
+            }
+        }
     }
 }

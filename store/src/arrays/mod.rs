@@ -7,4 +7,5 @@
 
 pub mod messages;
 pub mod packets;
+mod pool;
 mod vocabulary;

@@ -1,7 +1,6 @@
 //! Small closed vocabularies as dictionary arrays.
 
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
-use arrow::buffer::NullBuffer;
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
@@ -27,14 +26,19 @@ impl Vocabulary {
         Self { texts: Arc::new(StringArray::from(texts)), key_of }
     }
 
+    /// The keys of `numbers`.
+    pub(super) fn keys(&self, numbers: &[u8]) -> impl Iterator<Item = i32> {
+        numbers.iter().map(|number| self.key_of[usize::from(*number)])
+    }
+
     /// The texts of `numbers`.
-    pub(super) fn array(
-        &self,
-        numbers: impl Iterator<Item = u8>,
-        nulls: Option<NullBuffer>,
-    ) -> Result<ArrayRef, ArrowError> {
+    pub(super) fn of(&self, numbers: impl Iterator<Item = u8>) -> Result<ArrayRef, ArrowError> {
         let keys: Vec<i32> = numbers.map(|number| self.key_of[usize::from(number)]).collect();
-        let keys = Int32Array::new(keys.into(), nulls);
+        self.array(Int32Array::from(keys))
+    }
+
+    /// The texts of `keys`.
+    pub(super) fn array(&self, keys: Int32Array) -> Result<ArrayRef, ArrowError> {
         Ok(Arc::new(DictionaryArray::try_new(keys, self.texts.clone())?))
     }
 }

@@ -7,7 +7,7 @@ use crate::catalog::scratch::Scratch;
 use crate::error::StoreError;
 use crate::segment::partition::directory;
 use crate::segment::writer::Unplaced;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 impl WriteLock {
@@ -40,18 +40,29 @@ impl WriteLock {
         let moves: Vec<(PathBuf, &str)> =
             files.into_iter().zip(placed.iter().map(|segment| segment.path.as_str())).collect();
         place::place(root, &moves)?;
-        let path = root.join(manifest.path());
-        let json = serde_json::to_vec_pretty(&manifest).map_err(|error| StoreError::Damaged {
+        self.write_manifest(scratch, &manifest)?;
+        if let Some(before) = before {
+            let imports = self.store().catalog()?.imports;
+            let named = imports.iter().flat_map(|import| &import.files);
+            let named: BTreeSet<&str> = named.map(|file| file.path.as_str()).collect();
+            let old = before.files.iter().map(|file| file.path.as_str());
+            place::remove(root, old.filter(|path| !named.contains(path)))?;
+        }
+        Ok(manifest)
+    }
+
+    /// Makes a manifest visible, in place of an older one of the same capture.
+    pub(super) fn write_manifest(
+        &self,
+        scratch: &Scratch,
+        manifest: &ImportManifest,
+    ) -> Result<(), StoreError> {
+        let path = self.store().root().join(manifest.path());
+        let json = serde_json::to_vec_pretty(manifest).map_err(|error| StoreError::Damaged {
             path: path.clone(),
             reason: error.to_string(),
         })?;
-        place::write_file(&scratch.path().join("manifest.json"), &path, &json)?;
-        if let Some(before) = before {
-            let kept = |path: &str| manifest.files.iter().any(|file| file.path == path);
-            let old = before.files.iter().map(|file| file.path.as_str());
-            place::remove(root, old.filter(|path| !kept(path)))?;
-        }
-        Ok(manifest)
+        place::write_file(&scratch.path().join("manifest.json"), &path, &json)
     }
 }
 

@@ -10,6 +10,10 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// How long a segment that no manifest names stays: a query that began before may
+/// still read it.
+const ORPHAN_AFTER: Duration = Duration::from_secs(60);
+
 /// Held while writing; others may read.
 #[derive(Debug)]
 pub struct WriteLock {
@@ -76,7 +80,8 @@ impl WriteLock {
         Scratch::new(&self.store.root().join("tmp"), "write-")
     }
 
-    /// Removes abandoned directories and segments that no manifest names.
+    /// Removes abandoned directories and segments that no manifest has named for a
+    /// while.
     fn clean(&self) -> Result<(), StoreError> {
         let root = self.store.root();
         scratch::remove_abandoned(&root.join("tmp"))?;
@@ -106,16 +111,26 @@ fn collect_orphans(
         let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             collect_orphans(&path, named, orphans)?;
-        } else if path.extension().is_some_and(|e| e == "parquet") && !named.contains(&path) {
+        } else if path.extension().is_some_and(|e| e == "parquet")
+            && !named.contains(&path)
+            && is_old(&path)
+        {
             orphans.push(path);
         }
     }
     Ok(())
 }
 
+fn is_old(path: &Path) -> bool {
+    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
+    // A time ahead of the clock is no reason to keep it for ever.
+    modified.is_ok_and(|at| at.elapsed().map_or(true, |age| age >= ORPHAN_AFTER))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::SystemTime;
 
     #[test]
     fn one_writer_at_a_time() {
@@ -137,6 +152,9 @@ mod tests {
         fs::write(&orphan, "a whole segment whose manifest was never written").unwrap();
         let note = hour.join("note.txt");
         fs::write(&note, "not ours").unwrap();
+        store.lock().unwrap();
+        assert!(orphan.exists(), "somebody may still read it");
+        File::open(&orphan).unwrap().set_modified(SystemTime::now() - ORPHAN_AFTER).unwrap();
         store.lock().unwrap();
         assert!(!orphan.exists());
         assert!(note.exists());

@@ -1,7 +1,9 @@
 //! Manifests: JSON files that say which segments count and where they came
 //! from.
 
+use crate::catalog::drops::{self, DropPlace, Drops};
 use crate::segment::Segment;
+use crate::ship::NodeName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use taptrail_capture::point::PointConfig;
@@ -60,21 +62,6 @@ pub struct CaptureLosses {
     pub recorded: Option<u64>,
 }
 
-/// Most spans of drops that a manifest keeps; later drops widen the last.
-pub const DROPS_MAX: usize = 4096;
-
-/// Packets that a capture counted as lost between two of its packets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Drops {
-    /// Latest packet before the count moved, ns since the epoch.
-    pub ts_lo: i64,
-    /// Latest packet when it had moved.
-    pub ts_hi: i64,
-    /// How many.
-    pub packets: u64,
-}
-
 /// What an import saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +78,7 @@ pub struct Counters {
     pub not_decoded: BTreeMap<String, u64>,
     /// What the source lost.
     pub losses: CaptureLosses,
-    /// When, in order, at most [`DROPS_MAX`].
+    /// Where and when: [`DROPS_MAX`](drops::DROPS_MAX) and at most one more a place.
     #[serde(default)]
     pub drops: Vec<Drops>,
 }
@@ -159,6 +146,9 @@ pub struct ImportManifest {
     pub revision: u32,
     /// What it was made from.
     pub source: SourceFile,
+    /// The node that shipped it; `None`: it was imported here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeName>,
     /// What was seen.
     pub counters: Counters,
     /// What was wrong, oldest first, at most [`WARNINGS_MAX`].
@@ -186,22 +176,24 @@ impl CaptureLosses {
 
 impl Counters {
     /// Takes what the source says it lost once its packets from `first_ts` to
-    /// `last_ts` have been read.
+    /// `last_ts` have been read. What records name as lost was lost just then;
+    /// accounts tell of the rest by themselves.
     pub fn lost(&mut self, losses: CaptureLosses, first_ts: i64, last_ts: i64) {
-        let before = self.losses.total().unwrap_or(0);
-        let packets = losses.total().unwrap_or(0).saturating_sub(before);
+        let before = self.losses.recorded.unwrap_or(0);
+        let packets = losses.recorded.unwrap_or(0).saturating_sub(before);
         self.losses = losses;
-        if packets == 0 {
-            return;
-        }
-        if self.drops.len() >= DROPS_MAX
-            && let Some(last) = self.drops.last_mut()
-        {
-            last.ts_hi = last_ts;
-            last.packets = last.packets.saturating_add(packets);
-            return;
-        }
-        self.drops.push(Drops { ts_lo: first_ts, ts_hi: last_ts, packets });
+        let packets = Some(packets);
+        self.dropped(Drops {
+            place: DropPlace::Recorded,
+            ts_lo: first_ts,
+            ts_hi: last_ts,
+            packets,
+        });
+    }
+
+    /// Adds drops that were counted.
+    pub fn dropped(&mut self, drops: Drops) {
+        drops::add(&mut self.drops, drops);
     }
 }
 
@@ -217,6 +209,11 @@ impl ImportManifest {
     /// The segments of a table, in order.
     pub fn files_of<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a Segment> {
         self.files.iter().filter(move |file| file.table == table)
+    }
+
+    /// Whether its packets are somewhere else: the node that shipped it kept them.
+    pub fn is_without_packets(&self) -> bool {
+        self.counters.packets > 0 && self.files_of("packets").next().is_none()
     }
 
     /// What a correlation of this import is made from.
@@ -283,7 +280,8 @@ mod tests {
         counters.lost(losses(Some(3)), 10, 20);
         counters.lost(losses(Some(3)), 20, 30);
         counters.lost(losses(Some(4)), 30, 40);
-        let drops = |ts_lo, ts_hi, packets| Drops { ts_lo, ts_hi, packets };
+        let place = DropPlace::Recorded;
+        let drops = |ts_lo, ts_hi, n| Drops { place, ts_lo, ts_hi, packets: Some(n) };
         assert_eq!(counters.drops, [drops(10, 20, 3), drops(30, 40, 1)]);
         assert_eq!(counters.losses.total(), Some(4));
         assert_eq!(CaptureLosses::default().total(), None);

@@ -7,13 +7,19 @@
 //! <store>/manifests/correlate.json         the current files of links, hops, ..
 //! <store>/packets/point=P1/..              segments
 //! <store>/links/7-0.parquet                segments of generation 7
+//! <store>/nodes/a.json                     a hub's node: when it was heard of, how it is
+//! <store>/incoming/a/..                    files of that node whose manifest has not come
+//! <store>/shipped.json                     what a hub has taken of this store
 //! <store>/tmp/..                           being written
 //! ```
 //!
 //! A segment counts only once a manifest names it, so a crash at any moment
-//! leaves a store that reads as before. What it left behind is removed by the
-//! next process that writes.
+//! leaves a store that reads as before. What it left behind is removed by a
+//! process that writes a minute later or more.
 
+pub(crate) mod arrive;
+pub mod compact;
+pub mod drops;
 pub mod import;
 pub mod lock;
 pub mod manifest;

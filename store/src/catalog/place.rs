@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 /// Writes a whole file under `temporary` and gives it its name.
 pub(super) fn write_file(temporary: &Path, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    step(temporary)?;
     let mut file = File::create(temporary).map_err(StoreError::io(temporary))?;
     file.write_all(bytes).map_err(StoreError::io(temporary))?;
+    step(temporary)?;
     file.sync_all().map_err(StoreError::io(temporary))?;
+    step(path)?;
     fs::rename(temporary, path).map_err(StoreError::io(path))?;
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
@@ -24,6 +27,7 @@ pub(super) fn place(root: &Path, files: &[(PathBuf, &str)]) -> Result<(), StoreE
         let to = root.join(to);
         let parent = to.parent().unwrap_or(root);
         fs::create_dir_all(parent).map_err(StoreError::io(parent))?;
+        step(&to)?;
         fs::rename(from, &to).map_err(StoreError::io(&to))?;
         let up_to_root = parent.ancestors().take_while(|path| path.starts_with(root));
         directories.extend(up_to_root.map(Path::to_owned));
@@ -33,6 +37,7 @@ pub(super) fn place(root: &Path, files: &[(PathBuf, &str)]) -> Result<(), StoreE
 
 /// Makes the names in a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    step(path)?;
     let directory = File::open(path).map_err(StoreError::io(path))?;
     directory.sync_all().map_err(StoreError::io(path))
 }
@@ -44,6 +49,7 @@ pub(super) fn remove<'a>(
 ) -> Result<(), StoreError> {
     for path in paths {
         let path = root.join(path);
+        step(&path)?;
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::Io { path, error });
@@ -52,4 +58,38 @@ pub(super) fn remove<'a>(
         }
     }
     Ok(())
+}
+
+/// Before each change of the disk: where a test has the process killed, this and
+/// all that follows fails.
+pub(super) fn step(path: &Path) -> Result<(), StoreError> {
+    #[cfg(test)]
+    if !kill::lives() {
+        let error = std::io::Error::other("killed");
+        return Err(StoreError::Io { path: path.to_owned(), error });
+    }
+    let _ = path;
+    Ok(())
+}
+
+/// Kills this thread's writing after so many steps.
+#[cfg(test)]
+pub(super) mod kill {
+    use std::cell::Cell;
+
+    thread_local! {
+        static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// From here on `steps` more happen; `None`: all.
+    pub fn after(steps: Option<usize>) {
+        LEFT.set(steps);
+    }
+
+    /// Whether the next step still happens.
+    pub fn lives() -> bool {
+        let left = LEFT.get();
+        LEFT.set(left.map(|left| left.saturating_sub(1)));
+        left != Some(0)
+    }
 }

@@ -106,7 +106,7 @@ pub(crate) fn each_row(
     f: &mut dyn FnMut(LearnedRow),
 ) -> Result<(), StoreError> {
     for segment in import.files_of("learned") {
-        for batch in SegmentReader::open(&store.file(segment), None, None)? {
+        for batch in SegmentReader::of(store, segment, None)? {
             let rows = LearnedRow::from_batch(&batch?).map_err(StoreError::rows("learned"))?;
             rows.into_iter().for_each(&mut *f);
         }

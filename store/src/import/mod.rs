@@ -141,7 +141,8 @@ pub fn import_locked(
     let mut output = pipeline::run(&mut source, &stages, &mut |source, batch| {
         seen.batch(source, batch);
         if account.is_ok() {
-            account = accounts.add(&source.take_stats());
+            account = accounts.add(&source.take_stats(), seen.first_ts);
+            accounts.take_drops().into_iter().for_each(|drops| seen.counters.dropped(drops));
         }
         progress(ImportProgress {
             bytes: seen.counters.packet_bytes,
@@ -150,6 +151,7 @@ pub fn import_locked(
         });
     })?;
     account?;
+    accounts.uncounted().for_each(|drops| seen.counters.dropped(drops));
     output.segments.extend(accounts.finish()?);
     let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
     seen.decoding(output.decoding);
@@ -167,6 +169,7 @@ pub fn import_locked(
             bytes: content.bytes,
             content_blake3: content.hash.to_hex().to_string(),
         },
+        node: None,
         counters: seen.counters,
         warnings: seen.warnings,
         warnings_dropped: seen.warnings_dropped,
@@ -207,6 +210,8 @@ struct Seen {
     counters: Counters,
     warnings: Vec<String>,
     warnings_dropped: u64,
+    /// First packet.
+    first_ts: Option<i64>,
     /// Latest packet so far.
     last_ts: Option<i64>,
 }
@@ -217,10 +222,25 @@ impl Seen {
         self.counters.packet_bytes += batch.bytes_len() as u64;
         let last_ts = batch.iter().map(|packet| packet.meta.ts.ns()).max().or(self.last_ts);
         let first_ts = self.last_ts.or(batch.iter().next().map(|packet| packet.meta.ts.ns()));
+        self.first_ts = self.first_ts.or(first_ts);
         let (first_ts, last_ts) = (first_ts.unwrap_or_default(), last_ts.unwrap_or_default());
-        self.counters.lost(losses(source.losses()), first_ts, last_ts);
+        let lost = losses(source.losses());
+        let (from_ts, to_ts) = self.named(lost, batch).unwrap_or((first_ts, last_ts));
+        self.counters.lost(lost, from_ts, to_ts);
         self.last_ts = (!batch.is_empty()).then_some(last_ts).or(self.last_ts);
         source.take_warnings().iter().for_each(|warning| self.warning(warning));
+    }
+
+    /// Between which stamps packets were lost that the last of a batch names.
+    fn named(&self, lost: CaptureLosses, batch: &PacketBatch) -> Option<(i64, i64)> {
+        let counted = &self.counters.losses;
+        let only = (lost.ring, lost.interface) == (counted.ring, counted.interface);
+        if !only || lost.recorded == counted.recorded {
+            return None;
+        }
+        let stamped = |back: usize| Some(batch.get(batch.len().checked_sub(back)?).meta.ts.ns());
+        let (to, from) = (stamped(1)?, stamped(2).or(self.last_ts)?);
+        Some((from.min(to), from.max(to)))
     }
 
     fn warning(&mut self, warning: &Warning) {

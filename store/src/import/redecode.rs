@@ -23,6 +23,9 @@ pub fn redecode(
     let store = lock.store();
     let catalog = store.catalog()?;
     let before = catalog.import(capture_id).ok_or(StoreError::NoCapture { capture_id })?;
+    if before.is_without_packets() {
+        return Err(StoreError::NoPackets { capture_id });
+    }
     let scratch = lock.scratch()?;
     let stages = Stages {
         capture_id,

@@ -9,7 +9,11 @@
 //!    row group 1   ..
 //!    key-value     format, version, table, capture, config, sorted
 //! ```
+//!
+//! Compaction puts many small segments into one file; each is then some row groups
+//! of it ([`Part`]).
 
+pub(crate) mod join;
 pub mod partition;
 pub mod properties;
 pub mod reader;
@@ -17,6 +21,7 @@ pub mod source;
 pub mod writer;
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// A range of times, both ends in it, ns since the epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +59,7 @@ pub struct Segment {
     pub path: String,
     /// Rows.
     pub rows: u64,
-    /// Size of the file.
+    /// Size of the file, or of its share of one.
     pub bytes: u64,
     /// Times of its rows, where the table has them.
     pub time: Option<TimeRange>,
@@ -62,4 +67,40 @@ pub struct Segment {
     pub sorted: bool,
     /// Its row groups, in order.
     pub row_groups: Vec<RowGroup>,
+    /// Its place in a file of several segments; `None`: the file is its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// A segment's place in a file that it shares with others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Which of the file's row groups is its first.
+    pub first_group: usize,
+    /// Row groups of the file.
+    pub groups_of_file: usize,
+    /// Size of the file.
+    pub file_bytes: u64,
+    /// When the segment first got a place on disk, by the system's clock, ns since
+    /// the epoch, where it is known.
+    pub placed_ns: Option<i64>,
+}
+
+impl Segment {
+    /// The numbers of its row groups in its file.
+    pub fn groups(&self) -> Range<usize> {
+        let first = self.part.map_or(0, |part| part.first_group);
+        first..first.saturating_add(self.row_groups.len())
+    }
+
+    /// The row groups to read of its file; `None` where the file is its own.
+    pub fn groups_in_file(&self) -> Option<Vec<usize>> {
+        self.part.map(|_| self.groups().collect())
+    }
+
+    /// Size of its file.
+    pub fn file_bytes(&self) -> u64 {
+        self.part.map_or(self.bytes, |part| part.file_bytes)
+    }
 }

@@ -1,6 +1,8 @@
 //! Reads segments back, whole or only some columns and row groups.
 
+use crate::catalog::Store;
 use crate::error::StoreError;
+use crate::segment::Segment;
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -19,8 +21,20 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens a segment. `columns` and `row_groups` name what is wanted; `None`
-    /// is all.
+    /// Opens a segment of a store; `None` is all columns.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn of(
+        store: &Store,
+        segment: &Segment,
+        columns: Option<&[&str]>,
+    ) -> Result<Self, StoreError> {
+        Self::open(&store.file(segment), columns, segment.groups_in_file())
+    }
+
+    /// Opens a file of segments. `columns` and `row_groups` name what is wanted;
+    /// `None` is all.
     ///
     /// # Errors
     /// Where the file is missing or damaged.
@@ -59,20 +73,26 @@ impl Iterator for SegmentReader {
     }
 }
 
-/// The row groups in which a column of unsigned 32-bit numbers may hold
-/// `value`, by their statistics.
+/// The row groups of a segment in `path` in which a column of unsigned 32-bit
+/// numbers may hold `value`, by their statistics.
 ///
 /// # Errors
 /// Where the file is missing or damaged.
-pub fn row_groups_with(path: &Path, column: &str, value: u32) -> Result<Vec<usize>, StoreError> {
+pub fn row_groups_with(
+    path: &Path,
+    segment: &Segment,
+    column: &str,
+    value: u32,
+) -> Result<Vec<usize>, StoreError> {
     let file = File::open(path).map_err(StoreError::io(path))?;
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(file).map_err(StoreError::segment(path))?;
     let may_hold = |group: &RowGroupMetaData| {
         range_u32(group, column).is_none_or(|(low, high)| (low..=high).contains(&value))
     };
-    let groups = builder.metadata().row_groups().iter().enumerate();
-    Ok(groups.filter(|(_, group)| may_hold(group)).map(|(index, _)| index).collect())
+    let all = builder.metadata().row_groups();
+    let wanted = segment.groups().filter(|&number| all.get(number).is_some_and(may_hold));
+    Ok(wanted.collect())
 }
 
 /// Lowest and highest value of a column of unsigned 32-bit numbers in a row

@@ -31,7 +31,7 @@ impl StoredSource {
     pub fn new<'a>(root: &Path, segments: impl Iterator<Item = &'a Segment>) -> Self {
         let groups = segments.flat_map(|segment| {
             let path = root.join(&segment.path);
-            (0..segment.row_groups.len()).map(move |group| (path.clone(), group))
+            segment.groups().map(move |group| (path.clone(), group))
         });
         Self { groups: groups.collect(), current: None, next_row: 0 }
     }

@@ -186,6 +186,7 @@ impl OpenSegment {
             time: times.reduce(TimeRange::union),
             sorted: self.sorted,
             row_groups: self.row_groups,
+            part: None,
         };
         Ok(Unplaced { file: self.file, segment })
     }

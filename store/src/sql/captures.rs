@@ -23,6 +23,8 @@ rows! {
         point: Text as Name,
         /// The capture.
         capture_id: u64 as U64,
+        /// The node that shipped it; null where it was imported here.
+        node: Option<Text> as Null<Name>,
         /// How often it has been decoded anew.
         revision: u32 as U32,
         /// The file as it was named.
@@ -58,12 +60,15 @@ rows! {
 
 impl CaptureRow {
     fn new(import: &ImportManifest) -> Self {
-        let times = import.files_of("packets").filter_map(|file| file.time);
+        // Without packets its messages say when it was.
+        let table = if import.is_without_packets() { "messages" } else { "packets" };
+        let times = import.files_of(table).filter_map(|file| file.time);
         let time = times.reduce(TimeRange::union);
         let counters = &import.counters;
         Self {
             point: import.point.as_str().into(),
             capture_id: import.capture_id,
+            node: import.node.as_ref().map(|node| node.as_str().into()),
             revision: import.revision,
             source: import.source.name.as_str().into(),
             source_bytes: import.source.bytes,

@@ -11,6 +11,7 @@
 pub mod captures;
 pub mod docs;
 pub mod functions;
+mod losses;
 mod prune;
 pub mod table;
 mod typed;
@@ -20,8 +21,10 @@ use crate::catalog::Store;
 use crate::catalog::scratch::Scratch;
 use crate::error::StoreError;
 use crate::sql::captures::CapturesTable;
+use crate::sql::losses::LossesTable;
 use crate::sql::table::SegmentTable;
 use crate::tables::ALL;
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -78,7 +81,10 @@ pub fn session_with(store: &Store, options: SessionOptions) -> Result<SessionCon
     let context = SessionContext::new_with_config_rt(config(options, scratch), runtime);
     register_files(&context, store)?;
     for table in ALL {
-        let provider = Arc::new(SegmentTable::new(store.clone(), table));
+        let provider: Arc<dyn TableProvider> = match table.name {
+            "losses" => Arc::new(LossesTable::new(store.clone(), table)),
+            _ => Arc::new(SegmentTable::new(store.clone(), table)),
+        };
         context.register_table(table.name, provider).map_err(StoreError::query)?;
     }
     let captures = Arc::new(CapturesTable::new(store.clone()));

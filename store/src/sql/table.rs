@@ -3,7 +3,7 @@
 
 use crate::catalog::{Catalog, Store};
 use crate::error::StoreError;
-use crate::segment::Segment;
+use crate::segment::{Segment, TimeRange};
 use crate::sql::{files_url, prune};
 use crate::tables::{DERIVED, Table};
 use arrow::compute::SortOptions;
@@ -15,6 +15,7 @@ use datafusion::common::{ColumnStatistics, DataFusionError, Result, ScalarValue,
 use datafusion::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetAccessPlan;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource,
 };
@@ -25,6 +26,8 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Segments that overlap in time are merged by as many readers; beyond this
@@ -79,18 +82,22 @@ impl SegmentTable {
         listed.collect()
     }
 
-    fn file(&self, listed: &Listed) -> PartitionedFile {
-        let point = listed.point.iter().map(|point| dictionary(point));
-        PartitionedFile::new(listed.segment.path.clone(), listed.segment.bytes)
+    fn file(&self, named: &NamedFile) -> PartitionedFile {
+        let point = named.point.iter().map(|point| dictionary(point));
+        let file = PartitionedFile::new(named.path.clone(), named.bytes)
             .with_partition_values(point.collect())
-            .with_statistics(Arc::new(self.file_statistics(&listed.segment)))
+            .with_statistics(Arc::new(self.file_statistics(named)));
+        match named.access() {
+            Some(access) => file.with_extension(access),
+            None => file,
+        }
     }
 
-    /// What the manifest knows of a segment's own columns.
-    fn file_statistics(&self, segment: &Segment) -> Statistics {
+    /// What the manifests know of a file's own columns.
+    fn file_statistics(&self, named: &NamedFile) -> Statistics {
         let mut statistics = Statistics::new_unknown(&self.table.schema());
-        statistics.num_rows = Precision::Exact(segment.rows as usize);
-        if let (Some(index), Some(time)) = (self.table.time_index(), segment.time)
+        statistics.num_rows = Precision::Exact(named.rows as usize);
+        if let (Some(index), Some(time)) = (self.table.time_index(), named.time)
             && let Some(column) = statistics.column_statistics.get_mut(index)
         {
             *column = ColumnStatistics {
@@ -118,9 +125,10 @@ impl SegmentTable {
         listed: &[Listed],
         partitions: usize,
     ) -> Result<(Vec<FileGroup>, Option<LexOrdering>)> {
-        let files = FileGroup::new(listed.iter().map(|listed| self.file(listed)).collect());
+        let named = NamedFile::all(listed);
+        let files = FileGroup::new(named.iter().map(|named| self.file(named)).collect());
         if let Some(order) = self.time_order()
-            && listed.iter().all(|listed| listed.segment.sorted)
+            && named.iter().all(|named| named.sorted)
         {
             let groups = FileScanConfig::split_groups_by_statistics_with_target_partitions(
                 &self.schema,
@@ -148,6 +156,75 @@ impl SegmentTable {
         ParquetSource::new(schema)
             .with_table_parquet_options(options)
             .with_pushdown_filters(self.table.name == "packets")
+    }
+}
+
+/// A file and what of it is wanted: the segments in it that are listed.
+#[derive(Clone, Debug)]
+struct NamedFile {
+    path: String,
+    bytes: u64,
+    point: Option<String>,
+    rows: u64,
+    time: Option<TimeRange>,
+    /// Whether the wanted rows are in order of time.
+    sorted: bool,
+    /// Row groups wanted, and how many there are; `None`: all.
+    groups: Option<(Vec<Range<usize>>, usize)>,
+}
+
+impl NamedFile {
+    /// The files of segments, each once, in the order of their first segments.
+    fn all(listed: &[Listed]) -> Vec<Self> {
+        let mut files: Vec<Self> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut parts: Vec<&Listed> = listed.iter().collect();
+        parts.sort_by_key(|listed| listed.segment.groups().start);
+        for listed in parts {
+            match places.get(listed.segment.path.as_str()).and_then(|&at| files.get_mut(at)) {
+                Some(file) => file.add(&listed.segment),
+                None => {
+                    places.insert(&listed.segment.path, files.len());
+                    files.push(Self::new(listed));
+                }
+            }
+        }
+        files
+    }
+
+    fn new(listed: &Listed) -> Self {
+        let segment = &listed.segment;
+        Self {
+            path: segment.path.clone(),
+            bytes: segment.file_bytes(),
+            point: listed.point.clone(),
+            rows: segment.rows,
+            time: segment.time,
+            sorted: segment.sorted,
+            groups: segment.part.map(|part| (vec![segment.groups()], part.groups_of_file)),
+        }
+    }
+
+    /// Adds a segment that lies further on in the file.
+    fn add(&mut self, segment: &Segment) {
+        let follows = match (self.time, segment.time) {
+            (Some(before), Some(after)) => before.max_ns <= after.min_ns,
+            _ => true,
+        };
+        self.sorted &= segment.sorted && follows;
+        self.rows += segment.rows;
+        self.time = self.time.into_iter().chain(segment.time).reduce(TimeRange::union);
+        if let Some((groups, _)) = &mut self.groups {
+            groups.push(segment.groups());
+        }
+    }
+
+    /// Which row groups to read, where not all.
+    fn access(&self) -> Option<ParquetAccessPlan> {
+        let (wanted, all) = self.groups.as_ref()?;
+        let mut access = ParquetAccessPlan::new_none(*all);
+        wanted.iter().cloned().flatten().filter(|group| group < all).for_each(|g| access.scan(g));
+        Some(access)
     }
 }
 

@@ -34,6 +34,7 @@ fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
         capture_id,
         revision: 0,
         source: SourceFile { name: "x.pcap".into(), bytes: 1, content_blake3: String::new() },
+        node: None,
         counters: Counters { packets: u64::from(count), ..Counters::default() },
         warnings: vec!["cut at byte 7".to_owned()],
         warnings_dropped: 0,

@@ -6,8 +6,17 @@
 //!
 //! Every count is the growth from `since` to `ts`, so that sums over any time
 //! are right; what cannot be read is null, never 0.
+//!
+//! ```text
+//! seen  = dropped_ring + taken + unread
+//! taken = written + dropped_queue + dropped_writer + dropped_disk + growth of waiting
+//! ```
+//!
+//! These are apart from each other. The adapter's counts lie before them and
+//! overlap: `nic_crc` is part of `nic_errors`; `dropped_interface` is libpcap's sum
+//! of `nic_missed` and `nic_fifo`; some drivers count one packet in both of these.
 
-use crate::tables::row::{Bool, Null, Time, U32, U64, rows};
+use crate::tables::row::{Bool, Null, Plain, Text, Time, U32, U64, rows};
 
 rows! {
     /// An account of one interface. Its point stands in the path.
@@ -40,8 +49,13 @@ rows! {
         dropped_interface: Option<u64> as Null<U64>,
         /// Dropped by the node: its queue to the disk was full.
         dropped_queue: Option<u64> as Null<U64>,
+        /// Dropped by the node's writer: the file's format has no place for them, or it broke down.
+        dropped_writer: Option<u64> as Null<U64>,
         /// Dropped by the node: the disk took nothing.
         dropped_disk: Option<u64> as Null<U64>,
+        /// Of those taken, stamped by the adapter's clock; null where the system alone was
+        /// asked to.
+        stamped_adapter: Option<u64> as Null<U64>,
         /// Packets that the adapter received, whatever the filter.
         nic_packets: Option<u64> as Null<U64>,
         /// Dropped by the system behind the adapter (rx_dropped).
@@ -50,7 +64,12 @@ rows! {
         nic_missed: Option<u64> as Null<U64>,
         /// Lost in the adapter's queue (rx_fifo_errors).
         nic_fifo: Option<u64> as Null<U64>,
-        /// Received damaged (rx_errors).
+        /// Received damaged or not at all, for whatever reason (rx_errors).
         nic_errors: Option<u64> as Null<U64>,
+        /// Of them, with a wrong check sequence (rx_crc_errors).
+        nic_crc: Option<u64> as Null<U64>,
+        /// The driver's own counters that tell of drops and grew, as name=growth joined by |;
+        /// they say more of the counts before and are not to be added to them.
+        nic_driver: Option<Text> as Null<Plain>,
     }
 }

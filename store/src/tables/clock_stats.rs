@@ -16,8 +16,9 @@ rows! {
         /// When it was asked, by the node's clock.
         ts: i64 as Time,
         /// Who says it: kernel (adjtimex), chrony, ptp4l (linuxptp), phc (the
-        /// adapter's clock against the system's), stamp (which clock stamps packets:
-        /// see `reference`).
+        /// adapter's clock against the system's), stamp (whose clock stamped the
+        /// packets so far, in `reference`: system, adapter, both; what the interface can stamp
+        /// and is set to, in `flags`).
         source: Text as Name,
         /// synchronised, unsynchronised or unknown.
         state: Text as Name,

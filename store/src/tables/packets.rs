@@ -28,7 +28,7 @@ pub const COLUMNS: &[Column] = &[
     Column::always(
         "ts_flags",
         U32,
-        "Bits: 1 trailer missing, 2 clock degraded, 4 FCS valid, 8 device marked duplicate, 16 time out of range, 32 no time, 64 clock in holdover, 128 clock without reference, 256 FCS bad, 512 receive error.",
+        "Bits: 1 trailer missing, 2 clock degraded, 4 FCS valid, 8 device marked duplicate, 16 time out of range, 32 no time, 64 clock in holdover, 128 clock without reference, 256 FCS bad, 512 receive error, 1024 the adapter was to stamp it and the system did.",
     ),
     Column::always("capture_id", U64, "The capture: hash of point and content."),
     Column::always("packet_ix", U32, "Position in the capture, from 0."),

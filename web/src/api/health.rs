@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 use taptrail_store::catalog::Catalog;
+use taptrail_store::ship::nodes::Nodes;
 
 /// What the store holds now, read away from the threads that answer.
 async fn catalog(app: &App) -> Result<Catalog, ApiError> {
@@ -13,6 +14,15 @@ async fn catalog(app: &App) -> Result<Catalog, ApiError> {
     let read = tokio::task::spawn_blocking(move || store.catalog());
     let ended = |error: tokio::task::JoinError| ApiError::query(error.to_string());
     Ok(read.await.map_err(ended)??)
+}
+
+/// What has changed of the nodes that ship here; empty where none does.
+async fn nodes(app: &App) -> Result<String, ApiError> {
+    let store = app.store.clone();
+    let read = tokio::task::spawn_blocking(move || Nodes::of(&store).rows());
+    let ended = |error: tokio::task::JoinError| ApiError::query(error.to_string());
+    let rows = read.await.map_err(ended)??;
+    Ok(rows.iter().map(|row| format!(".{}{}", row.light, row.known.report.waiting)).collect())
 }
 
 /// `GET /healthz`
@@ -24,10 +34,11 @@ pub(crate) async fn healthz(State(app): State<App>) -> Result<Json<Value>, ApiEr
 /// `GET /api/state`
 pub(crate) async fn state(State(app): State<App>) -> Result<Json<Value>, ApiError> {
     let catalog = catalog(&app).await?;
+    let nodes = nodes(&app).await?;
     let generation = catalog.correlate.as_ref().map_or(0, |correlate| correlate.generation);
     let decoded: u64 = catalog.imports.iter().map(|import| 1 + u64::from(import.revision)).sum();
     Ok(Json(json!({
-        "version": format!("{generation}.{}.{decoded}", catalog.imports.len()),
+        "version": format!("{generation}.{}.{decoded}{nodes}", catalog.imports.len()),
         "software": env!("CARGO_PKG_VERSION"),
         "captures": catalog.imports.len(),
         "generation": generation.to_string(),

@@ -37,7 +37,11 @@ pub(crate) async fn losses(
     let page = page(asked.limit, asked.offset)?;
     let sql =
         format!("SELECT * FROM losses {filter} ORDER BY ts_lo, point, line, first_seq {page}");
-    let counted = format!("SELECT count(*) AS n, sum(count) AS missing FROM losses {filter}");
+    let counted = format!(
+        "SELECT count(*) AS n, \
+         sum(CASE WHEN protocol = 'packets' THEN 0 ELSE count END) AS missing, \
+         sum(CASE WHEN protocol = 'packets' THEN count END) AS packets FROM losses {filter}"
+    );
     let (rows, total) = futures::try_join!(objects(&app, &sql), object(&app, &counted))?;
     Ok(Json(json!({"losses": rows, "total": total})))
 }

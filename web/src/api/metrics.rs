@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use taptrail_store::catalog::Store;
 use taptrail_store::catalog::manifest::ImportManifest;
 use taptrail_store::error::StoreError;
+use taptrail_store::ship::nodes::{NodeRow, Nodes, SILENT_AFTER_MS};
 
 /// Sums over the captures of a point.
 #[derive(Default)]
@@ -43,9 +44,11 @@ impl Sums {
 
 /// `GET /metrics`
 pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, ApiError> {
+    let probe = app.probe.clone();
     let gathered = tokio::task::spawn_blocking(move || gather(&app.store)).await;
     let ended = |error: tokio::task::JoinError| ApiError::query(error.to_string());
-    Ok(text(gathered.map_err(ended)??))
+    let more = probe.map_or(String::new(), |probe| probe.metrics());
+    Ok(text(gathered.map_err(ended)?? + &more))
 }
 
 fn gather(store: &Store) -> Result<String, StoreError> {
@@ -87,5 +90,55 @@ fn gather(store: &Store) -> Result<String, StoreError> {
     metrics.seconds("taptrail_decode_lag_seconds", &[], Some(millis));
     metrics.family("taptrail_disk_free_bytes", "gauge", "Free on the store's disk.");
     metrics.value("taptrail_disk_free_bytes", &[], store.free_bytes().ok());
+    nodes(&Nodes::of(store).rows()?, &mut metrics);
     Ok(metrics.finish())
+}
+
+type OfNode = (&'static str, &'static str, &'static str, fn(&NodeRow) -> Option<u64>);
+
+/// One value a node that ships here.
+const BY_NODE: [OfNode; 7] = [
+    ("taptrail_node_up", "gauge", "1 while it is heard of.", |row| {
+        Some(u64::from(row.silent_ms <= SILENT_AFTER_MS))
+    }),
+    ("taptrail_node_imports", "gauge", "Imports of it here.", |row| Some(row.imports)),
+    ("taptrail_node_bytes", "gauge", "Their bytes.", |row| Some(row.bytes)),
+    ("taptrail_node_waiting", "gauge", "Imports that wait there.", |row| {
+        Some(row.known.report.waiting)
+    }),
+    ("taptrail_node_waiting_bytes", "gauge", "Their bytes.", |row| {
+        Some(row.known.report.waiting_bytes)
+    }),
+    (
+        "taptrail_node_let_go_total",
+        "counter",
+        "Captures removed before they were shipped.",
+        |row| Some(row.known.report.let_go),
+    ),
+    ("taptrail_node_refused_total", "counter", "Imports and files refused.", |row| {
+        Some(row.known.refused)
+    }),
+];
+
+fn nodes(rows: &[NodeRow], metrics: &mut Metrics) {
+    if rows.is_empty() {
+        return;
+    }
+    for (name, kind, help, of) in BY_NODE {
+        metrics.family(name, kind, help);
+        for row in rows {
+            metrics.value(name, &[("node", &row.node)], of(row));
+        }
+    }
+    type Ms = fn(&NodeRow) -> Option<u64>;
+    let times: [(&str, &str, Ms); 2] = [
+        ("taptrail_node_lag_seconds", "How far it is behind its own last row.", |r| r.lag_ms),
+        ("taptrail_node_silent_seconds", "Since it was last heard of.", |r| Some(r.silent_ms)),
+    ];
+    for (name, help, of) in times {
+        metrics.family(name, "gauge", help);
+        for row in rows {
+            metrics.seconds(name, &[("node", &row.node)], of(row));
+        }
+    }
 }

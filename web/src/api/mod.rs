@@ -5,6 +5,7 @@ pub(crate) mod hops;
 pub(crate) mod lines;
 pub(crate) mod message;
 pub(crate) mod metrics;
+pub(crate) mod nodes;
 pub(crate) mod order;
 pub(crate) mod orders;
 pub(crate) mod params;

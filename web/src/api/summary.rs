@@ -24,8 +24,9 @@ const FLOWS: &str = "SELECT point, count(*) AS flows, \
      sum(gaps) AS gaps, sum(missing) AS missing, sum(errors) AS errors \
      FROM flows GROUP BY point ORDER BY point";
 
-const LOSSES: &str = "SELECT cause, count(*) AS runs, sum(count) AS missing \
-     FROM losses GROUP BY cause ORDER BY cause";
+const LOSSES: &str = "SELECT cause, \
+     CASE WHEN protocol = 'packets' THEN 'packets' ELSE 'messages' END AS unit, \
+     count(*) AS runs, sum(count) AS missing FROM losses GROUP BY 1, 2 ORDER BY 1, 2";
 
 const MATCHING: &str = "SELECT link_kind, sum(matched) AS matched, \
      sum(unmatched) AS unmatched, sum(lost) AS lost \

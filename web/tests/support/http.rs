@@ -36,7 +36,8 @@ pub struct Running {
 impl Running {
     pub async fn start(root: &Path, orders: u64) -> Self {
         let store = super::store(root, orders);
-        let options = ServeOptions { listen: ([127, 0, 0, 1], 0).into(), hosts: Vec::new() };
+        let options =
+            ServeOptions { listen: ([127, 0, 0, 1], 0).into(), hosts: Vec::new(), probe: None };
         let server = Server::bind(store, &options).await.unwrap();
         let address = server.address();
         let (stop, stopped) = oneshot::channel();

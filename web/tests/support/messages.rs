@@ -1,6 +1,6 @@
 //! Packets, messages and flows of the network, imported as captures.
 
-use crate::support::network::{ITCH, Network, Order, POINTS, Seen};
+use crate::support::network::{ITCH, Network, Order, POINTS, START, Seen};
 use arrow::array::{
     ArrayRef, BinaryArray, Decimal128Array, Int64Array, RecordBatch, StringArray, UInt64Array,
     new_null_array,
@@ -8,6 +8,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use std::sync::Arc;
 use taptrail_capture::point::{PointConfig, PointName};
+use taptrail_store::catalog::drops::{DropPlace, Drops};
 use taptrail_store::catalog::manifest::{CaptureLosses, Counters, ImportManifest, SourceFile};
 use taptrail_store::catalog::{FORMAT_VERSION, Store};
 use taptrail_store::segment::properties::Provenance;
@@ -29,6 +30,12 @@ pub fn import(store: &Store, network: &Network) {
         seen.sort_by_key(|(_, seen)| (seen.ts, seen.packet_ix));
         import_point(store, point, capture_id, &seen);
     }
+}
+
+/// Packets that the ring of a capture dropped in its first millisecond.
+fn ring_drops(packets: u64) -> Drops {
+    let packets = Some(packets);
+    Drops { place: DropPlace::Ring, ts_lo: START, ts_hi: START + 1_000_000, packets }
 }
 
 fn import_point(store: &Store, point: &str, capture_id: u64, seen: &[(&Order, &Seen)]) {
@@ -148,6 +155,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
             bytes: packets * (FRAME + 16),
             content_blake3: String::new(),
         },
+        node: None,
         counters: Counters {
             packets,
             packet_bytes: packets * FRAME,
@@ -155,7 +163,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
             messages: [(ITCH.to_owned(), packets)].into(),
             not_decoded: Default::default(),
             losses: CaptureLosses { ring: lost, interface: None, recorded: None },
-            drops: Vec::new(),
+            drops: lost.into_iter().map(ring_drops).collect(),
         },
         warnings: Vec::new(),
         warnings_dropped: 0,

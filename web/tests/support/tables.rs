@@ -199,9 +199,10 @@ fn losses() -> Vec<LossRow> {
         session: Some("S000000001".into()),
         line: line.map(Into::into),
         cause: cause.into(),
+        confidence: Some(1.0),
         first_seq: Some(seq),
         last_seq: Some(seq + count - 1),
-        count,
+        count: Some(count),
         ts_lo: Some(START + seq as i64 * 1_000),
         ts_hi: Some(START + seq as i64 * 1_000 + 48_211),
         evidence: "seen at P1 on this line, not at P2; ring and interface counters did not move"

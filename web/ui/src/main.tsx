@@ -12,7 +12,7 @@ import { OverviewPage } from "./pages/overview";
 import { PointsPage } from "./pages/points";
 import { SqlPage } from "./pages/sql";
 
-const POLL_MS = 2000;
+const POLL_MS = 500;
 
 const PAGES: [string, string][] = [
   ["", "Overview"],

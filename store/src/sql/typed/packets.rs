@@ -6,6 +6,7 @@
 
 use crate::catalog::Store;
 use crate::error::StoreError;
+use crate::segment::Segment;
 use crate::segment::reader::range_u32;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::UInt32Type;
@@ -33,7 +34,9 @@ pub(super) struct Packets {
 struct Stored {
     path: PathBuf,
     metadata: ArrowReaderMetadata,
-    /// Lowest and highest packet of each row group, where its statistics say.
+    /// The capture's first row group in the file.
+    first_group: usize,
+    /// Lowest and highest packet of each of its row groups, where statistics say.
     groups: Vec<Option<(u32, u32)>>,
 }
 
@@ -42,7 +45,10 @@ impl Packets {
     pub fn of(store: &Store, capture_id: u64) -> Result<Self, StoreError> {
         let catalog = store.catalog()?;
         let import = catalog.import(capture_id).ok_or(StoreError::NoCapture { capture_id })?;
-        let files = import.files_of("packets").map(|segment| Stored::open(store.file(segment)));
+        if import.is_without_packets() {
+            return Err(StoreError::NoPackets { capture_id });
+        }
+        let files = import.files_of("packets").map(|segment| Stored::open(store, segment));
         Ok(Self { files: files.collect::<Result<_, _>>()?, last: None })
     }
 
@@ -103,14 +109,16 @@ fn selection(selected: impl Iterator<Item = bool>) -> (RowSelection, usize) {
 }
 
 impl Stored {
-    fn open(path: PathBuf) -> Result<Self, StoreError> {
+    fn open(store: &Store, segment: &Segment) -> Result<Self, StoreError> {
+        let path = store.file(segment);
         let file = File::open(&path).map_err(StoreError::io(&path))?;
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let metadata =
             ArrowReaderMetadata::load(&file, options).map_err(StoreError::segment(&path))?;
-        let groups = metadata.metadata().row_groups().iter();
-        let groups = groups.map(|group| range_u32(group, "packet_ix")).collect();
-        Ok(Self { path, metadata, groups })
+        let (all, own) = (metadata.metadata().row_groups(), segment.groups());
+        let range = |number| all.get(number).and_then(|group| range_u32(group, "packet_ix"));
+        let (first_group, groups) = (own.start, own.map(range).collect());
+        Ok(Self { path, metadata, first_group, groups })
     }
 
     fn builder(
@@ -122,7 +130,7 @@ impl Stored {
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone());
         let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        Ok(builder.with_projection(mask).with_row_groups(vec![group]))
+        Ok(builder.with_projection(mask).with_row_groups(vec![self.first_group + group]))
     }
 
     /// The packet of each row of a row group.

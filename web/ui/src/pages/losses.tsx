@@ -8,7 +8,7 @@ import { Pages } from "./orders";
 const CAUSES: [string, string][] = [
   ["both_lines", "no line delivered it: it is gone"],
   ["network", "seen before this point, not at it, and the capture had no drops"],
-  ["capture", "seen further on: the capture missed it, the network did not"],
+  ["capture", "the capture missed it, the network did not: seen further on, or (packets) counted by the capture itself"],
   ["upstream", "missing at the first point already"],
   ["unknown", "nothing tells"],
 ];
@@ -20,7 +20,7 @@ export function LossesPage({ params }: { params: URLSearchParams }) {
   return (
     <Panel
       title="Losses"
-      note={answer.data && `${count(answer.data.total.missing ?? "0")} messages in ${count(answer.data.total.n)} runs`}
+      note={answer.data && `${count(answer.data.total.missing ?? "0")} messages${answer.data.total.packets ? `, ${count(answer.data.total.packets)} packets counted by captures,` : ""} in ${count(answer.data.total.n)} runs`}
       actions={
         <span class="filters">
           {asked.point && <button type="button" onClick={() => go({ point: "" })}>point {asked.point} ✕</button>}
@@ -56,7 +56,7 @@ const COLUMNS: Column[] = [
   { head: "Point", cell: (row) => <Point name={row.point} /> },
   { head: "Line", cell: (row) => (row.line === null ? "" : <span class="line">{text(row.line)}</span>) },
   { head: "Cause", cell: (row) => <span class={`tag ${row.cause === "both_lines" ? "bad" : row.cause === "unknown" ? "mute" : "warn"}`}>{text(row.cause).replace(/_/g, " ")}</span> },
-  { head: "Missing", right: true, cell: (row) => <b>{count(row.count)}</b> },
+  { head: "Missing", right: true, cell: (row) => <b>{row.count === null ? "unknown" : count(row.count)}</b> },
   { head: "Sequence", cell: (row) => <span class="mono">{row.first_seq === null ? "–" : row.first_seq === row.last_seq ? text(row.first_seq) : `${text(row.first_seq)} – ${text(row.last_seq)}`}</span> },
   { head: "Session", cell: (row) => <T of={row.session} /> },
   { head: "Protocol", cell: (row) => <span class="dim">{text(row.protocol)}</span> },

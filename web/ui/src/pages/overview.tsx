@@ -1,4 +1,4 @@
-import { type Health, type Row, type Summary, num, text } from "../api";
+import { type Health, type Light, type Row, type Summary, num, text } from "../api";
 import { bounds, bytes, confidence, count, ns, percent, time } from "../format";
 import { link, useApi } from "../hooks";
 import { Answer, Kind, Lamp, Panel, Point, Side, State, T } from "../parts/basics";
@@ -8,6 +8,7 @@ export function OverviewPage() {
   const summary = useApi<Summary>("/api/summary");
   const hops = useApi<{ hops: Row[] }>("/api/hops");
   const lines = useApi<{ lines: Row[] }>("/api/lines");
+  const nodes = useApi<{ nodes: Row[] }>("/api/nodes");
   const slowest = useApi<{ orders: Row[] }>("/api/orders?sort=tick_to_order_ns&limit=8");
   return (
     <>
@@ -19,6 +20,7 @@ export function OverviewPage() {
           </>
         )}
       </Answer>
+      <Answer of={nodes}>{(data) => data.nodes.length > 0 && <Nodes nodes={data.nodes} />}</Answer>
       <Panel title="Hops" id="hops" note="latency between points, by how the two ends are linked; click one for its distribution">
         <Answer of={hops}>{(data) => <HopStrip hops={data.hops} />}</Answer>
       </Panel>
@@ -50,6 +52,30 @@ export function OverviewPage() {
         )}
       </Answer>
     </>
+  );
+}
+
+const NODES: Column[] = [
+  { head: "Node", cell: (row) => <b>{text(row.node)}</b> },
+  { head: "", cell: (row) => <Lamp light={text(row.light) as Light} /> },
+  { head: "State", cell: (row) => <span class="wrap">{text(row.text)}</span> },
+  { head: "Points", cell: (row) => <span class="wrap dim">{text(row.points)}</span> },
+  { head: "Ships", cell: (row) => <span class="dim">{text(row.policy)}</span> },
+  { head: "Captures here", right: true, cell: (row) => count(row.imports) },
+  { head: "Bytes", right: true, cell: (row) => bytes(row.bytes) },
+  { head: "Lag", right: true, cell: (row) => ns(row.lag_ms === null ? null : num(row.lag_ms) * 1e6) },
+  { head: "Waiting", right: true, cell: (row) => count(row.waiting) },
+  { head: "of spool", right: true, title: "bytes that wait, of those that may", cell: (row) => `${bytes(row.waiting_bytes)} / ${bytes(row.spool_bytes)}` },
+  { head: "Let go", right: true, title: "captures removed before they were shipped", cell: (row) => <T of={row.let_go} /> },
+  { head: "Refused", right: true, cell: (row) => <T of={row.refused} /> },
+  { head: "Last heard of", cell: (row) => <span class="mono">{time(row.seen)}</span> },
+];
+
+function Nodes({ nodes }: { nodes: Row[] }) {
+  return (
+    <Panel title="Nodes" id="nodes" note="what ships here, and how far it is behind">
+      <Table rows={nodes} columns={NODES} empty="" />
+    </Panel>
   );
 }
 
@@ -211,7 +237,7 @@ const RULES: Column[] = [
 const LOSSES: Column[] = [
   { head: "Cause", cell: (row) => <span class={`tag ${row.cause === "both_lines" ? "bad" : "warn"}`}>{text(row.cause).replace(/_/g, " ")}</span> },
   { head: "Runs", right: true, cell: (row) => count(row.runs) },
-  { head: "Messages", right: true, cell: (row) => count(row.missing) },
+  { head: "Missing", right: true, cell: (row) => `${row.missing === null ? "unknown" : count(row.missing)} ${text(row.unit)}` },
 ];
 
 const CLOCKS: Column[] = [

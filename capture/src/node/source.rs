@@ -1,0 +1,77 @@
+//! What a node reads an interface through: libpcap, or a ring of our own where
+//! the adapter is to stamp packets, since only that one says of each packet
+//! which clock did.
+
+use super::PointOptions;
+use crate::adapter::stamps::Stamps;
+use crate::live::{KernelCounts, LiveSource};
+use crate::packet::{LinkType, PacketBatch};
+use crate::ring::{RingOptions, RingSource};
+use crate::source::{CaptureError, PacketSource, Progress, Warning};
+use crate::system::with_network;
+use std::sync::atomic::Ordering;
+
+/// An open interface.
+pub(super) enum Source {
+    Pcap(Box<LiveSource>),
+    Ring(Box<RingSource>),
+}
+
+impl Source {
+    /// Opens a point's interface, and says what it can stamp by then.
+    pub(super) fn open(options: &PointOptions) -> Result<(Self, Stamps), CaptureError> {
+        let PointOptions { interface, live, .. } = options;
+        let ring = RingOptions { hardware_times: true, ..RingOptions::default() };
+        let source = with_network(|| match options.adapter_stamps {
+            true => Ok(Self::Ring(Box::new(RingSource::open(interface, live, ring)?))),
+            false => Ok(Self::Pcap(Box::new(LiveSource::open(interface, live.clone())?))),
+        })?;
+        Ok((source, Stamps::ask(interface)))
+    }
+
+    /// Tells it whether to end.
+    pub(super) fn stop(&self, stop: bool) {
+        let handle = match self {
+            Self::Pcap(source) => source.stop_handle(),
+            Self::Ring(source) => source.stop_handle(),
+        };
+        handle.store(stop, Ordering::Relaxed);
+    }
+
+    pub(super) fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<Progress, CaptureError> {
+        match self {
+            Self::Pcap(source) => source.next_batch(batch),
+            Self::Ring(source) => source.next_batch(batch),
+        }
+    }
+
+    pub(super) fn take_warnings(&mut self) -> Vec<Warning> {
+        match self {
+            Self::Pcap(source) => source.take_warnings(),
+            Self::Ring(source) => source.take_warnings(),
+        }
+    }
+
+    pub(super) fn link_type(&self) -> LinkType {
+        match self {
+            Self::Pcap(source) => source.link_type(),
+            Self::Ring(_) => LinkType::ETHERNET,
+        }
+    }
+
+    /// What the kernel counted since the interface was opened.
+    pub(super) fn kernel_counts(&self) -> Option<KernelCounts> {
+        match self {
+            Self::Pcap(source) => source.kernel_counts(),
+            Self::Ring(source) => source.kernel_counts(),
+        }
+    }
+
+    /// Packets that the adapter stamped since then, where it was asked to.
+    pub(super) fn stamped_adapter(&self) -> Option<u64> {
+        match self {
+            Self::Pcap(_) => None,
+            Self::Ring(source) => Some(source.stamped_by().hardware),
+        }
+    }
+}
