@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! push ─> gatherer (window) ─> closed event
-//!                                                            │ losses, lines, same links
-//!                                     feed events wanted ────┤
-//!                                     session events ────────┴─> book ─> closed trade
-//!                                                                         └─> links, order, lineage
+//!                                    │ losses, lines, same links
+//!             feed events wanted ────┤
+//!             session events ────────┴─> book ─> closed trade
+//!                                                 └─> links, order, lineage
 //! ```
 //!
 //! Two runs: a [`Scout`] learns from a sample in which order messages pass the
@@ -17,7 +17,7 @@ use crate::event::{Event, Identity, Sighting, StreamIx};
 use crate::hops::Hops;
 use crate::lineage::{Story, Words};
 use crate::lines::Lines;
-use crate::link::{self, Found, Link, LinkKind};
+use crate::link::{Found, Link, LinkKind};
 use crate::losses::health::Health;
 use crate::losses::{Losses, Names};
 use crate::matching::keys::{Joins, Keys};
@@ -31,24 +31,16 @@ use crate::observation::{Observation, Way, is_request, stable_hash};
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
+use crate::told::{Counters, Rows, Summary};
 use crate::topology::{self, Learner, Route, Topology};
 use crate::traffic::Traffic;
 use crate::wants::{KEPT_WINDOWS, Wants};
-use arrow::array::RecordBatch;
-use arrow::error::ArrowError;
 use hashbrown::HashMap;
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use taptrail_decoders::framing::catalog as framing;
 use taptrail_decoders::kind::Kind;
-use taptrail_store::tables::clocks::ClockRow;
-use taptrail_store::tables::hops::HopRow;
-use taptrail_store::tables::lineage::LineageRow;
-use taptrail_store::tables::lines::LineRow;
-use taptrail_store::tables::losses::LossRow;
-use taptrail_store::tables::orders::OrderRow;
-use taptrail_store::tables::traffic::TrafficRow;
 
 /// Protocols whose rows are a framing's own, not messages.
 const FRAMINGS: [&str; 2] = ["moldudp64", "tcp"];
@@ -56,79 +48,6 @@ const FRAMINGS: [&str; 2] = ["moldudp64", "tcp"];
 /// Most requests whose surroundings wait for their orders; those of further
 /// ones are not kept, counted.
 pub const ASKED_MAX: usize = 1 << 16;
-
-/// Rows that are certain.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rows {
-    /// Of `links`.
-    pub links: Vec<Found>,
-    /// Of `orders`.
-    pub orders: Vec<OrderRow>,
-    /// Of `lineage`.
-    pub lineage: Vec<LineageRow>,
-    /// Of `losses`.
-    pub losses: Vec<LossRow>,
-}
-
-impl Rows {
-    fn clear(&mut self) {
-        self.links.clear();
-        self.orders.clear();
-        self.lineage.clear();
-        self.losses.clear();
-    }
-
-    /// The rows of `links` as columns.
-    ///
-    /// # Errors
-    /// Where the columns are not those of the table.
-    pub fn links(&self, texts: &Texts, points: &Points) -> Result<RecordBatch, ArrowError> {
-        link::batch(&self.links, texts, points)
-    }
-}
-
-/// Rows that are only known at the end.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Summary {
-    /// Of `hops`.
-    pub hops: Vec<HopRow>,
-    /// Of `lines`.
-    pub lines: Vec<LineRow>,
-    /// Of `clocks`.
-    pub clocks: Vec<ClockRow>,
-    /// Of `traffic`.
-    pub traffic: Vec<TrafficRow>,
-    /// What did not fit a limit or a rule.
-    pub counters: Counters,
-}
-
-/// What was seen and what did not fit a limit or a rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Observations taken.
-    pub observations: u64,
-    /// Observations of earlier time than one before them.
-    pub late: u64,
-    /// Further entries of messages, which links do not name.
-    pub entries: u64,
-    /// Events: different messages.
-    pub events: u64,
-    /// Events that are copies of messages from before their window.
-    pub repeats: u64,
-    /// Messages of sessions that belong to no order.
-    pub without_order: u64,
-    /// Orders that name no trigger.
-    pub without_trigger: u64,
-    /// Orders whose named trigger was not found.
-    pub trigger_not_found: u64,
-    /// Answers that no request explains.
-    pub unexplained_answers: u64,
-    /// Links whose latency contradicts its clocks' bounds.
-    pub contradictions: u64,
-    /// Events and trades closed early, texts, numbers and rows refused, all
-    /// because of a stated limit.
-    pub over_limits: u64,
-}
 
 /// Tells messages that points may share from rows of a framing.
 #[derive(Debug, Default)]

@@ -34,6 +34,7 @@ pub mod report;
 pub mod run;
 pub mod stream;
 pub mod text;
+pub mod told;
 pub mod topology;
 pub mod traffic;
 pub mod wants;

@@ -12,12 +12,13 @@
 use crate::clock::coarse::{self, Meetings};
 use crate::clock::{Clocks, Gauge, Stamp};
 use crate::config::Settings;
-use crate::engine::{Correlator, Learned, Rows, Scout, Summary};
+use crate::engine::{Correlator, Learned, Scout};
 use crate::losses::health::{CountedCapture, Drops, Health};
 use crate::merge::{Merge, is_telling};
 use crate::points::Points;
 use crate::run::{CorrelateError, Outcome, Progress};
 use crate::text::Texts;
+use crate::told::{Rows, Summary};
 use crate::wire::read::Wires;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;

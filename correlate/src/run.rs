@@ -6,8 +6,8 @@
 //! ```
 
 use crate::config::Settings;
-use crate::engine::Counters;
 use crate::pass::Pass;
+use crate::told::Counters;
 use arrow::error::ArrowError;
 use std::time::Duration;
 use taptrail_capture::point::PointConfig;

@@ -7,12 +7,13 @@
 
 use crate::clock::{Clocks, Stamp};
 use crate::config::{ClockConfig, CorrelateConfig, HopConfig, Settings};
-use crate::engine::{self, Correlator, Scout, Summary};
+use crate::engine::{Correlator, Scout};
 use crate::losses::health::Health;
 use crate::matching::keys::KeyRule;
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::text::{TextId, Texts};
+use crate::told::{self, Summary};
 use arrow::error::ArrowError;
 use std::num::NonZeroU64;
 use taptrail_capture::point::{PointConfig, PointName};
@@ -211,7 +212,7 @@ impl Net {
         let summary = correlator.finish();
         let mut found = Rows::default();
         let written = correlator.write_rows(|rows, texts, points| {
-            let engine::Rows { orders, lineage, losses, .. } = rows.clone();
+            let told::Rows { orders, lineage, losses, .. } = rows.clone();
             let links = LinkRow::from_batch(&rows.links(texts, points)?)?;
             found = Rows { links, orders, lineage, losses };
             Ok::<(), ArrowError>(())
