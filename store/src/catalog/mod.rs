@@ -23,7 +23,7 @@ pub mod drops;
 pub mod import;
 pub mod lock;
 pub mod manifest;
-mod place;
+pub(crate) mod place;
 pub mod replace;
 pub mod retention;
 pub mod scratch;

@@ -74,7 +74,7 @@ pub(super) fn step(path: &Path) -> Result<(), StoreError> {
 
 /// Kills this thread's writing after so many steps.
 #[cfg(test)]
-pub(super) mod kill {
+pub(crate) mod kill {
     use std::cell::Cell;
 
     thread_local! {

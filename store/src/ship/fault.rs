@@ -12,24 +12,5 @@ pub(crate) fn step() -> Result<(), TargetError> {
     Ok(())
 }
 
-/// Kills this thread's writing after so many steps.
 #[cfg(test)]
-pub(crate) mod kill {
-    use std::cell::Cell;
-
-    thread_local! {
-        static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
-    }
-
-    /// From here on `steps` more happen; `None`: all.
-    pub fn after(steps: Option<usize>) {
-        LEFT.set(steps);
-    }
-
-    /// Whether the next step still happens.
-    pub fn lives() -> bool {
-        let left = LEFT.get();
-        LEFT.set(left.map(|left| left.saturating_sub(1)));
-        left != Some(0)
-    }
-}
+pub(crate) use crate::catalog::place::kill;
