@@ -5,7 +5,7 @@
 //! plain columns:      read row by row, nulls become "absent"
 //! ```
 
-use crate::observation::Observation;
+use crate::observation::{Amount, Observation};
 use crate::points::PointIx;
 use crate::text::{TextId, Texts};
 use arrow::array::types::{
@@ -241,7 +241,7 @@ impl MessageColumns {
         };
         let is_datagram = || flows.is_some_and(|flows| flows.datagrams.contains(&flow));
         let [price, qty, qty_delta, qty_leaves, qty_cum] =
-            self.decimals.each_ref().map(|array| number(array, row));
+            self.decimals.each_ref().map(|array| Amount::from(number(array, row)));
         let [order_id, orig_order_id, match_id, trigger_seq] =
             self.ids.each_ref().map(|array| number(array, row));
         let [order_id_txt, cl_ord_id, orig_cl_ord_id, exec_id] =

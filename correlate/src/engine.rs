@@ -8,8 +8,8 @@
 //!                                                 └─> links, order, lineage
 //! ```
 //!
-//! Two runs: a [`Scout`] learns from a sample in which order messages pass the
-//! points, then a [`Correlator`] makes the rows.
+//! Where clocks have to be measured it runs twice: over a sample that only
+//! shows what crosses between them, then over everything.
 
 use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
@@ -23,153 +23,28 @@ use crate::losses::{Losses, Names};
 use crate::matching::keys::{Joins, Keys};
 use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
 use crate::matching::public::{self, Publication};
-use crate::matching::reaction::{CASES_MAX, Case, Reactions};
+use crate::matching::reaction::{Case, Reactions};
 use crate::matching::recent::{Lookback, Recent};
 use crate::matching::same::{self, Gatherer};
 use crate::matching::trigger::{self, Follows, Likely, Trigger};
-use crate::observation::{Observation, Way, is_request, stable_hash};
+use crate::observation::{Observation, Way, is_request};
 use crate::points::{PointIx, Points};
+use crate::sample::Sample;
+use crate::scout::{Framings, Learned, case, followed, is_new_order, window_ns};
 use crate::stream::Streams;
-use crate::text::{TextId, Texts};
+use crate::text::Texts;
 use crate::told::{Counters, Rows, Summary};
 use crate::topology::{self, Learner, Route, Topology};
 use crate::traffic::Traffic;
 use crate::wants::{KEPT_WINDOWS, Wants};
 use hashbrown::HashMap;
 use std::collections::VecDeque;
-use std::num::NonZeroU64;
 use std::sync::Arc;
-use taptrail_decoders::framing::catalog as framing;
 use taptrail_decoders::kind::Kind;
-
-/// Protocols whose rows are a framing's own, not messages.
-const FRAMINGS: [&str; 2] = ["moldudp64", "tcp"];
 
 /// Most requests whose surroundings wait for their orders; those of further
 /// ones are not kept, counted.
 pub const ASKED_MAX: usize = 1 << 16;
-
-/// Tells messages that points may share from rows of a framing.
-#[derive(Debug, Default)]
-struct Framings {
-    known: HashMap<TextId, bool>,
-}
-
-impl Framings {
-    fn is_message(&mut self, observation: &Observation, texts: &Texts) -> bool {
-        let framing = *self.known.entry(observation.protocol).or_insert_with(|| {
-            let protocol = texts.text(observation.protocol);
-            let declared = || framing::embedded().iter().any(|framing| framing.id == protocol);
-            FRAMINGS.contains(&protocol) || declared()
-        });
-        observation.kind != Kind::Gap && !framing
-    }
-}
-
-/// What a sample says.
-#[derive(Clone, Debug, Default)]
-pub struct Learned {
-    /// In which order messages pass the points.
-    pub topology: Topology,
-    /// What requests react to.
-    pub reactions: Reactions,
-}
-
-/// Learns from a sample.
-pub struct Scout {
-    clocks: Clocks,
-    framings: Framings,
-    streams: Streams,
-    gatherer: Gatherer,
-    learner: Learner,
-    recent: Recent,
-    cases: Vec<Case>,
-    keys: Keys,
-    settings: Settings,
-    points: Points,
-}
-
-impl Scout {
-    /// Knows the configuration only, and what the clocks are taken to be.
-    pub fn new(settings: &Settings, points: &Points, clocks: &Clocks) -> Self {
-        Self {
-            clocks: clocks.clone(),
-            framings: Framings::default(),
-            streams: Streams::new(),
-            gatherer: Gatherer::new(window_ns(settings)),
-            learner: Learner::new(),
-            recent: Recent::default(),
-            cases: Vec::new(),
-            keys: Keys::new(&settings.correlate.key),
-            settings: settings.clone(),
-            points: points.clone(),
-        }
-    }
-
-    /// Takes an observation, in order of corrected time.
-    pub fn push(&mut self, mut observation: Observation, texts: &mut Texts) {
-        if observation.entry > 0 || !self.framings.is_message(&observation, texts) {
-            return;
-        }
-        let stream = self.streams.of(&observation, texts);
-        observation.seq_counted = self.streams.is_counted(stream);
-        observation.own_key = self.keys.of(Joins::Same, &observation, texts);
-        self.learn_reaction(&observation, stream, texts);
-        let home = self.gatherer.push(&observation, stream, self.streams.way(stream));
-        self.streams.join(home, stream);
-        self.close(observation.at);
-    }
-
-    /// A request at the first point that sees it, or market data.
-    fn learn_reaction(&mut self, observation: &Observation, stream: StreamIx, texts: &mut Texts) {
-        let way = self.streams.way(stream);
-        if way == Way::Feed && !observation.is_copy() {
-            self.recent.note(observation, stream);
-        }
-        if !is_new_order(observation, way) || self.cases.len() >= CASES_MAX {
-            return;
-        }
-        let instruments = followed(observation.symbol, &self.settings, texts);
-        let before = self.recent.before(&instruments, observation.at);
-        let conversation = self.streams.get(stream).map(|stream| stream.conversation);
-        self.cases.push(case(observation, conversation.unwrap_or_default(), before));
-    }
-
-    fn close(&mut self, watermark: i64) {
-        while let Some(event) = self.gatherer.close_next(watermark) {
-            self.learner.push(&event, &self.streams);
-        }
-    }
-
-    /// What the sample says.
-    pub fn finish(mut self) -> Learned {
-        self.close(i64::MAX);
-        let topology = self.learner.finish(&self.points, &self.clocks, &self.settings.hops);
-        Learned { topology, reactions: Reactions::of_sample(&self.cases) }
-    }
-}
-
-/// Whether a request opens an order, sent for the first time.
-fn is_new_order(observation: &Observation, way: Way) -> bool {
-    observation.kind == Kind::ReqNew && way == Way::ToVenue && !observation.is_copy()
-}
-
-/// The instruments that an order of `symbol` may follow.
-fn followed(symbol: TextId, settings: &Settings, texts: &mut Texts) -> Vec<TextId> {
-    let mapped = settings.instruments.get(texts.text(symbol)).into_iter().flatten();
-    let names: Vec<TextId> = mapped.map(|name| texts.intern(name)).collect();
-    symbol.some().into_iter().chain(names).collect()
-}
-
-fn case(request: &Observation, conversation: TextId, before: Lookback) -> Case {
-    let Observation { protocol, side, price, trigger_seq: named, .. } = *request;
-    let id = Sighting::of(request, false).identity;
-    Case { id, conversation, protocol, side, price, before, named }
-}
-
-fn window_ns(settings: &Settings) -> i64 {
-    i64::from(settings.correlate.window_s) * 1_000_000_000
-}
 
 enum Pending {
     /// A request that names a feed sequence.
@@ -215,20 +90,25 @@ pub struct Correlator {
     measuring: Option<Measuring>,
 }
 
-/// A run that only measures clocks, by one of `share` messages of feeds.
+/// A run that only measures clocks and the order of points, by a sample.
 #[derive(Debug)]
 struct Measuring {
-    share: u64,
+    sample: Sample,
+    learner: Learner,
+    first_order: Option<i64>,
 }
 
-impl Measuring {
-    /// Whether a message of a feed is one of those that are looked at. By its
-    /// number, or the number it was made of, so that a message is looked at
-    /// everywhere or nowhere.
-    fn looks_at(&self, obs: &Observation) -> bool {
-        let number = obs.trigger_seq.or(obs.seq);
-        number.is_none_or(|number| stable_hash(&[number]).is_multiple_of(self.share))
-    }
+/// What was measured.
+#[derive(Debug)]
+pub struct Measured {
+    /// What crossed between clocks.
+    pub gauge: Gauge,
+    /// What it tells of the order of points.
+    pub learner: Learner,
+    /// When the first order was seen, by corrected time.
+    pub first_order: Option<i64>,
+    /// The texts to go on with.
+    pub texts: Texts,
 }
 
 impl Correlator {
@@ -289,12 +169,11 @@ impl Correlator {
         self.counters.late
     }
 
-    /// The same correlator, to measure clocks: it makes no links, only gathers
-    /// what crosses between clocks. Of the numbered messages of feeds it looks
-    /// at one of `share`.
-    pub fn measuring(mut self, share: NonZeroU64) -> Self {
+    /// The same correlator, to measure clocks and the order of points: it makes
+    /// no links, only gathers what crosses. Of feeds it looks at a sample.
+    pub fn measuring(mut self, sample: Sample) -> Self {
         self.gauge = Some(Gauge::default());
-        self.measuring = Some(Measuring { share: share.get() });
+        self.measuring = Some(Measuring { sample, learner: Learner::new(), first_order: None });
         self
     }
 
@@ -314,9 +193,12 @@ impl Correlator {
         self.clocks = clocks;
     }
 
-    /// What was gathered, and the texts to go on with. Call it after `finish`.
-    pub fn into_gauge(self) -> (Gauge, Texts) {
-        (self.gauge.unwrap_or_default(), self.texts)
+    /// What was measured. Call it after `finish`.
+    pub fn into_measured(self) -> Measured {
+        let gauge = self.gauge.unwrap_or_default();
+        let (learner, first_order) =
+            self.measuring.map(|m| (m.learner, m.first_order)).unwrap_or_default();
+        Measured { gauge, learner, first_order, texts: self.texts }
     }
 
     /// Where observations' texts are interned.
@@ -395,8 +277,14 @@ impl Correlator {
         }
         let stream = self.streams.of(observation, &mut self.texts);
         let way = self.streams.way(stream);
-        if way == Way::Feed && self.measuring.as_ref().is_some_and(|m| !m.looks_at(observation)) {
-            return;
+        if let Some(measuring) = &mut self.measuring {
+            let Observation { seq, trigger_seq, .. } = *observation;
+            if way == Way::Feed && !measuring.sample.looks_at(seq, trigger_seq) {
+                return;
+            }
+            if is_new_order(observation, way) {
+                measuring.first_order.get_or_insert(observation.at);
+            }
         }
         if !observation.is_copy() {
             self.wants.note(observation, way);
@@ -459,7 +347,7 @@ impl Correlator {
 }
 
 impl Correlator {
-    fn closed(&mut self, mut event: Event) {
+    fn closed(&mut self, mut event: Box<Event>) {
         self.counters.events += 1;
         let Some(mut stream) = self.streams.get(event.stream).copied() else { return };
         stream.conversation = self.streams.conversation(stream.conversation);
@@ -468,12 +356,15 @@ impl Correlator {
             Route { protocol: stream.protocol, conversation: stream.conversation, way: event.way };
         let learned = self.topology.path(route);
         event.path = topology::order(learned, &event);
+        if let Some(measuring) = &mut self.measuring {
+            measuring.learner.push(&event, &self.streams);
+        }
         event.note_missed(learned);
         let full_path: &[PointIx] = if learned.is_empty() { &event.path } else { learned };
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
         if event.is_repeat() {
             self.counters.repeats += 1;
-            return;
+            return self.gatherer.reuse(event);
         }
         if self.measuring.is_none() {
             self.losses.add(&event, full_path, &names, &mut self.hops);
@@ -487,14 +378,14 @@ impl Correlator {
             Way::Feed => self.closed_feed(event, &links),
             _ => {
                 event.same.clone_from(&links);
-                self.closed_session(event, stream.conversation);
+                self.closed_session(*event, stream.conversation);
             }
         }
         links.clear();
         self.links = links;
     }
 
-    fn closed_feed(&mut self, mut event: Event, links: &[Link]) {
+    fn closed_feed(&mut self, mut event: Box<Event>, links: &[Link]) {
         if self.measuring.is_none() {
             self.lines.add(&event);
         }
@@ -504,10 +395,10 @@ impl Correlator {
         let relayed = event.obs.trigger_seq.is_some();
         self.wants.hear(&event);
         if !relayed && !self.wants.wants(&event) {
-            return;
+            return self.gatherer.reuse(event);
         }
         event.same = links.to_vec();
-        let event = Arc::new(event);
+        let event = Arc::new(*event);
         self.wants.keep(&event);
         if relayed {
             self.pend(event.at(), Pending::Relayed(event));

@@ -96,6 +96,30 @@ pub struct Event {
 }
 
 impl Event {
+    /// Of its first observation.
+    pub fn of(observation: &Observation, stream: StreamIx, way: Way) -> Self {
+        Self {
+            obs: *observation,
+            stream,
+            way,
+            sightings: SmallVec::from_iter([Sighting::of(observation, false)]),
+            path: Path::new(),
+            missed: SmallVec::new(),
+            same: Vec::new(),
+        }
+    }
+
+    /// Becomes another event, in the room of this one.
+    pub fn begin(&mut self, observation: &Observation, stream: StreamIx, way: Way) {
+        self.obs = *observation;
+        (self.stream, self.way) = (stream, way);
+        self.sightings.clear();
+        self.sightings.push(Sighting::of(observation, false));
+        self.path.clear();
+        self.missed.clear();
+        self.same.clear();
+    }
+
     /// First sightings: all but the copies.
     pub fn firsts(&self) -> impl Iterator<Item = &Sighting> {
         self.sightings.iter().filter(|sighting| !sighting.copy)

@@ -32,6 +32,8 @@ pub mod pass;
 pub mod points;
 pub mod report;
 pub mod run;
+pub mod sample;
+pub mod scout;
 pub mod stream;
 pub mod text;
 pub mod told;

@@ -15,17 +15,19 @@ use crate::columns::{COLUMNS, FlowNames, MessageColumns};
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::run::CorrelateError;
+use crate::sample::{self, Sample};
 use crate::text::Texts;
+use arrow::array::RecordBatch;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::path::PathBuf;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
+use taptrail_store::catalog::Store;
 use taptrail_store::catalog::manifest::ImportManifest;
-use taptrail_store::catalog::{Catalog, Store};
-use taptrail_store::segment::reader::SegmentReader;
-use taptrail_store::segment::{Segment, TimeRange};
+use taptrail_store::segment::reader::{SegmentReader, Wanted};
+use taptrail_store::segment::{RowGroup, Segment, TimeRange};
 use taptrail_store::tables::flows::FlowRow;
 use taptrail_store::tables::row::Row;
 
@@ -50,10 +52,12 @@ struct Cursor {
 impl Cursor {
     fn open(
         source: &Source,
+        wanted: Option<Wanted>,
         clocks: &Clocks,
         texts: &mut Texts,
     ) -> Result<Option<Self>, CorrelateError> {
-        let reader = SegmentReader::open(&source.file, Some(COLUMNS), source.row_groups.clone())?;
+        let groups = source.row_groups.clone();
+        let reader = SegmentReader::open_where(&source.file, Some(COLUMNS), groups, wanted)?;
         Self::fill(reader, source.point, clocks, texts)
     }
 
@@ -87,41 +91,47 @@ type Next = Reverse<(i64, usize)>;
 /// time by point, capture and place in it.
 pub struct Merge {
     clocks: Clocks,
+    sample: Sample,
+    /// What ends before this corrected time is not read.
+    since: i64,
     sources: Vec<Source>,
     flows: Vec<FlowNames>,
     heap: BinaryHeap<Next>,
 }
 
 impl Merge {
-    /// Over all imports of a catalog.
-    ///
-    /// # Errors
-    /// Where `flows` cannot be read.
-    pub fn new(
-        store: &Store,
-        catalog: &Catalog,
-        points: &Points,
-        clocks: Clocks,
-        texts: &mut Texts,
-    ) -> Result<Self, CorrelateError> {
-        Self::of(store, &catalog.imports, points, clocks, texts)
+    /// Over nothing yet.
+    pub fn empty(clocks: Clocks) -> Self {
+        let (sample, since) = (Sample::WHOLE, i64::MIN);
+        let (sources, flows, heap) = (Vec::new(), Vec::new(), BinaryHeap::new());
+        Self { clocks, sample, since, sources, flows, heap }
     }
 
-    /// Over some imports.
+    /// Reads only a part of the feeds.
+    pub fn sampling(mut self, sample: Sample) -> Self {
+        self.sample = sample;
+        self
+    }
+
+    /// Leaves out what lies together and all before a corrected time.
+    pub fn since(mut self, at: i64) -> Self {
+        self.since = at;
+        self
+    }
+
+    /// The same with imports to read.
     ///
     /// # Errors
     /// Where `flows` cannot be read.
-    pub fn of(
+    pub fn adding(
+        mut self,
         store: &Store,
         imports: &[Arc<ImportManifest>],
         points: &Points,
-        clocks: Clocks,
         texts: &mut Texts,
     ) -> Result<Self, CorrelateError> {
-        let mut merge =
-            Self { clocks, sources: Vec::new(), flows: Vec::new(), heap: BinaryHeap::new() };
-        merge.add_imports(store, imports, points, texts)?;
-        Ok(merge)
+        self.add_imports(store, imports, points, texts)?;
+        Ok(self)
     }
 
     /// Adds imports to those that are being read.
@@ -164,10 +174,22 @@ impl Merge {
 
     /// A segment whole where it is sorted, else each of its row groups.
     fn add_segment(&mut self, source: Source, segment: &Segment) {
+        let (clocks, since, point) = (&self.clocks, self.since, source.point);
+        let early = |time: &TimeRange| clocks.corrected(Stamp { point, ts: time.max_ns }) < since;
+        let is_late = |group: &RowGroup| !group.time.as_ref().is_some_and(early);
+        let groups = segment.groups().zip(&segment.row_groups).filter(|(_, g)| is_late(g));
+        let groups: Vec<(usize, &RowGroup)> = groups.collect();
         if segment.sorted {
-            return self.add(source, segment.time);
+            let time = groups.iter().filter_map(|(_, g)| g.time).reduce(TimeRange::union);
+            let all = groups.len() == segment.row_groups.len();
+            let numbers = || Some(groups.iter().map(|(number, _)| *number).collect());
+            let row_groups = if all { source.row_groups } else { numbers() };
+            if all || !groups.is_empty() {
+                self.add(Source { row_groups, ..source }, time.or(segment.time));
+            }
+            return;
         }
-        for (number, group) in segment.groups().zip(&segment.row_groups) {
+        for (number, group) in groups {
             let (file, row_groups) = (source.file.clone(), Some(vec![number]));
             self.add(Source { file, row_groups, cursor: None, ..source }, group.time);
         }
@@ -205,7 +227,8 @@ impl Merge {
             let Some(source) = self.sources.get_mut(number) else { return Ok(None) };
             let point = source.point;
             let Some(cursor) = &mut source.cursor else {
-                source.cursor = Cursor::open(source, &self.clocks, texts)?.map(Box::new);
+                let wanted = self.flows.get(source.capture).and_then(|f| wanted(self.sample, f));
+                source.cursor = Cursor::open(source, wanted, &self.clocks, texts)?.map(Box::new);
                 match &source.cursor {
                     Some(cursor) => *first = Reverse((cursor.at(), number)),
                     None => drop(PeekMut::pop(first)),
@@ -230,6 +253,13 @@ impl Merge {
         }
         Ok(None)
     }
+}
+
+/// The rows of a capture that are of a sample; `None` for all of them.
+fn wanted(sample: Sample, flows: &FlowNames) -> Option<Wanted> {
+    let datagrams = flows.datagrams.clone();
+    let test = move |batch: &RecordBatch| sample.rows(batch, &datagrams);
+    (!sample.is_whole()).then(|| Wanted { columns: sample::COLUMNS, test: Box::new(test) })
 }
 
 /// Names for flows whose messages have none: both ends of a connection in one

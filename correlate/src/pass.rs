@@ -1,27 +1,30 @@
 //! One pass over messages: everything that there is, or what comes.
 //!
 //! ```text
-//! messages ──by point─> seconds apart ─> scout ─> correlator (measures) ─clocks─┐
-//!                                               where more than one clock stamps │
-//! messages ──merge──> scout (a sample) ──learned──┬──────────────────────────────┘
-//! messages ──merge──────────────────> correlator <─┘ ──> links, hops, losses, lines,
-//!                                                         orders, lineage, clocks, traffic
+//! sample ──by point─> seconds apart
+//! sample ──merge──> correlator (measures), or scout ──clocks, order of points─┐
+//! messages from the first order on ──merge──> scout ──what orders react to────┤
+//! messages ──merge──────────────────────────────> correlator <────────────────┘
+//!                     links, hops, losses, lines, orders, lineage, clocks, traffic <─┘
 //! packets  ──merge──> lanes and connections ────────────> bursts, tcp
 //! ```
 
 use crate::clock::coarse::{self, Meetings};
-use crate::clock::{Clocks, Gauge, Stamp};
+use crate::clock::{Clocks, Stamp};
 use crate::config::Settings;
-use crate::engine::{Correlator, Learned, Scout};
+use crate::engine::{Correlator, Measured};
 use crate::losses::health::{CountedCapture, Drops, Health};
+use crate::matching::reaction::Reactions;
 use crate::merge::{Merge, is_telling};
 use crate::points::Points;
 use crate::run::{CorrelateError, Outcome, Progress};
+use crate::sample::Sample;
+use crate::scout::{Learned, OrderScout, ReactionScout};
 use crate::text::Texts;
 use crate::told::{Rows, Summary};
+use crate::topology::Topology;
 use crate::wire::read::Wires;
 use std::collections::BTreeMap;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use taptrail_capture::point::PointConfig;
 use taptrail_store::catalog::manifest::ImportManifest;
@@ -29,8 +32,14 @@ use taptrail_store::catalog::replace::Replacement;
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::TimeRange;
 
-/// Messages that the order of points is learned from.
+/// Messages from the first order on by which it is learned what orders react to.
 pub const SAMPLE_MESSAGES: u64 = 1 << 21;
+
+/// Messages that show the order of points before clocks are measured.
+const FIRST_MESSAGES: u64 = 1 << 18;
+
+/// What is looked at before the first order.
+const BEFORE_FIRST_NS: i64 = 100_000_000;
 
 /// Messages of a second that the clocks of a point are measured by: thousands
 /// of differences a second hold one as quick as any that matters.
@@ -72,22 +81,17 @@ impl Pass {
         let mut texts = Texts::new();
         let points = near_points(store, catalog, all_points(catalog, configured), &mut texts)?;
         let configured_clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
-        let mut clocks = configured_clocks.clone();
-        if clocks.is_many() {
-            let doubted = clocks.doubted();
-            let learned = learn(store, catalog, settings, &points, &doubted, &mut texts)?;
-            let correlator = Correlator::new(settings, &points, learned, texts);
-            let correlator = correlator.with_clocks(doubted.clone());
-            let mut correlator = correlator.measuring(share_measured(catalog));
-            let mut merge = Merge::new(store, catalog, &points, doubted, correlator.texts())?;
-            let gauge;
-            (gauge, texts) = measure(correlator, &mut merge)?;
-            clocks = clocks.measured(&gauge);
-        }
-        let learned = learn(store, catalog, settings, &points, &clocks, &mut texts)?;
+        let sources = Sources { store, catalog, settings, points: &points };
+        let Learning { clocks, topology, first_order } =
+            sources.learn(&configured_clocks, &mut texts)?;
+        let reactions = match first_order {
+            Some(at) => sources.reactions(&clocks, at, &mut texts)?,
+            None => Reactions::default(),
+        };
+        let learned = Learned { topology, reactions };
         let correlator = Correlator::new(settings, &points, learned, texts);
-        let mut correlator = correlator.with_clocks(clocks.clone());
-        let merge = Merge::of(store, &[], &points, clocks, correlator.texts())?;
+        let correlator = correlator.with_clocks(clocks.clone());
+        let merge = Merge::empty(clocks);
         Ok(Self {
             configured: configured.to_vec(),
             points,
@@ -267,7 +271,10 @@ fn near_points(
     for point in points.all() {
         let here = catalog.imports.iter().filter(|import| *import.point == *point.name);
         let here: Vec<_> = here.cloned().collect();
-        let mut merge = Merge::of(store, &here, &points, clocks.clone(), texts)?;
+        let rows: u64 = here.iter().map(|import| messages_in(import)).sum();
+        let sample = Sample::one_of(rows / coarse::SAMPLE_MESSAGES);
+        let merge = Merge::empty(clocks.clone()).sampling(sample);
+        let mut merge = merge.adding(store, &here, &points, texts)?;
         let mut taken = 0;
         while taken < coarse::SAMPLE_MESSAGES
             && let Some(observation) = merge.next(texts)?
@@ -307,48 +314,116 @@ fn health(catalog: &Catalog, points: &Points) -> Health {
     health
 }
 
-fn learn(
-    store: &Store,
-    catalog: &Catalog,
-    settings: &Settings,
-    points: &Points,
-    clocks: &Clocks,
-    texts: &mut Texts,
-) -> Result<Learned, CorrelateError> {
-    let mut merge = Merge::new(store, catalog, points, clocks.clone(), texts)?;
-    let mut scout = Scout::new(settings, points, clocks);
-    let mut taken = 0;
-    while taken < SAMPLE_MESSAGES
-        && let Some(observation) = merge.next(texts)?
-    {
-        if is_telling(&observation) {
-            scout.push(observation, texts);
-            taken += 1;
-        }
-    }
-    Ok(scout.finish())
+/// What is learned from.
+struct Sources<'a> {
+    store: &'a Store,
+    catalog: &'a Catalog,
+    settings: &'a Settings,
+    points: &'a Points,
 }
 
-/// Runs a correlator over everything only to see what crosses between clocks.
-fn measure(
-    mut correlator: Correlator,
-    merge: &mut Merge,
-) -> Result<(Gauge, Texts), CorrelateError> {
-    let mut messages = 0;
-    while let Some(observation) = merge.next(correlator.texts())? {
-        correlator.push(&observation);
-        messages += 1;
-        if messages % WRITE_EVERY == 0 {
-            correlator.write_rows(|_, _, _| Ok::<(), CorrelateError>(()))?;
-        }
-    }
-    drop(correlator.finish());
-    Ok(correlator.into_gauge())
+/// What a sample of everything says.
+struct Learning {
+    clocks: Clocks,
+    topology: Topology,
+    /// When the first order was seen, by corrected time.
+    first_order: Option<i64>,
 }
 
-/// One of how many messages the clocks are measured by: all of them up to
-/// [`MEASURED_PER_S`] at the busiest point.
-fn share_measured(catalog: &Catalog) -> NonZeroU64 {
+impl Sources<'_> {
+    fn learn(&self, configured: &Clocks, texts: &mut Texts) -> Result<Learning, CorrelateError> {
+        let sample = Sample::one_of(share(self.catalog, MEASURED_PER_S).min(SHARE_MAX));
+        if !configured.is_many() {
+            let scout = self.order(configured, sample, u64::MAX, texts)?;
+            let (clocks, first_order) = (configured.clone(), scout.first_order());
+            let topology = scout.finish().finish(self.points, &clocks, &self.settings.hops);
+            return Ok(Learning { clocks, topology, first_order });
+        }
+        let doubted = configured.doubted();
+        let scout = self.order(&doubted, Sample::WHOLE, FIRST_MESSAGES, texts)?;
+        let topology = scout.finish().finish(self.points, &doubted, &self.settings.hops);
+        let learned = Learned { topology, reactions: Reactions::default() };
+        let all = std::mem::take(texts);
+        let correlator = Correlator::new(self.settings, self.points, learned, all);
+        let correlator = correlator.with_clocks(doubted.clone()).measuring(sample);
+        let measured = self.measure(correlator, doubted, sample)?;
+        *texts = measured.texts;
+        let clocks = configured.measured(&measured.gauge);
+        let topology = measured.learner.finish(self.points, &clocks, &self.settings.hops);
+        Ok(Learning { clocks, topology, first_order: measured.first_order })
+    }
+
+    fn merge(&self, merge: Merge, texts: &mut Texts) -> Result<Merge, CorrelateError> {
+        merge.adding(self.store, &self.catalog.imports, self.points, texts)
+    }
+
+    /// Looks at so many messages of a sample for the order of points.
+    fn order(
+        &self,
+        clocks: &Clocks,
+        sample: Sample,
+        messages: u64,
+        texts: &mut Texts,
+    ) -> Result<OrderScout, CorrelateError> {
+        let mut merge = self.merge(Merge::empty(clocks.clone()).sampling(sample), texts)?;
+        let mut scout = OrderScout::new(self.settings);
+        let mut taken = 0;
+        while taken < messages
+            && let Some(observation) = merge.next(texts)?
+        {
+            if is_telling(&observation) {
+                scout.push(observation, texts);
+                taken += 1;
+            }
+        }
+        Ok(scout)
+    }
+
+    /// Runs a correlator over a sample only to see what crosses between clocks.
+    fn measure(
+        &self,
+        mut correlator: Correlator,
+        clocks: Clocks,
+        sample: Sample,
+    ) -> Result<Measured, CorrelateError> {
+        let mut merge = self.merge(Merge::empty(clocks).sampling(sample), correlator.texts())?;
+        let mut messages = 0;
+        while let Some(observation) = merge.next(correlator.texts())? {
+            correlator.push(&observation);
+            messages += 1;
+            if messages % WRITE_EVERY == 0 {
+                correlator.write_rows(|_, _, _| Ok::<(), CorrelateError>(()))?;
+            }
+        }
+        drop(correlator.finish());
+        Ok(correlator.into_measured())
+    }
+
+    /// What requests react to, from the first of them on.
+    fn reactions(
+        &self,
+        clocks: &Clocks,
+        first_order: i64,
+        texts: &mut Texts,
+    ) -> Result<Reactions, CorrelateError> {
+        let since = first_order.saturating_sub(BEFORE_FIRST_NS);
+        let mut merge = self.merge(Merge::empty(clocks.clone()).since(since), texts)?;
+        let mut scout = ReactionScout::new(self.settings);
+        let mut taken = 0;
+        while taken < SAMPLE_MESSAGES
+            && let Some(observation) = merge.next(texts)?
+        {
+            if observation.at >= since && is_telling(&observation) {
+                scout.push(&observation, texts);
+                taken += 1;
+            }
+        }
+        Ok(scout.finish())
+    }
+}
+
+/// One of how many messages there are `per_s` of a second at the busiest point.
+fn share(catalog: &Catalog, per_s: u64) -> u64 {
     let mut points: BTreeMap<&str, (u64, Option<TimeRange>)> = BTreeMap::new();
     for import in &catalog.imports {
         let (rows, time) = points.entry(&import.point).or_default();
@@ -357,12 +432,11 @@ fn share_measured(catalog: &Catalog) -> NonZeroU64 {
             *time = time.iter().copied().chain(segment.time).reduce(TimeRange::union);
         }
     }
-    let per_s = |(rows, time): &(u64, Option<TimeRange>)| {
+    let busy_per_s = |(rows, time): &(u64, Option<TimeRange>)| {
         let ns = time.map_or(0, |time| time.max_ns.abs_diff(time.min_ns));
         rows / (ns / 1_000_000_000).max(1)
     };
-    let busiest = points.values().map(per_s).max().unwrap_or(0);
-    NonZeroU64::new((busiest / MEASURED_PER_S).min(SHARE_MAX)).unwrap_or(NonZeroU64::MIN)
+    points.values().map(busy_per_s).max().unwrap_or(0) / per_s
 }
 
 /// Messages of an import.

@@ -10,6 +10,7 @@ use crate::event::StreamIx;
 use crate::observation::{Observation, Way};
 use crate::text::{TextId, Texts};
 use hashbrown::HashMap;
+use std::hash::{Hash, Hasher};
 
 /// Most streams of a run; messages of further ones share the last.
 pub const STREAMS_MAX: usize = 1 << 20;
@@ -32,12 +33,22 @@ pub struct Stream {
     pub counted: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct StreamKey {
     protocol: TextId,
     session: TextId,
     channel: Option<u32>,
     way: Option<Way>,
+}
+
+impl Hash for StreamKey {
+    /// In whole words, as it is looked up for every observation.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let pair = |a: u32, b: u32| u64::from(a) << 32 | u64::from(b);
+        state.write_u64(pair(self.protocol.number(), self.session.number()));
+        let way = self.way.map_or(0, |way| 1 + way as u32);
+        state.write_u64(pair(self.channel.unwrap_or(u32::MAX), way));
+    }
 }
 
 /// The streams of a run.

@@ -7,15 +7,16 @@
 
 use crate::clock::{Clocks, Stamp};
 use crate::config::{ClockConfig, CorrelateConfig, HopConfig, Settings};
-use crate::engine::{Correlator, Scout};
+use crate::engine::Correlator;
 use crate::losses::health::Health;
 use crate::matching::keys::KeyRule;
 use crate::observation::Observation;
 use crate::points::{PointIx, Points};
+use crate::sample::Sample;
+use crate::scout::{Learned, OrderScout, ReactionScout};
 use crate::text::{TextId, Texts};
 use crate::told::{self, Summary};
 use arrow::error::ArrowError;
-use std::num::NonZeroU64;
 use taptrail_capture::point::{PointConfig, PointName};
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side};
 use taptrail_store::tables::lineage::LineageRow;
@@ -193,17 +194,21 @@ impl Net {
         let (settings, points) = (self.settings(), Self::points());
         let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
         let mut texts = self.texts;
-        let mut scout = Scout::new(&settings, &points, &clocks);
+        let (mut scout, mut reactions) =
+            (OrderScout::new(&settings), ReactionScout::new(&settings));
         let seen = ordered(self.observations, &clocks);
         for observation in &seen {
             scout.push(*observation, &mut texts);
+            reactions.push(observation, &mut texts);
         }
-        let learned = scout.finish();
+        let topology = scout.finish().finish(&points, &clocks, &settings.hops);
+        let learned = Learned { topology, reactions: reactions.finish() };
         let mut first = Correlator::new(&settings, &points, learned.clone(), texts.clone())
-            .measuring(NonZeroU64::MIN);
+            .measuring(Sample::WHOLE);
         seen.iter().for_each(|observation| first.push(observation));
         first.finish();
-        let clocks = if self.measured { clocks.measured(&first.into_gauge().0) } else { clocks };
+        let clocks =
+            if self.measured { clocks.measured(&first.into_measured().gauge) } else { clocks };
         let seen = ordered(seen, &clocks);
         let mut correlator =
             Correlator::new(&settings, &points, learned, texts).with_clocks(clocks);

@@ -28,13 +28,13 @@ fn order(net: &mut Net, at: i64) {
     publish(net, tick, Some(bus), at);
 
     let mut request = net.fix(2, Kind::ReqNew, "C1", "");
-    request.0.price = Some(10 * UNIT);
-    request.0.qty = Some(300 * UNIT);
+    request.0.price = Some(10 * UNIT).into();
+    request.0.qty = Some(300 * UNIT).into();
     request.0.trigger_seq = Some(100);
     net.see(request, 4, at + 20_000);
     let mut relayed = net.ouch(0, Kind::ReqNew, "991", "");
-    relayed.0.price = Some(10 * UNIT);
-    relayed.0.qty = Some(300 * UNIT);
+    relayed.0.price = Some(10 * UNIT).into();
+    relayed.0.qty = Some(300 * UNIT).into();
     net.see(relayed, 5, at + 24_000);
     net.see(relayed, 0, at + 25_000);
 
@@ -50,16 +50,16 @@ fn order(net: &mut Net, at: i64) {
     publish(net, public, None, at + 69_000);
 
     let mut filled = net.ouch(2, Kind::RptFill, "991", "");
-    filled.0.qty = Some(300 * UNIT);
-    filled.0.price = Some(10 * UNIT);
+    filled.0.qty = Some(300 * UNIT).into();
+    filled.0.price = Some(10 * UNIT).into();
     filled.0.match_id = Some(9_001);
     net.see(filled, 0, at + 900_000);
     net.see(filled, 5, at + 901_000);
     let mut fill = net.fix(3, Kind::RptFill, "C1", "");
-    fill.0.qty = Some(300 * UNIT);
-    fill.0.price = Some(10 * UNIT);
+    fill.0.qty = Some(300 * UNIT).into();
+    fill.0.price = Some(10 * UNIT).into();
     fill.0.match_id = Some(9_001);
-    fill.0.qty_leaves = Some(0);
+    fill.0.qty_leaves = Some(0).into();
     fill.0.order_id = Some(55_801);
     fill.0.exec_id = net.text("X2");
     net.see(fill, 4, at + 905_000);
@@ -206,10 +206,10 @@ fn an_order_missed_before_the_gateway_is_bound_by_what_followed_it() {
     order(&mut net, 0);
     net.observations.retain(|o| !(o.point == 4 && o.kind == Kind::ReqNew));
     let mut change = net.fix(3, Kind::ReqReplace, "C2", "C1");
-    change.0.qty = Some(200 * UNIT);
+    change.0.qty = Some(200 * UNIT).into();
     net.see(change, 4, 200_000);
     let mut relayed = net.ouch(0, Kind::ReqReplace, "992", "991");
-    relayed.0.qty = Some(200 * UNIT);
+    relayed.0.qty = Some(200 * UNIT).into();
     net.see(relayed, 5, 204_000);
     let (rows, _) = net.run();
     let relays = shown(&rows, "relay");
@@ -316,7 +316,7 @@ fn fix_life(steps: &[(Kind, &str, &str)]) -> Vec<String> {
     let mut net = Net::new();
     for (place, (kind, id, orig)) in steps.iter().enumerate() {
         let mut message = net.fix(place as u64 + 1, *kind, id, orig);
-        message.0.qty = Some(UNIT);
+        message.0.qty = Some(UNIT).into();
         net.see(message, 4, place as i64 * 1_000);
     }
     let (rows, _) = net.run();
@@ -384,7 +384,7 @@ fn a_replace_that_leaves_nothing_is_answered_by_a_cancel() {
     ];
     for (place, (kind, id, orig, qty)) in steps.into_iter().enumerate() {
         let mut message = net.ouch(place as u64 + 1, kind, id, orig);
-        message.0.qty = Some(qty * UNIT);
+        message.0.qty = Some(qty * UNIT).into();
         message.0.asked = (kind == Kind::RptCanceled).then_some(false);
         net.see(message, 5, place as i64 * 1_000);
     }
@@ -410,12 +410,12 @@ fn a_rejected_order_is_bound_by_attributes_first_in_first_out() {
     let mut net = Net::new();
     for (n, at) in [(1, 0), (2, 10_000)] {
         let mut request = net.fix(n, Kind::ReqNew, &format!("C{n}"), "");
-        request.0.price = Some(UNIT);
-        request.0.qty = Some(UNIT);
+        request.0.price = Some(UNIT).into();
+        request.0.qty = Some(UNIT).into();
         net.see(request, 4, at);
         let mut relayed = net.ouch(0, Kind::ReqNew, &format!("{n}"), "");
-        relayed.0.price = Some(UNIT);
-        relayed.0.qty = Some(UNIT);
+        relayed.0.price = Some(UNIT).into();
+        relayed.0.qty = Some(UNIT).into();
         net.see(relayed, 5, at + 15_000);
         let rejected = net.ouch(n, Kind::RptReject, &format!("{n}"), "");
         net.see(rejected, 5, at + 60_000);
@@ -444,12 +444,12 @@ fn a_rejected_order_is_bound_by_attributes_first_in_first_out() {
 fn a_gateway_that_refuses_by_itself_gets_no_partner() {
     let mut net = Net::new();
     let mut refused = net.fix(1, Kind::ReqNew, "C1", "");
-    refused.0.price = Some(UNIT);
+    refused.0.price = Some(UNIT).into();
     net.see(refused, 4, 0);
     let told = net.fix(1, Kind::RptReject, "C1", "");
     net.see(told, 4, 5_000);
     let mut other = net.ouch(0, Kind::ReqNew, "1", "");
-    other.0.price = Some(UNIT);
+    other.0.price = Some(UNIT).into();
     net.see(other, 5, 20_000);
     let (rows, _) = net.run();
     assert!(shown(&rows, "relay").is_empty());

@@ -9,7 +9,7 @@
 //!   answers   tB - tA = o - m'       the first difference is the larger one
 //! ```
 
-use crate::clock::Clocks;
+use crate::clock::{Clocks, Stamp};
 use crate::config::HopConfig;
 use crate::event::{Event, Path};
 use crate::observation::Way;
@@ -40,7 +40,8 @@ pub struct Route {
 #[derive(Debug, Default)]
 pub struct Learner {
     seen: BTreeMap<Route, BTreeSet<PointIx>>,
-    differences: HashMap<(Route, PointIx, PointIx), Vec<i64>>,
+    /// Stamps of the same message at both points.
+    stamps: HashMap<(Route, PointIx, PointIx), Vec<(i64, i64)>>,
 }
 
 impl Learner {
@@ -64,23 +65,27 @@ impl Learner {
         seen.extend(event.firsts().map(|s| s.point));
         for a in event.firsts() {
             for b in event.firsts().filter(|b| b.point > a.point && b.line == a.line) {
-                self.difference((route, a.point, b.point), b.at.saturating_sub(a.at));
+                self.note((route, a.point, b.point), (a.ts, b.ts));
             }
         }
     }
 
-    fn difference(&mut self, key: (Route, PointIx, PointIx), difference: i64) {
-        if self.differences.len() >= PAIRS_MAX && !self.differences.contains_key(&key) {
+    fn note(&mut self, key: (Route, PointIx, PointIx), stamps: (i64, i64)) {
+        if self.stamps.len() >= PAIRS_MAX && !self.stamps.contains_key(&key) {
             return;
         }
-        let kept = self.differences.entry(key).or_default();
+        let kept = self.stamps.entry(key).or_default();
         if kept.len() < DIFFERENCES_MAX {
-            kept.push(difference);
+            kept.push(stamps);
         }
     }
 
-    fn median(&self, route: Route, a: PointIx, b: PointIx) -> Option<i64> {
-        let mut kept = self.differences.get(&(route, a, b))?.clone();
+    /// The middle of what lies between the two points on the reference clock.
+    fn median(&self, route: Route, a: PointIx, b: PointIx, clocks: &Clocks) -> Option<i64> {
+        let at = |point, ts| clocks.corrected(Stamp { point, ts });
+        let stamps = self.stamps.get(&(route, a, b))?.iter();
+        let mut kept: Vec<i64> =
+            stamps.map(|&(ts_a, ts_b)| at(b, ts_b).saturating_sub(at(a, ts_a))).collect();
         let middle = kept.len() / 2;
         (!kept.is_empty()).then(|| *kept.select_nth_unstable(middle).1)
     }
@@ -106,14 +111,14 @@ impl Learner {
         clocks: &Clocks,
         hops: &HopGraph,
     ) -> bool {
-        let own = self.median(route, a, b);
+        let own = self.median(route, a, b, clocks);
         let by_time = own.filter(|&d| d != 0 && clocks.comparable(a, b)).map(|d| d > 0);
         let back = match route.way {
             Way::Feed => return hops.before(a, b).or(by_time).unwrap_or(true),
             Way::ToVenue => Way::FromVenue,
             Way::FromVenue => Way::ToVenue,
         };
-        let other = self.median(Route { way: back, ..route }, a, b);
+        let other = self.median(Route { way: back, ..route }, a, b, clocks);
         let two_way = own.zip(other).filter(|(own, other)| own != other);
         // Requests go the way of the hop, answers come back.
         let by_hop = hops.next(a, b).map(|forward| forward == (route.way == Way::ToVenue));

@@ -10,6 +10,7 @@ use crate::points::{PointIx, Points};
 use crate::text::{TextId, Texts};
 use hashbrown::HashMap;
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit};
 use taptrail_store::tables::traffic::TrafficRow;
@@ -25,7 +26,7 @@ const RESTART_STEP: u64 = 1 << 16;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Source {
     point: PointIx,
     protocol: TextId,
@@ -34,6 +35,17 @@ struct Source {
     line: TextId,
     /// Client 0, server 1, neither 2.
     side: u8,
+}
+
+impl Hash for Source {
+    /// In whole words: what is stored in parts and read as one has to wait for
+    /// everything that was stored before it.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let pair = |a: u32, b: u32| u64::from(a) << 32 | u64::from(b);
+        state.write_u64(pair(self.protocol.number(), self.session.number()));
+        state.write_u64(pair(self.line.number(), u32::from(self.point)));
+        state.write_u64(pair(self.channel.unwrap_or(u32::MAX), u32::from(self.side)));
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -112,7 +124,9 @@ fn is_on_the_wire(obs: &Observation) -> bool {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    counts: HashMap<Source, Count>,
+    /// Which of `counts` is a source's.
+    places: HashMap<Source, usize>,
+    counts: Vec<(Source, Count)>,
     refused: u64,
 }
 
@@ -134,16 +148,26 @@ impl Traffic {
         };
         let Observation { point, protocol, session, channel, line, .. } = *obs;
         let source = Source { point, protocol, session, channel, line, side };
-        if self.counts.len() >= SOURCES_MAX && !self.counts.contains_key(&source) {
-            self.refused += 1;
-            return;
+        let place = self.places.get(&source).copied().or_else(|| self.add(source));
+        match place.and_then(|place| self.counts.get_mut(place)) {
+            Some((_, count)) => count.note(obs),
+            None => self.refused += 1,
         }
-        self.counts.entry(source).or_default().note(obs);
+    }
+
+    fn add(&mut self, source: Source) -> Option<usize> {
+        let place = self.counts.len();
+        if place >= SOURCES_MAX {
+            return None;
+        }
+        self.places.insert(source, place);
+        self.counts.push((source, Count::default()));
+        Some(place)
     }
 
     /// The rows of `traffic`.
     pub fn rows(&self, points: &Points, texts: &Texts) -> Vec<TrafficRow> {
-        let row = |(source, count): (&Source, &Count)| TrafficRow {
+        let row = |(source, count): &(Source, Count)| TrafficRow {
             point: points.name(source.point),
             protocol: texts.shared(source.protocol).unwrap_or_else(|| Arc::from("")),
             session: texts.shared(source.session),
@@ -161,8 +185,8 @@ impl Traffic {
             duplicates: count.duplicates,
             heartbeats: count.heartbeats,
         };
-        let mut sorted: Vec<(&Source, &Count)> = self.counts.iter().collect();
-        sorted.sort_unstable_by_key(|(source, _)| **source);
+        let mut sorted: Vec<&(Source, Count)> = self.counts.iter().collect();
+        sorted.sort_unstable_by_key(|(source, _)| *source);
         sorted.into_iter().map(row).collect()
     }
 }

@@ -230,20 +230,11 @@ fn keep_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, event: &Arc<Event>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Path, Sighting};
     use taptrail_decoders::kind::Kind;
 
     fn event(stream: u32, seq: u64, at: i64) -> Arc<Event> {
         let obs = Observation { seq: Some(seq), ..Observation::empty(0, at, Kind::OrderAdd) };
-        Arc::new(Event {
-            obs,
-            stream,
-            way: Way::Feed,
-            sightings: SmallVec::from_iter([Sighting::of(&obs, false)]),
-            path: Path::new(),
-            missed: SmallVec::new(),
-            same: Vec::new(),
-        })
+        Arc::new(Event::of(&obs, stream, Way::Feed))
     }
 
     /// Streams and times of what is found for number 5, named at 100.

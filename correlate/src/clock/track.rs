@@ -12,6 +12,7 @@
 //! point to, and one that cannot lie there is behind a step.
 
 use super::steady;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Longest time without a fit that is bridged, ns.
 pub const HOLD_MAX_NS: i64 = 60_000_000_000;
@@ -97,7 +98,27 @@ pub struct Track {
     /// What holds from each knot to the next.
     spans: Vec<Span>,
     steps: Vec<Step>,
+    /// Where the last moment asked for lay: the next is mostly near it.
+    hint: Hint,
 }
+
+/// A place that may be wrong; it is no part of what a track says.
+#[derive(Debug, Default)]
+struct Hint(AtomicUsize);
+
+impl Clone for Hint {
+    fn clone(&self) -> Self {
+        Self(AtomicUsize::new(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+impl PartialEq for Hint {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hint {}
 
 /// The knots next to a moment.
 enum Around<'a> {
@@ -155,7 +176,7 @@ impl Track {
         }
         let pairs = knots.iter().zip(knots.iter().skip(1));
         let spans = pairs.map(|(a, b)| Span::of(a, b, &steps)).collect();
-        Self { knots, spans, steps }
+        Self { knots, spans, steps, hint: Hint::default() }
     }
 
     /// The knots, by time.
@@ -188,8 +209,21 @@ impl Track {
         }
     }
 
-    fn around(&self, t: i64) -> Option<Around<'_>> {
+    /// How many knots there are up to a moment.
+    fn place(&self, t: i64) -> usize {
+        let hint = self.hint.0.load(Ordering::Relaxed);
+        let before = hint.checked_sub(1).map(|before| self.knots.get(before));
+        let after_it = before.is_none_or(|knot| knot.is_some_and(|knot| knot.t <= t));
+        if after_it && self.knots.get(hint).is_none_or(|knot| t < knot.t) {
+            return hint;
+        }
         let place = self.knots.partition_point(|knot| knot.t <= t);
+        self.hint.0.store(place, Ordering::Relaxed);
+        place
+    }
+
+    fn around(&self, t: i64) -> Option<Around<'_>> {
+        let place = self.place(t);
         let before = place.checked_sub(1);
         let a = before.and_then(|before| self.knots.get(before));
         match (a, self.knots.get(place)) {

@@ -149,7 +149,7 @@ impl Replay<'_> {
         let changes = obs.orig_cl_ord_id.some().unwrap_or(obs.cl_ord_id);
         if obs.kind == Kind::ReqNew {
             self.current.get_or_insert(self.requests.len());
-            self.qty = self.qty.or(obs.qty);
+            self.qty = self.qty.or(obs.qty.get());
         } else if let Some(before) = self.version(changes).or(self.current) {
             self.step(LinkKind::Chain, "orig_cl_ord_id", before, place);
         }
@@ -166,7 +166,7 @@ impl Replay<'_> {
         let obs = &event.obs;
         match obs.kind {
             Kind::RptAck => self.accepted(place, obs.cl_ord_id),
-            Kind::RptReplaced => self.replaced(place, obs.cl_ord_id, obs.qty),
+            Kind::RptReplaced => self.replaced(place, obs.cl_ord_id, obs.qty.get()),
             Kind::RptFill => self.filled(place, event),
             Kind::RptCanceled => self.canceled(place, event),
             Kind::RptDone => self.ended(place, event, State::Done),
@@ -194,7 +194,7 @@ impl Replay<'_> {
         self.answer(request, "cl_ord_id", place);
         if let Some(request) = request {
             self.current = Some(request);
-            let asked = self.event_of(request).and_then(|event| event.obs.qty);
+            let asked = self.event_of(request).and_then(|event| event.obs.qty.get());
             self.qty = asked.or(qty).or(self.qty);
             self.reduced = 0;
         }
@@ -214,8 +214,8 @@ impl Replay<'_> {
             None => self.life.unexplained += 1,
         }
         self.life.fills += 1;
-        self.life.qty_cum += obs.qty.unwrap_or(0);
-        self.life.qty_cum = obs.qty_cum.unwrap_or(self.life.qty_cum);
+        self.life.qty_cum += obs.qty.get().unwrap_or(0);
+        self.life.qty_cum = obs.qty_cum.get().unwrap_or(self.life.qty_cum);
         if !self.life.state.is_over() {
             let whole = self.left(event) == Some(0);
             self.life.state = if whole { State::Filled } else { State::PartiallyFilled };
@@ -225,7 +225,7 @@ impl Replay<'_> {
     /// Quantity still open after the report, where it or the sums tell.
     fn left(&self, event: &Event) -> Option<i128> {
         let computed = || Some((self.qty? - self.life.qty_cum - self.reduced).max(0));
-        event.obs.qty_leaves.or_else(computed)
+        event.obs.qty_leaves.get().or_else(computed)
     }
 
     fn canceled(&mut self, place: usize, event: &Event) {
@@ -250,7 +250,7 @@ impl Replay<'_> {
     /// already, so that nothing is left.
     fn replaced_by_nothing(&self, id: TextId) -> Option<usize> {
         let id = id.some()?;
-        let qty = |request: &Request| self.events.get(request.event)?.obs.qty;
+        let qty = |request: &Request| self.events.get(request.event)?.obs.qty.get();
         let answered = |r: &Request| {
             let nothing = || qty(r).is_some_and(|qty| qty <= self.life.qty_cum);
             let open = !r.answered && r.kind == Kind::ReqReplace;
@@ -269,9 +269,10 @@ impl Replay<'_> {
     }
 
     fn end(&mut self, event: &Event, state: State) {
-        if let Some(taken) = event.obs.qty_delta {
+        if let Some(taken) = event.obs.qty_delta.get() {
             self.reduced += taken;
-            if event.obs.qty_leaves.is_none() && self.left(event).is_some_and(|left| left > 0) {
+            if event.obs.qty_leaves.get().is_none() && self.left(event).is_some_and(|left| left > 0)
+            {
                 return;
             }
         }

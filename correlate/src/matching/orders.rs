@@ -16,7 +16,7 @@ use crate::link::Evidence;
 use crate::matching::keys::{Joins, Keys, OwnKey};
 use crate::matching::order;
 use crate::matching::trigger::Likely;
-use crate::observation::{Observation, is_report, is_request};
+use crate::observation::{Amount, Observation, is_report, is_request};
 use crate::text::{TextId, Texts};
 use hashbrown::HashMap;
 use std::collections::{BTreeMap, VecDeque};
@@ -150,7 +150,7 @@ impl Trade {
     }
 }
 
-type Attributes = (TextId, Option<Side>, Option<i128>, Option<i128>);
+type Attributes = (TextId, Option<Side>, Amount, Amount);
 
 fn attributes(order: &Order) -> Option<Attributes> {
     let obs = &order.request().filter(|event| event.obs.kind == Kind::ReqNew)?.obs;

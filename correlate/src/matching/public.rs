@@ -115,7 +115,7 @@ impl<'a> Wanted<'a, '_> {
         let symbol = self.order.symbol;
         let other = !symbol.is_none() && !there.symbol.is_none() && there.symbol != symbol;
         let free = public.start().is_some_and(|s| !self.used.contains(&s.identity));
-        let taken = |o: &crate::observation::Observation| o.qty_delta.or(o.qty);
+        let taken = |o: &crate::observation::Observation| o.qty_delta.get().or(o.qty.get());
         let quantity = !exact || there.kind == Kind::OrderDelete || taken(here) == taken(there);
         kinds.contains(&there.kind) && !other && free && quantity && self.in_time(public)
     }

@@ -116,7 +116,7 @@ impl Recent {
             point: obs.point,
             kind: obs.kind,
             side: obs.side,
-            price: obs.price,
+            price: obs.price.get(),
         });
     }
 

@@ -12,19 +12,24 @@
 //! event and are never linked.
 
 use crate::clock::Clocks;
-use crate::event::{Event, Path, Sighting, StreamIx};
+use crate::event::{Event, Sighting, StreamIx};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::observation::{Observation, Way};
 use crate::points::PointIx;
+use crate::stream::STREAMS_MAX;
 use crate::text::TextId;
 use hashbrown::HashMap;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hash, Hasher};
 use taptrail_decoders::kind::{Kind, SeqUnit};
 
 /// Most events held open at once. Beyond it the oldest is closed before its
 /// window has passed, and counted. About 700 bytes each.
 pub const OPEN_EVENTS_MAX: usize = 4 << 20;
+
+/// Events whose room is kept for the next ones.
+const SPARE_MAX: usize = 1 << 10;
 
 /// Most messages with one key that are open at once; further ones are copies.
 pub const REPEATS_MAX: usize = 64;
@@ -44,6 +49,10 @@ struct Key {
 }
 
 impl Key {
+    fn is_numbered(&self) -> bool {
+        !matches!(self.part, BY_CONTENT | BY_OWN_KEY)
+    }
+
     fn of(observation: &Observation, stream: StreamIx) -> Self {
         if let Some(own) = observation.own_key {
             return Self { stream: ANY_STREAM, seq: own.key, part: BY_OWN_KEY };
@@ -62,10 +71,99 @@ impl Key {
 struct Open {
     key: Key,
     content: u64,
+    /// Whether its columns may be wrong.
+    unsure: bool,
     opened_at: i64,
     /// The next open event with the same key.
     next: Option<u64>,
-    event: Event,
+    event: Box<Event>,
+}
+
+/// Places of numbers: neighbours in a sequence lie beside each other, since
+/// they come one after the other. Only for the keys of one stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside;
+
+/// Room between the messages of two packets where packets are numbered.
+const PACKET_ROOM: u64 = 8;
+
+impl BuildHasher for Beside {
+    type Hasher = Placed;
+
+    fn build_hasher(&self) -> Placed {
+        Placed(0)
+    }
+}
+
+/// The place of a [`Key`] so far: it is a sum, its upper bits mixed, since maps
+/// tell keys that lie together apart by those.
+struct Placed(u64);
+
+impl Hasher for Placed {
+    fn write_u64(&mut self, part: u64) {
+        self.0 = self.0.wrapping_mul(PACKET_ROOM).wrapping_add(part);
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(u64::from(byte)));
+    }
+
+    fn finish(&self) -> u64 {
+        const UPPER: u32 = 56;
+        let mixed = self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> UPPER;
+        (self.0 & (u64::MAX >> (u64::BITS - UPPER))) | (mixed << UPPER)
+    }
+}
+
+/// The oldest open event of each key.
+#[derive(Debug, Default)]
+struct Oldest {
+    /// By stream: of a sequence number and what it is part of.
+    numbered: Vec<HashMap<Number, u64, Beside>>,
+    others: HashMap<Key, u64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number {
+    seq: u64,
+    part: u64,
+}
+
+impl Hash for Number {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.seq);
+        state.write_u64(self.part);
+    }
+}
+
+impl Oldest {
+    fn numbered(&mut self, key: &Key) -> Option<(&mut HashMap<Number, u64, Beside>, Number)> {
+        let stream = key.stream as usize;
+        if !key.is_numbered() || stream >= STREAMS_MAX {
+            return None;
+        }
+        if stream >= self.numbered.len() {
+            self.numbered.resize_with(stream + 1, HashMap::default);
+        }
+        let Key { seq, part, .. } = *key;
+        self.numbered.get_mut(stream).map(|map| (map, Number { seq, part }))
+    }
+
+    fn get(&mut self, key: &Key) -> Option<u64> {
+        match self.numbered(key) {
+            Some((map, number)) => map.get(&number).copied(),
+            None => self.others.get(key).copied(),
+        }
+    }
+
+    fn set(&mut self, key: Key, event: Option<u64>) {
+        match (self.numbered(&key), event) {
+            (Some((map, number)), Some(event)) => drop(map.insert(number, event)),
+            (Some((map, number)), None) => drop(map.remove(&number)),
+            (None, Some(event)) => drop(self.others.insert(key, event)),
+            (None, None) => drop(self.others.remove(&key)),
+        }
+    }
 }
 
 /// Gathers observations into events over a sliding window. Events are numbered
@@ -75,15 +173,27 @@ pub struct Gatherer {
     open: VecDeque<Open>,
     /// Number of the oldest open event.
     base: u64,
-    /// The oldest open event with a key.
-    by_key: HashMap<Key, u64>,
+    by_key: Oldest,
+    /// Room of events that are done with.
+    #[expect(
+        clippy::vec_box,
+        reason = "events stay where they are, only their boxes are handed on"
+    )]
+    spare: Vec<Box<Event>>,
     closed_early: u64,
 }
 
 impl Gatherer {
     /// Holds every event for `window_ns` after its first observation.
     pub fn new(window_ns: i64) -> Self {
-        Self { window_ns, open: VecDeque::new(), base: 0, by_key: HashMap::new(), closed_early: 0 }
+        Self {
+            window_ns,
+            open: VecDeque::new(),
+            base: 0,
+            by_key: Oldest::default(),
+            spare: Vec::new(),
+            closed_early: 0,
+        }
     }
 
     fn open(&self, number: u64) -> Option<&Open> {
@@ -113,12 +223,11 @@ impl Gatherer {
     }
 
     /// Where the observation belongs.
-    fn home(&self, key: Key, content: u64, observation: &Observation) -> Home {
+    fn home(&mut self, key: Key, content: u64, observation: &Observation) -> Home {
         let (mut last, mut seen_here, mut repeats) = (None, None, 0);
-        let mut next = self.by_key.get(&key).copied();
+        let mut next = self.by_key.get(&key);
         while let Some((number, open)) = next.and_then(|n| Some((n, self.open(n)?))) {
-            let unsure = observation.is_unsure() || open.event.obs.is_unsure();
-            if open.content == content || unsure {
+            if open.content == content || open.unsure || observation.is_unsure() {
                 let here =
                     |s: &Sighting| s.point == observation.point && s.line == observation.line;
                 if !open.event.sightings.iter().any(here) {
@@ -130,8 +239,7 @@ impl Gatherer {
             last = Some(number);
             next = open.next;
         }
-        let numbered = !matches!(key.part, BY_CONTENT | BY_OWN_KEY);
-        let copy = observation.is_copy() || numbered || repeats >= REPEATS_MAX;
+        let copy = observation.is_copy() || key.is_numbered() || repeats >= REPEATS_MAX;
         match seen_here.filter(|_| copy) {
             Some(number) => Home::Open { number, copy: true },
             None => Home::New { after: last },
@@ -157,23 +265,23 @@ impl Gatherer {
         let number = self.base + self.open.len() as u64;
         match after.and_then(|number| self.open_mut(number)) {
             Some(last) => last.next = Some(number),
-            None => drop(self.by_key.insert(key, number)),
+            None => self.by_key.set(key, Some(number)),
         }
-        let event = Event {
-            obs: *observation,
-            stream,
-            way,
-            sightings: smallvec![Sighting::of(observation, false)],
-            path: Path::new(),
-            missed: SmallVec::new(),
-            same: Vec::new(),
+        let event = match self.spare.pop() {
+            Some(mut spare) => {
+                spare.begin(observation, stream, way);
+                spare
+            }
+            None => Box::new(Event::of(observation, stream, way)),
         };
-        self.open.push_back(Open { key, content, opened_at: observation.at, next: None, event });
+        let unsure = observation.is_unsure();
+        let opened_at = observation.at;
+        self.open.push_back(Open { key, content, unsure, opened_at, next: None, event });
     }
 
     /// The next event, oldest first, whose window has passed at `watermark`
     /// (corrected time), or that has to go because too many are open.
-    pub fn close_next(&mut self, watermark: i64) -> Option<Event> {
+    pub fn close_next(&mut self, watermark: i64) -> Option<Box<Event>> {
         let front = self.open.front()?;
         let due = front.opened_at.saturating_add(self.window_ns) <= watermark;
         if !due && self.open.len() <= OPEN_EVENTS_MAX {
@@ -182,11 +290,15 @@ impl Gatherer {
         self.closed_early += u64::from(!due);
         let closed = self.open.pop_front()?;
         self.base += 1;
-        match closed.next {
-            Some(next) => drop(self.by_key.insert(closed.key, next)),
-            None => drop(self.by_key.remove(&closed.key)),
-        }
+        self.by_key.set(closed.key, closed.next);
         Some(closed.event)
+    }
+
+    /// Takes back the room of an event that is done with.
+    pub fn reuse(&mut self, event: Box<Event>) {
+        if self.spare.len() < SPARE_MAX {
+            self.spare.push(event);
+        }
     }
 
     /// Events that were closed before their window had passed.

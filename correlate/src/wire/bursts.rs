@@ -119,6 +119,10 @@ impl Window {
             self.bytes -= first.bytes;
             self.frames.pop_front();
         }
+        let overlaps = |latest: &Busy| ts < latest.ts.saturating_add(self.length);
+        if self.latest.as_ref().is_some_and(|l| overlaps(l) && self.bytes <= l.bytes) {
+            return;
+        }
         let early = self.frames.iter().take(CUT_MAX).take_while(|frame| frame.start < ts);
         let early: u64 = early.map(|frame| frame.before(ts)).sum();
         let may_be_late = |frame: &&Frame| frame.start.saturating_add(self.longest_ns) > end;
@@ -127,7 +131,7 @@ impl Window {
         let bytes = self.bytes.saturating_sub(early.saturating_add(late));
         let found = Busy { ts, bytes, frames: self.frames.len() as u64 };
         match self.latest {
-            Some(latest) if ts < latest.ts.saturating_add(self.length) => {
+            Some(latest) if overlaps(&latest) => {
                 if found.bytes > latest.bytes {
                     self.latest = Some(found);
                 }
@@ -160,12 +164,14 @@ impl Window {
 impl Frame {
     /// Bytes of it that are on the wire before `ts`.
     fn before(&self, ts: i64) -> u64 {
-        let length = i128::from(self.end) - i128::from(self.start);
-        let before = (i128::from(ts) - i128::from(self.start)).clamp(0, length.max(0));
+        let length = self.end.saturating_sub(self.start);
         if length <= 0 {
-            u64::from(self.start <= ts) * self.bytes
-        } else {
-            (i128::from(self.bytes) * before / length) as u64
+            return u64::from(self.start <= ts) * self.bytes;
+        }
+        let before = ts.saturating_sub(self.start).clamp(0, length) as u64;
+        match self.bytes.checked_mul(before) {
+            Some(product) => product / length as u64,
+            None => (u128::from(self.bytes) * u128::from(before) / length as u128) as u64,
         }
     }
 }

@@ -35,7 +35,7 @@ pub struct Frame<'a> {
     /// Interface of its capture.
     pub interface: u32,
     /// in, out or unknown.
-    pub direction: &'a str,
+    pub direction: &'a Arc<str>,
     /// Link type.
     pub link_type: LinkType,
     /// Bytes on the wire, as captured: with a trailer, where it has one.
@@ -86,7 +86,7 @@ impl Wire {
     }
 
     fn lane(&mut self, frame: &Frame<'_>, length: u64) {
-        let key = (frame.interface, Arc::from(frame.direction));
+        let key = (frame.interface, Arc::clone(frame.direction));
         if self.lanes.len() >= LANES_MAX && !self.lanes.contains_key(&key) {
             self.left_out += 1;
             return;

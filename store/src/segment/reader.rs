@@ -3,9 +3,12 @@
 use crate::catalog::Store;
 use crate::error::StoreError;
 use crate::segment::Segment;
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowFilter,
+};
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 use std::fs::File;
@@ -13,6 +16,17 @@ use std::path::{Path, PathBuf};
 
 /// Rows of one batch that a reader gives.
 pub const READ_ROWS: usize = 8192;
+
+/// Which rows are wanted: some columns of theirs, and what tells by them.
+pub struct Wanted {
+    /// Names of columns.
+    pub columns: &'static [&'static str],
+    /// Takes batches of these columns.
+    pub test: RowTest,
+}
+
+/// Says for each row of a batch whether it is wanted.
+pub type RowTest = Box<dyn Fn(&RecordBatch) -> Result<BooleanArray, ArrowError> + Send>;
 
 /// Gives the rows of a segment in batches.
 pub struct SegmentReader {
@@ -43,6 +57,19 @@ impl SegmentReader {
         columns: Option<&[&str]>,
         row_groups: Option<Vec<usize>>,
     ) -> Result<Self, StoreError> {
+        Self::open_where(path, columns, row_groups, None)
+    }
+
+    /// The same; of the rows only those that are wanted.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_where(
+        path: &Path,
+        columns: Option<&[&str]>,
+        row_groups: Option<Vec<usize>>,
+        wanted: Option<Wanted>,
+    ) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(StoreError::io(path))?;
         let mut builder = ParquetRecordBatchReaderBuilder::try_new(file)
             .map_err(StoreError::segment(path))?
@@ -53,6 +80,11 @@ impl SegmentReader {
         }
         if let Some(row_groups) = row_groups {
             builder = builder.with_row_groups(row_groups);
+        }
+        if let Some(Wanted { columns, test }) = wanted {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+            let predicate = ArrowPredicateFn::new(mask, move |batch| test(&batch));
+            builder = builder.with_row_filter(RowFilter::new(vec![Box::new(predicate)]));
         }
         let reader = builder.build().map_err(StoreError::segment(path))?;
         Ok(Self { path: path.to_owned(), reader })
