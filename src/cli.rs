@@ -431,6 +431,12 @@ pub struct ReportArgs {
     /// Store
     #[command(flatten)]
     pub store: StoreArg,
+    /// Configuration with the targets to measure by
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// An earlier report in JSON to compare with; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub against: Vec<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,

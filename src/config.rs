@@ -252,6 +252,7 @@ impl Config {
                 hops: sections.list("hop"),
                 clocks: sections.list("clock"),
                 instruments: sections.one("instruments"),
+                targets: sections.list("target"),
                 correlate: sections.one("correlate"),
             },
             serve: sections.one("serve"),

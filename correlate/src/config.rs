@@ -62,6 +62,63 @@ impl Default for CorrelateConfig {
     }
 }
 
+/// A part of an order's way whose time is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// From the market data that triggered it to the request.
+    TickToOrder,
+    /// From the request to the gateway's own to the venue.
+    Relay,
+    /// From the request to its acknowledgement.
+    Ack,
+    /// From the request to the first execution.
+    FirstFill,
+}
+
+impl Stage {
+    /// All of them, in order of time.
+    pub const ALL: [Self; 4] = [Self::TickToOrder, Self::Relay, Self::Ack, Self::FirstFill];
+
+    /// In words.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::TickToOrder => "tick to order",
+            Self::Relay => "gateway",
+            Self::Ack => "acknowledged",
+            Self::FirstFill => "first fill",
+        }
+    }
+}
+
+/// One `[[target]]`: what orders may take, for the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// Its name in the report.
+    pub name: String,
+    /// Which time is meant.
+    pub stage: Stage,
+    /// What it may take, in nanoseconds.
+    pub max_ns: i64,
+    /// How many of a thousand orders have to be within.
+    #[serde(default = "every")]
+    pub per_mille: u16,
+    /// Only orders whose first request came in this session.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Only orders of this account.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// Only orders of this symbol.
+    #[serde(default)]
+    pub symbol: Option<String>,
+}
+
+fn every() -> u16 {
+    1_000
+}
+
 /// Everything correlation is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -73,6 +130,8 @@ pub struct Settings {
     pub clocks: Vec<ClockConfig>,
     /// `[instruments]`.
     pub instruments: Instruments,
+    /// `[[target]]`.
+    pub targets: Vec<TargetConfig>,
 }
 
 impl Settings {
@@ -99,6 +158,12 @@ impl Settings {
         }
         for clock in &self.clocks {
             check_clock(clock, clocks, &mut wrong);
+        }
+        for target in self.targets.iter().filter(|t| t.per_mille > 1_000 || t.max_ns < 0) {
+            wrong.push(format!(
+                "[[target]] {}: max_ns is at least 0, per_mille at most 1000",
+                target.name
+            ));
         }
         wrong
     }
@@ -137,9 +202,18 @@ mod tests {
                 at: None,
             }],
             instruments: Instruments::new(),
+            targets: vec![TargetConfig {
+                name: "all and more".into(),
+                stage: Stage::Ack,
+                max_ns: 1,
+                per_mille: 1_001,
+                session: None,
+                account: None,
+                symbol: None,
+            }],
         };
         let wrong = settings.check(&["P1"], &["C1"]);
-        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        assert_eq!(wrong.len(), 5, "{wrong:?}");
         assert!(wrong[1].contains("PX"));
     }
 }

@@ -21,7 +21,7 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
         None => scratch.path().join("network"),
     };
     fill(&store, &network, &args)?;
-    report::print(&store, ReportFormat::Text)?;
+    report::print(&store, &[], &[], ReportFormat::Text)?;
     if args.once {
         return Ok(());
     }

@@ -259,6 +259,20 @@ fn the_report_has_three_forms() {
     assert!(text.contains("P1") && text.contains("P6"), "{text}");
     let json = taptrail_ok(&["report", "--store", store, "--format", "json"]).out;
     serde_json::from_str::<Value>(&json).unwrap();
+    let (targets, earlier) =
+        (network.dir.path().join("targets.toml"), network.dir.path().join("earlier.json"));
+    fs::write(&targets, "[[target]]\nname = \"now\"\nstage = \"ack\"\nmax_ns = 1\n").unwrap();
+    fs::write(&earlier, &json).unwrap();
+    let (targets, earlier) = (targets.to_str().unwrap(), earlier.to_str().unwrap());
+    let options = ["report", "--store", store, "--config", targets, "--against", earlier];
+    let compared = taptrail_ok(&options).out;
+    assert_eq!(compared, taptrail_ok(&options).out, "the same bytes each time");
+    let row = |text: &str, begin: &str| {
+        let found = text.lines().find(|line| line.trim_start().starts_with(begin));
+        found.unwrap_or_else(|| panic!("no {begin}: {text}")).to_owned()
+    };
+    assert!(row(&compared, "now ").contains(" no "), "nothing is acknowledged within 1 ns");
+    assert!(row(&compared, "tick to order, all sessions").ends_with("+0.0 %"));
     let html = taptrail_ok(&["report", "--store", store, "--format", "html"]).out;
     assert!(html.contains("<html") && !html.contains("src=\"http"), "not self-contained");
 }

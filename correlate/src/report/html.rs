@@ -3,7 +3,7 @@
 
 use crate::report::text::{reached, sequences, share, short, shown, title};
 use crate::report::units::{count, duration, interval, maybe_count, maybe_duration, time};
-use crate::report::{HopSum, Report, SlowOrder, wire};
+use crate::report::{HopSum, Report, Section, SlowOrder, nodes, outliers, stages, wire};
 use std::fmt::Write;
 use taptrail_store::catalog::drops::PACKETS;
 
@@ -71,10 +71,11 @@ impl Report {
             String::from("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
         out.push_str("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">");
         let _ = write!(out, "<title>taptrail report</title><style>{STYLE}</style></head><body>");
-        let parts: [fn(&Self, &mut String); 12] = [
+        let parts: [fn(&Self, &mut String); 14] = [
             head,
             cards,
             strip,
+            of_orders,
             slowest,
             hops,
             lines,
@@ -82,6 +83,7 @@ impl Report {
             on_the_wire,
             matching,
             clocks,
+            of_nodes,
             captures,
             definitions,
         ];
@@ -107,9 +109,21 @@ fn head(report: &Report, out: &mut String) {
     out.push_str("</p></header>\n");
 }
 
-/// Bursts, TCP and traffic.
 fn on_the_wire(report: &Report, out: &mut String) {
-    for section in wire::sections(report) {
+    sections(wire::sections(report), out);
+}
+
+fn of_orders(report: &Report, out: &mut String) {
+    sections(stages::sections(report), out);
+    sections([outliers::section(report)], out);
+}
+
+fn of_nodes(report: &Report, out: &mut String) {
+    sections(nodes::sections(report), out);
+}
+
+fn sections(sections: impl IntoIterator<Item = Section>, out: &mut String) {
+    for section in sections {
         let head = |(column, head): (usize, &&str)| {
             let number = section.right.contains(&column);
             if number { format!("#{head}") } else { (*head).to_owned() }

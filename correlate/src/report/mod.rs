@@ -8,12 +8,15 @@
 //! ```
 
 pub mod html;
+pub mod nodes;
+pub mod outliers;
 pub mod read;
+pub mod stages;
 pub mod text;
 pub mod units;
 pub mod wire;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Orders shown with their whole way.
 pub const SLOWEST_ORDERS: usize = 5;
@@ -51,6 +54,14 @@ pub struct Report {
     pub tcp: Vec<wire::TcpSum>,
     /// Feed lines and sides of sessions, at most [`wire::LISTED`].
     pub traffic: Vec<wire::TrafficSum>,
+    /// What orders took.
+    pub stages: Vec<stages::StageSum>,
+    /// How targets were met.
+    pub targets: Vec<stages::TargetSum>,
+    /// What it was before.
+    pub changes: Vec<stages::Change>,
+    /// Why the slowest orders were slow.
+    pub outliers: Vec<outliers::OutlierSum>,
     /// How orders ended.
     pub outcomes: Vec<OutcomeSum>,
     /// Orders in all, and what is missing of their stories.
@@ -59,8 +70,21 @@ pub struct Report {
     pub slowest: Vec<SlowOrder>,
     /// How the clocks stand to each other.
     pub clocks: Vec<Clock>,
+    /// What captures kept of what passed.
+    pub kept: Vec<nodes::Kept>,
+    /// What the clocks of nodes said of themselves.
+    pub node_clocks: Vec<nodes::NodeClock>,
     /// What the words and numbers mean.
     pub definitions: Vec<Definition>,
+}
+
+/// A table of the report, the same cells for the terminal and for HTML.
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    pub(crate) heads: &'static [&'static str],
+    /// Columns that are numbers, to the right.
+    pub(crate) right: &'static [usize],
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 /// A capture.
@@ -96,7 +120,7 @@ pub struct RuleSum {
 }
 
 /// A hop.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HopSum {
     /// Kind of link.
     pub link_kind: String,
@@ -128,6 +152,13 @@ pub struct HopSum {
     pub unmatched: u64,
     /// Messages lost between the two.
     pub lost: u64,
+}
+
+impl HopSum {
+    /// p99 - p50: free of what is wrong with all latencies of the hop alike.
+    pub fn jitter_ns(&self) -> Option<i64> {
+        self.p99_ns.zip(self.p50_ns).map(|(p99, p50)| p99.saturating_sub(p50))
+    }
 }
 
 /// A line of a feed at a point.
@@ -331,6 +362,26 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "public",
         "the venue's own answer to the same event on its feed; negative: the feed was first",
+    ),
+    (
+        "jitter",
+        "p99 - p50 of a hop: free of what is wrong with all of its latencies alike, as the error \
+         of a clock's offset is",
+    ),
+    (
+        "over a target",
+        "by the best estimate; for sure where the lower bound is over as well; perhaps where only \
+         the upper one is",
+    ),
+    (
+        "why orders were slow",
+        "of the slowest orders, the step up to the first answer that took longest beyond the \
+         median of its hop",
+    ),
+    (
+        "clock certificate",
+        "of each source that told of a node's clock: synchronised as it says, in 100 us where \
+         offset and bound together are; by itself: longest time without being synchronised",
     ),
     ("tick to order", "the trigger's time to the first sighting of the request"),
     (

@@ -1,6 +1,10 @@
 //! Reads a report from a store's tables.
 
 use crate::columns::Words;
+use crate::config::TargetConfig;
+use crate::report::nodes::{NodeClock, NodeClocks, kept};
+use crate::report::outliers::{OUTLIERS, causes};
+use crate::report::stages::{Earlier, Stages, changes};
 use crate::report::units::decimal;
 use crate::report::{
     CaptureSum, Clock, DEFINITIONS, Definition, HopSum, LOSSES_LISTED, LineSum, Loss, LossSum,
@@ -10,12 +14,13 @@ use crate::run::CorrelateError;
 use arrow::array::AsArray;
 use arrow::array::types::{Float32Type, UInt32Type};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use taptrail_store::catalog::drops::counted_losses;
-use taptrail_store::catalog::manifest::CorrelateManifest;
+use taptrail_store::catalog::manifest::{CorrelateManifest, ImportManifest};
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::reader::SegmentReader;
+use taptrail_store::tables::clock_stats::ClockStatsRow;
 use taptrail_store::tables::clocks::ClockRow;
 use taptrail_store::tables::hops::HopRow;
 use taptrail_store::tables::lineage::LineageRow;
@@ -28,11 +33,16 @@ use taptrail_store::tables::row::Row;
 type RuleTotals = BTreeMap<(Arc<str>, Arc<str>), (u64, u64, f64)>;
 
 impl Report {
-    /// Reads what a store's tables say now.
+    /// Reads what a store's tables say now, measured by `targets` and against
+    /// `earlier` reports.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    pub fn read(store: &Store) -> Result<Self, CorrelateError> {
+    pub fn read(
+        store: &Store,
+        targets: &[TargetConfig],
+        earlier: &[Earlier],
+    ) -> Result<Self, CorrelateError> {
         let catalog = store.catalog()?;
         let correlate = catalog.correlate.clone();
         let definition = |&(word, means): &(&'static str, &'static str)| Definition { word, means };
@@ -42,6 +52,8 @@ impl Report {
             stale: correlate.as_ref().is_some_and(|made| made.inputs != catalog.inputs()),
             time: time_of(&catalog),
             captures: captures(&catalog),
+            kept: kept(&catalog),
+            node_clocks: node_clocks(store, &catalog)?,
             definitions: DEFINITIONS.iter().map(definition).collect(),
             ..Self::default()
         };
@@ -60,8 +72,9 @@ impl Report {
             tables.each(|row| report.connection(row))?;
             tables.each(|row| report.source(row))?;
             report.keep_most();
-            tables.orders(&mut report)?;
+            tables.orders(&mut report, targets)?;
         }
+        report.changes = earlier.iter().flat_map(|earlier| changes(&report, earlier)).collect();
         largest(&mut report.losses);
         report.loss_sums = losses.sums();
         Ok(report)
@@ -142,32 +155,35 @@ impl Tables<'_> {
         Ok(sums.into_iter().map(rule).collect())
     }
 
-    fn orders(&self, report: &mut Report) -> Result<(), CorrelateError> {
+    fn orders(&self, report: &mut Report, targets: &[TargetConfig]) -> Result<(), CorrelateError> {
+        let mut stages = Stages::new(targets);
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         let mut slowest: Vec<OrderRow> = Vec::new();
         let sums = &mut report.orders;
         self.each(|row: OrderRow| {
             count(sums, &row);
+            stages.add(&row);
             *states.entry(row.state.to_string()).or_default() += 1;
             slowest.push(row);
-            slowest.sort_by_key(|row| (Reverse(slowness(row)), row.lineage_id));
-            slowest.truncate(SLOWEST_ORDERS);
+            if slowest.len() >= 2 * OUTLIERS {
+                keep_slowest(&mut slowest);
+            }
         })?;
+        keep_slowest(&mut slowest);
+        (report.stages, report.targets) = stages.finish();
         let outcome = |(state, orders): (String, u64)| OutcomeSum { state, orders };
         report.outcomes = states.into_iter().map(outcome).collect();
         let mut steps: BTreeMap<u64, Vec<LineageRow>> = BTreeMap::new();
-        let shown: Vec<u64> = slowest.iter().map(|row| row.lineage_id).collect();
+        let shown: HashSet<u64> = slowest.iter().map(|row| row.lineage_id).collect();
         self.each(|row: LineageRow| {
             if shown.contains(&row.lineage_id) {
                 steps.entry(row.lineage_id).or_default().push(row);
             }
         })?;
-        let told = |row: OrderRow| {
-            let mut steps = steps.remove(&row.lineage_id).unwrap_or_default();
-            steps.sort_by_key(|step| step.ord);
-            slow_order(row, steps)
-        };
-        report.slowest = slowest.into_iter().map(told).collect();
+        steps.values_mut().for_each(|steps| steps.sort_by_key(|step| step.ord));
+        report.outliers = causes(&report.hops, steps.values().map(Vec::as_slice));
+        let told = |row| slow_order(row, &mut steps);
+        report.slowest = slowest.into_iter().take(SLOWEST_ORDERS).map(told).collect();
         Ok(())
     }
 }
@@ -202,6 +218,31 @@ impl Losses {
         };
         self.0.into_iter().map(sum).collect()
     }
+}
+
+/// What the clocks of nodes said of themselves, in order of time.
+fn node_clocks(store: &Store, catalog: &Catalog) -> Result<Vec<NodeClock>, CorrelateError> {
+    let mut clocks = NodeClocks::default();
+    let mut imports: Vec<_> = catalog.imports.iter().collect();
+    let begin = |import: &ImportManifest| {
+        import.files_of("clock_stats").filter_map(|file| Some(file.time?.min_ns)).min()
+    };
+    imports.sort_by_key(|import| (begin(import), import.capture_id));
+    for import in imports {
+        for segment in import.files_of("clock_stats") {
+            for batch in SegmentReader::of(store, segment, None)? {
+                let rows = ClockStatsRow::from_batch(&batch?)?;
+                rows.iter().for_each(|row| clocks.add(&import.point, row));
+            }
+        }
+    }
+    Ok(clocks.finish())
+}
+
+/// Keeps the slowest orders, in a stable order.
+fn keep_slowest(slowest: &mut Vec<OrderRow>) {
+    slowest.sort_by_key(|row| (Reverse(slowness(row)), row.lineage_id));
+    slowest.truncate(OUTLIERS);
 }
 
 /// What orders are ranked by: tick to order, else request to answer.
@@ -311,7 +352,8 @@ fn loss(row: LossRow) -> Loss {
     }
 }
 
-fn slow_order(row: OrderRow, steps: Vec<LineageRow>) -> SlowOrder {
+fn slow_order(row: OrderRow, steps: &mut BTreeMap<u64, Vec<LineageRow>>) -> SlowOrder {
+    let steps = steps.remove(&row.lineage_id).unwrap_or_default();
     SlowOrder {
         lineage_id: row.lineage_id.to_string(),
         symbol: plain(row.symbol.as_ref()),

@@ -1,7 +1,7 @@
 //! The report as text for a terminal.
 
 use crate::report::units::{count, duration, interval, maybe_count, maybe_duration, time};
-use crate::report::{HopSum, Report, SlowOrder, Step, wire};
+use crate::report::{HopSum, Report, Section, SlowOrder, Step, nodes, outliers, stages, wire};
 use std::fmt::Write;
 
 /// A table of text: columns as wide as their widest cell.
@@ -54,19 +54,26 @@ impl Report {
         hops(self, &mut out);
         lines(self, &mut out);
         losses(self, &mut out);
-        for section in wire::sections(self) {
-            let mut table = Table::new(section.heads, section.right);
-            section.rows.into_iter().for_each(|row| table.row(row));
-            table.write(&mut out, section.title);
-        }
+        sections(wire::sections(self), &mut out);
         orders(self, &mut out);
+        sections(stages::sections(self), &mut out);
+        sections([outliers::section(self)], &mut out);
         rules(self, &mut out);
         clocks(self, &mut out);
+        sections(nodes::sections(self), &mut out);
         for order in &self.slowest {
             slow(order, &mut out);
         }
         definitions(self, &mut out);
         out
+    }
+}
+
+fn sections(sections: impl IntoIterator<Item = Section>, out: &mut String) {
+    for section in sections {
+        let mut table = Table::new(section.heads, section.right);
+        section.rows.into_iter().for_each(|row| table.row(row));
+        table.write(out, section.title);
     }
 }
 
@@ -121,10 +128,11 @@ fn hops(report: &Report, out: &mut String) {
         "p99",
         "p99.9",
         "max",
+        "jitter",
         "unmatched",
         "lost",
     ];
-    let mut table = Table::new(&heads, &[3, 4, 6, 7, 8, 9, 10, 11]);
+    let mut table = Table::new(&heads, &[3, 4, 6, 7, 8, 9, 10, 11, 12]);
     for h in report.hops.iter().filter(|h| shown(h)) {
         table.row([
             h.link_kind.clone(),
@@ -137,6 +145,7 @@ fn hops(report: &Report, out: &mut String) {
             maybe_duration(h.p99_ns),
             maybe_duration(h.p999_ns),
             maybe_duration(h.max_ns),
+            maybe_duration(h.jitter_ns()),
             count(h.unmatched),
             count(h.lost),
         ]);

@@ -1,8 +1,8 @@
 //! The report's sections on bursts, TCP and traffic: the same cells for the
 //! terminal and for HTML.
 
-use crate::report::Report;
 use crate::report::units::{count, maybe_duration, time};
+use crate::report::{Report, Section};
 use serde::Serialize;
 use std::cmp::Reverse;
 use taptrail_store::tables::bursts::BurstRow;
@@ -177,16 +177,7 @@ impl Report {
     }
 }
 
-/// A table of the report.
-pub(super) struct Section {
-    pub title: &'static str,
-    pub heads: &'static [&'static str],
-    /// Columns that are numbers, to the right.
-    pub right: &'static [usize],
-    pub rows: Vec<Vec<String>>,
-}
-
-/// The sections; those without rows are not shown.
+/// The sections of the wire.
 pub(super) fn sections(report: &Report) -> [Section; 3] {
     [
         Section {

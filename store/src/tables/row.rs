@@ -249,7 +249,7 @@ macro_rules! rows {
         }
     ) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $row { $($(#[doc = $cdoc])+ pub $field: $value,)* }
 
         /// The table's columns, in order.
