@@ -278,6 +278,8 @@ pub struct CodeTable {
     pub bytes: Box<[u8; 256]>,
     /// For wider codes, sorted.
     pub wide: Vec<(u64, u8)>,
+    /// Whether the field never has another code.
+    pub complete: bool,
 }
 
 /// What a message teaches a table.

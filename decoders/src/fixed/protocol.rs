@@ -140,9 +140,9 @@ fn by(sender: Option<Sender>) -> usize {
     }
 }
 
-/// Whether a list of codes has others than this, which is not blank.
+/// Whether a complete list of codes has others than this, which is not blank.
 fn is_unlisted<T>(code: u64, listed: Option<&Vec<(u64, T)>>) -> bool {
-    let listed = listed.filter(|listed| !listed.is_empty() && code != u64::from(b' '));
+    let listed = listed.filter(|_| code != u64::from(b' '));
     listed.is_some_and(|listed| listed.binary_search_by_key(&code, |(code, _)| *code).is_err())
 }
 
@@ -213,7 +213,7 @@ impl FixedProtocol {
     }
 
     /// Whether no field of a known message's fixed part says what the file
-    /// excludes: a code of one byte that the field's list does not have, a time
+    /// excludes: a code of one byte that a complete list does not have, a time
     /// of day beyond two days, or another release. Blank codes say nothing.
     pub fn agrees(&self, body: &[u8], sender: Option<Sender>) -> bool {
         let layout = self.layout_of(body, sender);
@@ -238,11 +238,13 @@ impl FixedProtocol {
     fn is_excluded(&self, op: &Op, body: &[u8]) -> bool {
         match op {
             Op::Code { at, codes, .. } => {
-                let listed = self.code_tables.get(*codes).map(|table| &table.wide);
+                let table = self.code_tables.get(*codes).filter(|table| table.complete);
+                let listed = table.map(|table| &table.wide);
                 at.is_byte() && is_unlisted(at.unsigned(body), listed)
             }
             Op::Name { from: TextAt::Short { at, cache }, .. } => {
-                let listed = self.name_specs.get(*cache).map(|spec| &spec.words);
+                let spec = self.name_specs.get(*cache).filter(|spec| spec.complete);
+                let listed = spec.map(|spec| &spec.words);
                 at.is_byte() && is_unlisted(at.unsigned(body), listed)
             }
             Op::Time { at, clock, .. } => {

@@ -69,6 +69,21 @@ impl Column {
     }
 }
 
+/// The key of an enum for codes that it does not list ...
+const OTHER: &str = "other";
+
+/// ... and what it says of them: that the field never has one.
+const NEVER: &str = "never";
+
+/// What an enum lists.
+#[derive(Default)]
+struct Words {
+    /// By code, sorted.
+    words: Vec<(u64, String)>,
+    /// Whether the field never has another code.
+    complete: bool,
+}
+
 /// Turns targets into operations and collects what these share.
 pub struct Targets<'a> {
     /// Clocks by name, and what is added to their counts.
@@ -206,11 +221,11 @@ impl<'a> Targets<'a> {
         transform: Option<&str>,
         line: usize,
     ) -> Result<usize, Fault> {
-        let words = match transform {
-            None | Some("text") => Vec::new(),
+        let Words { words, complete } = match transform {
+            None | Some("text") => Words::default(),
             Some(name) => self.words(field, name, line)?,
         };
-        let spec = NameSpec { width: 8, decimal: true, trim: field.ty.trim, words };
+        let spec = NameSpec { width: 8, decimal: true, trim: field.ty.trim, words, complete };
         Ok(shared(&mut self.name_specs, spec))
     }
 
@@ -305,19 +320,22 @@ impl<'a> Targets<'a> {
         Ok(shared(&mut self.factor_tables, factors))
     }
 
-    /// The words of `enum.NAME`, by code, sorted.
-    fn words(
-        &self,
-        field: &FieldDef,
-        transform: &str,
-        line: usize,
-    ) -> Result<Vec<(u64, String)>, Fault> {
+    /// What `enum.NAME` lists.
+    fn words(&self, field: &FieldDef, transform: &str, line: usize) -> Result<Words, Fault> {
         let table = reference(transform, "enum").and_then(|name| self.enums.get(name));
         let Some(table) = table else {
             return Err(Fault::new(line, format!("`{transform}` is no enum of this file")));
         };
         let mut words = Vec::new();
-        for (code, word) in table.get_ref() {
+        let complete = match table.get_ref().get(OTHER).map(String::as_str) {
+            None => false,
+            Some(NEVER) => true,
+            Some(_) => {
+                let reason = format!("`{OTHER}` of `{transform}` can only be `{NEVER}`");
+                return Err(Fault::new(line, reason));
+            }
+        };
+        for (code, word) in table.get_ref().iter().filter(|(code, _)| *code != OTHER) {
             let Some(code) = literal_code(code, field.ty.wire) else {
                 let reason =
                     format!("code `{code}` of `{transform}` does not fit `{}`", field.name);
@@ -329,7 +347,7 @@ impl<'a> Targets<'a> {
         if words.array_windows().any(|[a, b]| a.0 == b.0) {
             return Err(Fault::new(line, format!("`{transform}` has a code twice")));
         }
-        Ok(words)
+        Ok(Words { words, complete })
     }
 
     /// The code table of a field for a vocabulary.
@@ -340,8 +358,9 @@ impl<'a> Targets<'a> {
         transform: &str,
         line: usize,
     ) -> Result<usize, Fault> {
-        let mut table = CodeTable { bytes: Box::new([0; 256]), wide: Vec::new() };
-        for (code, word) in self.words(field, transform, line)? {
+        let Words { words, complete } = self.words(field, transform, line)?;
+        let mut table = CodeTable { bytes: Box::new([0; 256]), wide: Vec::new(), complete };
+        for (code, word) in words {
             let number = if word.is_empty() { Some(0) } else { col.value_number(&word) };
             let Some(number) = number else {
                 let reason = format!("`{word}` of `{transform}` is no word of `{}`", col.text());
@@ -369,16 +388,17 @@ impl<'a> Targets<'a> {
             return Ok(TextAt::Long { offset: field.offset, width, trim: field.ty.trim });
         }
         let is_text = matches!(field.ty.wire, Wire::Text { .. });
-        let words = match transform {
-            None if is_text => Vec::new(),
-            Some("text") if whole(field) => Vec::new(),
+        let Words { words, complete } = match transform {
+            None if is_text => Words::default(),
+            Some("text") if whole(field) => Words::default(),
             Some(name) if name != "text" => self.words(field, name, line)?,
             _ => {
                 let reason = format!("`{}` needs `: text` or an enum to be a text", field.name);
                 return Err(Fault::new(line, reason));
             }
         };
-        let spec = NameSpec { width, decimal: !is_text, trim: field.ty.trim, words };
+        let trim = field.ty.trim;
+        let spec = NameSpec { width, decimal: !is_text, trim, words, complete };
         let cache = shared(&mut self.name_specs, spec);
         Ok(TextAt::Short { at: any_window(field, line)?, cache })
     }

@@ -30,6 +30,8 @@ pub struct NameSpec {
     /// Words for codes, sorted by code; an empty word is no value. Codes
     /// without a word stay what they are.
     pub words: Vec<(u64, String)>,
+    /// Whether the field never has another code.
+    pub complete: bool,
 }
 
 /// The names of one kind of field.
@@ -141,7 +143,8 @@ mod tests {
     use crate::names::Name;
 
     fn symbols() -> NameCache {
-        NameCache::new(NameSpec { width: 8, decimal: false, trim: Trim::Right, words: vec![] })
+        let (trim, words) = (Trim::Right, vec![]);
+        NameCache::new(NameSpec { width: 8, decimal: false, trim, words, complete: false })
     }
 
     #[test]
@@ -170,7 +173,8 @@ mod tests {
     #[test]
     fn codes_with_words_become_words_and_others_stay() {
         let words = vec![(u64::from(b'H'), "halted".into()), (u64::from(b'N'), String::new())];
-        let spec = NameSpec { width: 1, decimal: false, trim: Trim::Right, words };
+        let trim = Trim::Right;
+        let spec = NameSpec { width: 1, decimal: false, trim, words, complete: false };
         assert_eq!(spec.text_of(u64::from(b'H')), Some(b"halted".to_vec()));
         assert_eq!(spec.text_of(u64::from(b'N')), None);
         assert_eq!(spec.text_of(u64::from(b'Z')), Some(b"Z".to_vec()));

@@ -156,3 +156,34 @@ fn files_are_checked() {
     }
     assert_eq!(fault(HEAD).1, "no message: write at least one [msg.CODE]");
 }
+
+/// A message of a code and a side of one byte.
+fn one_side(codes: &str) -> String {
+    let head = HEAD.replace("[enum.side]\n1 = \"buy\"\n2 = \"sell\"\n", codes);
+    let message = "[msg.7]\nname = \"m\"\nkind = \"order.add\"\nsize = 4\n";
+    let layout = "0 code u16\n2 side u8 -> side : enum.side\n3 state u8 -> status : enum.side";
+    format!("{head}{message}layout = \"\"\"\n{layout}\n\"\"\"\n")
+}
+
+#[test]
+fn only_what_a_complete_list_leaves_out_speaks_against_a_protocol() {
+    let agrees = |codes: &str, bytes: [u8; 2]| {
+        let protocol = FixedProtocol::parse("test.toml", &one_side(codes)).unwrap();
+        let body = [7, 0, bytes[0], bytes[1]];
+        assert!(protocol.knows(&body, None));
+        protocol.agrees(&body, None)
+    };
+    let open = "[enum.side]\n1 = \"buy\"\n2 = \"sell\"\n";
+    let complete = "[enum.side]\n1 = \"buy\"\n2 = \"sell\"\nother = \"never\"\n";
+    for (bytes, only_open) in [([1, 2], false), ([3, 2], true), ([1, 3], true), ([b' ', 2], false)]
+    {
+        assert!(agrees(open, bytes), "{bytes:?}");
+        assert_eq!(agrees(complete, bytes), !only_open, "{bytes:?}");
+    }
+}
+
+#[test]
+fn an_enum_says_nothing_else_of_other_codes() {
+    let (line, reason) = fault(&one_side("[enum.side]\n1 = \"buy\"\nother = \"sell\"\n"));
+    assert_eq!((line, reason.contains("only be `never`")), (29, true), "{reason}");
+}
