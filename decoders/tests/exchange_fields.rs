@@ -97,6 +97,7 @@ const FOLDERS: &[(&str, &str)] = &[
     ("Siac/Cts.Cta.v2.9", "siac.cts.2.11"),
     ("Siac/Opra.Recipient.v6.2", "siac.opra.6.2"),
     ("Tmx/Mx.Sola.1.14", "mx.hsvf.1.14"),
+    ("Tmx/Tmx.TsxTsxvLevel2.Xmt.v2.1", "tmx.tsx-level2.2.1"),
     ("Txse/OrderEntry.Seed.v0.7", "txse.seed.1.0"),
 ];
 

@@ -11,7 +11,7 @@ use crate::fixed::bytes::Window;
 use crate::fixed::clock::Clock;
 use crate::fixed::error::Fault;
 use crate::fixed::layout::{self, LayoutLine, reference};
-use crate::fixed::program::{Layout, Op};
+use crate::fixed::program::{FieldDef, Layout, Op};
 use crate::fixed::protocol::{About, Codes, FixedProtocol};
 use crate::fixed::shapes::{Extras, Scope, size_before_varying};
 use crate::fixed::source::{self, File, Message, Part, PlusTable, Scale, Text, TypeTable};
@@ -45,6 +45,7 @@ fn compile_file(file: &File, text: Text<'_>) -> Result<FixedProtocol, Fault> {
     compiler.tlvs()?;
     compiler.bitfields()?;
     compiler.messages()?;
+    compiler.common()?;
     compiler.finish()
 }
 
@@ -61,6 +62,7 @@ pub struct Compiler<'a> {
     pub(super) tlvs: Vec<TlvSpec>,
     pub(super) bitfields: Vec<Arc<Bitfields>>,
     layouts: Vec<Layout>,
+    common: Vec<FieldDef>,
 }
 
 /// A message with all that it inherits.
@@ -91,6 +93,7 @@ impl<'a> Compiler<'a> {
             tlvs: Vec::new(),
             bitfields: Vec::new(),
             layouts: Vec::new(),
+            common: Vec::new(),
         })
     }
 
@@ -108,6 +111,7 @@ impl<'a> Compiler<'a> {
             has_rows: self.layouts.iter().any(|layout| layout.has_rows),
             codes: Codes::new(&self.layouts),
             layouts: self.layouts,
+            common: self.common,
             clocks: self.targets.clocks.into_iter().map(|(_, clock, _)| clock).collect(),
             factor_tables: self.targets.factor_tables,
             code_tables: self.targets.code_tables,
@@ -206,6 +210,16 @@ impl<'a> Compiler<'a> {
                 self.message(whole)?;
             }
         }
+        Ok(())
+    }
+
+    /// What is known of a message of unknown type.
+    fn common(&mut self) -> Result<(), Fault> {
+        let Some(part) = &self.file.common else { return Ok(()) };
+        let layout = &part.get_ref().layout;
+        let lines = layout::parse(layout.get_ref(), self.text.first_line_of(layout))?;
+        let extras = Extras { line: self.text.line_of(part), ..Extras::default() };
+        self.common = self.shape(&lines, &extras, &mut Scope::default())?.fields;
         Ok(())
     }
 

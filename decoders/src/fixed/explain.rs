@@ -88,6 +88,9 @@ fn unknown(protocol: &FixedProtocol, body: &[u8]) -> Explained {
     let (fields, path) = (Vec::new(), Vec::new());
     let (show_secrets, error) = (false, None);
     let mut walk = Walk { protocol, body, show_secrets, fields, at: 0, path, error };
+    if code.is_some() {
+        walk.fields(&protocol.common, 0);
+    }
     walk.rest();
     let error = match &code {
         Some(code) => format!("message type `{code}` is not in {}", protocol.id()),

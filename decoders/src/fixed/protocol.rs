@@ -5,7 +5,7 @@ use crate::fixed::clock::Clock;
 use crate::fixed::compile;
 use crate::fixed::error::SpecError;
 use crate::fixed::explain;
-use crate::fixed::program::{CodeTable, FactorTable, Layout, Op, TextAt};
+use crate::fixed::program::{CodeTable, FactorTable, FieldDef, Layout, Op, TextAt};
 use crate::fixed::text::NameSpec;
 use crate::fixed::tlv::TlvSpec;
 use crate::fixed::walk::{self, Nothing, RowCount};
@@ -33,6 +33,8 @@ pub struct FixedProtocol {
     pub code_is_text: bool,
     /// Every size of every message.
     pub layouts: Vec<Layout>,
+    /// The fields that every message begins with.
+    pub common: Vec<FieldDef>,
     /// Whether any message may make more than one row.
     pub has_rows: bool,
     /// The layouts by code and sender.

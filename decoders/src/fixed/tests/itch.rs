@@ -1,5 +1,6 @@
 //! Every TotalView-ITCH 5.0 message against cells worked out by hand.
 
+use crate::fixed::explain::explain;
 use crate::fixed::tests::rows::{OPEN_NS, decode_one, shipped};
 use crate::fixed::tests::wire_bytes::WireBytes;
 use crate::kind::flags;
@@ -206,4 +207,18 @@ fn unknown_short_and_long_messages_are_flagged_and_lose_nothing_else() {
     let (cells, found) = decode_one(ID, &delete.be(1, 0).0, None);
     assert!(cells.contains("order_id=5"));
     assert_eq!(found, flags::IRREGULAR);
+}
+
+/// What every message begins with is shown of an unknown one too.
+#[test]
+fn an_unknown_message_shows_its_head() {
+    let body = itch(b'~').text(4, "what").0;
+    let explained = explain(&shipped(ID), &body, None);
+    let fields: Vec<(&str, u32)> =
+        explained.fields.iter().map(|field| (field.name.as_str(), field.size)).collect();
+    let head = [("message_type", 1), ("stock_locate", 2), ("tracking_number", 2)];
+    assert_eq!(fields, [&head[..], &[("timestamp", 6), ("unknown", 4)]].concat());
+    assert!(explained.error.is_some());
+    let short = explain(&shipped(ID), &body[..2], None);
+    assert_eq!(short.fields.iter().map(|field| field.size).collect::<Vec<_>>(), [1, 1]);
 }
