@@ -268,7 +268,8 @@ impl MessageColumns {
             qty_delta,
             qty_leaves,
             qty_cum,
-            order_id,
+            // Rejects of orders that never got a number say 0.
+            order_id: order_id.filter(|id| *id != 0),
             orig_order_id,
             match_id,
             trigger_seq,

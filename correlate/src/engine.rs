@@ -25,19 +25,20 @@ use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
 use crate::matching::public::{self, Publication};
 use crate::matching::reaction::{Case, Reactions};
 use crate::matching::recent::{Lookback, Recent};
+use crate::matching::resting::Resting;
 use crate::matching::same::{self, Gatherer};
 use crate::matching::trigger::{self, Follows, Likely, Trigger};
 use crate::observation::{Observation, Way, is_request};
 use crate::points::{PointIx, Points};
 use crate::sample::Sample;
-use crate::scout::{Framings, Learned, case, followed, is_new_order, window_ns};
+use crate::scout::{Feeds, Framings, Learned, case, followed, is_new_order, window_ns};
 use crate::stream::Streams;
-use crate::text::Texts;
+use crate::text::{TextId, Texts};
 use crate::told::{Counters, Rows, Summary};
 use crate::topology::{self, Learner, Route, Topology};
 use crate::traffic::Traffic;
-use crate::wants::{KEPT_WINDOWS, Wants};
-use hashbrown::HashMap;
+use crate::wants::{self, KEPT_WINDOWS, Wants};
+use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
@@ -68,6 +69,9 @@ pub struct Correlator {
     gatherer: Gatherer,
     wants: Wants,
     recent: Recent,
+    resting: Resting,
+    /// Streams whose messages name those that they were made of.
+    relays: HashSet<StreamIx>,
     /// What came before requests that have not become part of an order yet.
     asked: HashMap<Identity, Lookback>,
     asked_refused: u64,
@@ -107,6 +111,8 @@ pub struct Measured {
     pub learner: Learner,
     /// When the first order was seen, by corrected time.
     pub first_order: Option<i64>,
+    /// What feeds are like.
+    pub feeds: Feeds,
     /// The texts to go on with.
     pub texts: Texts,
 }
@@ -116,7 +122,7 @@ impl Correlator {
     /// are those that it was learned with.
     pub fn new(settings: &Settings, points: &Points, learned: Learned, texts: Texts) -> Self {
         let window = window_ns(settings);
-        let Learned { topology, reactions } = learned;
+        let Learned { topology, reactions, feeds } = learned;
         Self {
             settings: settings.clone(),
             points: points.clone(),
@@ -124,11 +130,13 @@ impl Correlator {
             topology,
             texts,
             framings: Framings::default(),
-            streams: Streams::new(),
+            streams: Streams::new().with_feeds(feeds.same),
             keys: Keys::new(&settings.correlate.key),
             gatherer: Gatherer::new(window),
             wants: Wants::new(window),
             recent: Recent::default(),
+            resting: Resting::new(feeds.brief),
+            relays: HashSet::new(),
             asked: HashMap::new(),
             asked_refused: 0,
             reactions,
@@ -198,7 +206,9 @@ impl Correlator {
         let gauge = self.gauge.unwrap_or_default();
         let (learner, first_order) =
             self.measuring.map(|m| (m.learner, m.first_order)).unwrap_or_default();
-        Measured { gauge, learner, first_order, texts: self.texts }
+        let feeds =
+            Feeds { same: self.streams.same_feeds().clone(), brief: self.resting.brief().clone() };
+        Measured { gauge, learner, first_order, feeds, texts: self.texts }
     }
 
     /// Where observations' texts are interned.
@@ -252,6 +262,7 @@ impl Correlator {
             + self.book.closed_early()
             + self.wants.refused()
             + self.recent.forgotten()
+            + self.resting.forgotten()
             + self.asked_refused
             + self.texts.refused()
             + self.losses.dropped()
@@ -272,6 +283,7 @@ impl Correlator {
         }
         if observation.entry > 0 || !self.framings.is_message(observation, &self.texts) {
             self.counters.entries += u64::from(observation.entry > 0);
+            self.gatherer.entry(observation);
             self.traffic.note(observation);
             return;
         }
@@ -289,12 +301,17 @@ impl Correlator {
         if !observation.is_copy() {
             self.wants.note(observation, way);
         }
+        let complete = match way {
+            Way::Feed => self.resting.complete(observation, stream),
+            _ => *observation,
+        };
         if self.measuring.is_none() {
-            self.look_back(observation, stream, way);
+            self.look_back(&complete, stream, way);
         }
         let seq_counted = self.streams.is_counted(stream);
         let own_key = self.keys.of(Joins::Same, observation, &self.texts);
-        let known = Observation { seq_counted, own_key, ..*observation };
+        let symbol = complete.symbol;
+        let known = Observation { seq_counted, own_key, symbol, ..*observation };
         if self.measuring.is_none() {
             self.traffic.note(&known);
         }
@@ -393,6 +410,9 @@ impl Correlator {
             self.emit(link, None);
         }
         let relayed = event.obs.trigger_seq.is_some();
+        if relayed {
+            self.relays.insert(event.stream);
+        }
         self.wants.hear(&event);
         if !relayed && !self.wants.wants(&event) {
             return self.gatherer.reuse(event);
@@ -405,7 +425,7 @@ impl Correlator {
         }
     }
 
-    fn closed_session(&mut self, event: Event, conversation: crate::text::TextId) {
+    fn closed_session(&mut self, event: Event, conversation: TextId) {
         let named = event.obs.trigger_seq.filter(|_| is_request(event.obs.kind));
         let at = event.at();
         let start = event.start().map(|start| start.identity);
@@ -446,7 +466,7 @@ impl Correlator {
     fn settle(&mut self, pending: Pending) {
         match pending {
             Pending::Trigger { order, seq, by, at } => {
-                let found = self.wants.found(seq, at);
+                let found = self.found(seq, at);
                 self.losses.named(seq, by, at, &found);
                 if let Some(order) = self.book.order_mut(order) {
                     order.triggers.push((seq, found.into_vec()));
@@ -455,7 +475,7 @@ impl Correlator {
             Pending::Reaction { order, case, at } => self.react(order, &case, at),
             Pending::Relayed(event) => {
                 let Some(seq) = event.obs.trigger_seq else { return };
-                let found = self.wants.found(seq, event.at());
+                let found = self.found(seq, event.at());
                 if let Some(start) = event.start() {
                     self.losses.named(seq, start.point, start.at, &found);
                 }
@@ -467,16 +487,30 @@ impl Correlator {
         }
     }
 
+    /// Feed events that carry a sequence or name it. What is named is a feed's
+    /// number: a bus has numbers of its own, which count where no feed has it.
+    fn found(&self, seq: u64, at: i64) -> wants::Found {
+        let found = self.wants.found(seq, at);
+        let own_number = |event: &&Arc<Event>| {
+            event.obs.trigger_seq != Some(seq) && self.relays.contains(&event.stream)
+        };
+        if found.iter().all(|event| own_number(&event)) {
+            return found;
+        }
+        found.iter().filter(|event| !own_number(event)).cloned().collect()
+    }
+
     /// Decides what a request reacted to, and learns from it.
     fn react(&mut self, order: OrderNumber, case: &Case, at: i64) {
-        let chosen = self.reactions.decide(case).and_then(|choice| {
+        let choice = self.reactions.decide(case);
+        let chosen = choice.and_then(|choice| {
             let candidate = case.before.candidates.get(choice.candidate)?;
             Some(Likely {
                 seq: candidate.seq,
                 relayed: candidate.relayed,
                 confidence: choice.confidence,
                 candidates: case.before.candidates.len() as u32,
-                found: self.wants.found(candidate.seq, at).into_vec(),
+                found: self.found(candidate.seq, at).into_vec(),
             })
         });
         if let Some(order) = self.book.order_mut(order) {
@@ -543,12 +577,19 @@ impl Correlator {
         let orders: Vec<u64> =
             events().flat_map(|e| [e.obs.order_id, e.obs.orig_order_id]).flatten().collect();
         let matches: Vec<u64> = events().filter_map(|event| event.obs.match_id).collect();
-        let published = self.wants.take(&orders, &matches);
+        let by: Vec<TextId> = events().map(|event| event.obs.protocol).collect();
+        let symbol = trade.orders.iter().find_map(|(_, order)| order.symbol.some());
+        let published = self.wants.take(&orders, &matches, &by);
         let window = window_ns(&self.settings);
         let mut found = Vec::new();
         for (number, order) in &trade.orders {
             if self.is_venue_side(trade, *number, order) {
-                found.extend(public::publications(order, &published, window, &self.clocks));
+                found.extend(public::publications(
+                    order,
+                    (symbol.unwrap_or_default(), &published),
+                    window,
+                    &self.clocks,
+                ));
             }
         }
         found

@@ -7,10 +7,11 @@
 
 use crate::clock::Stamp;
 use crate::link::Link;
-use crate::observation::{Observation, Way};
+use crate::observation::{Amount, Observation, Way};
 use crate::points::PointIx;
 use crate::text::TextId;
 use smallvec::SmallVec;
+use taptrail_decoders::kind::{Kind, Side};
 
 /// The three numbers that name a message for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,6 +94,35 @@ pub struct Event {
     pub missed: SmallVec<[u16; 8]>,
     /// Links between its sightings.
     pub same: Vec<Link>,
+    /// Orders that its further entries name.
+    pub entries: Vec<Entry>,
+}
+
+/// Most entries of a message that are kept; the orders in further ones are not
+/// found.
+pub const ENTRIES_MAX: usize = 256;
+
+/// An order in a message of several.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Entry {
+    /// What happened to it.
+    pub kind: Kind,
+    /// The venue's number of it.
+    pub order_id: u64,
+    /// Side.
+    pub side: Option<Side>,
+    /// Price x 10^9.
+    pub price: Amount,
+    /// Quantity x 10^9.
+    pub qty: Amount,
+}
+
+impl Entry {
+    /// Of a row of the message, where it names an order.
+    pub fn of(row: &Observation) -> Option<Self> {
+        let Observation { kind, side, price, qty, .. } = *row;
+        Some(Self { kind, order_id: row.order_id?, side, price, qty })
+    }
 }
 
 impl Event {
@@ -106,6 +136,7 @@ impl Event {
             path: Path::new(),
             missed: SmallVec::new(),
             same: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -118,6 +149,14 @@ impl Event {
         self.path.clear();
         self.missed.clear();
         self.same.clear();
+        self.entries.clear();
+    }
+
+    /// The event as one of its entries tells it.
+    pub fn as_entry(&self, entry: &Entry) -> Self {
+        let Entry { kind, order_id, side, price, qty } = *entry;
+        let obs = Observation { kind, order_id: Some(order_id), side, price, qty, ..self.obs };
+        Self { obs, entries: Vec::new(), ..self.clone() }
     }
 
     /// First sightings: all but the copies.

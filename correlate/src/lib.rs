@@ -39,6 +39,7 @@ pub mod text;
 pub mod told;
 pub mod topology;
 pub mod traffic;
+pub mod twins;
 pub mod wants;
 pub mod wire;
 
@@ -46,3 +47,5 @@ pub mod wire;
 mod testnet;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod venues_tests;

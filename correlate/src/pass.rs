@@ -19,7 +19,7 @@ use crate::merge::{Merge, is_telling};
 use crate::points::Points;
 use crate::run::{CorrelateError, Outcome, Progress};
 use crate::sample::Sample;
-use crate::scout::{Learned, OrderScout, ReactionScout};
+use crate::scout::{Feeds, Learned, OrderScout, ReactionScout};
 use crate::text::Texts;
 use crate::told::{Rows, Summary};
 use crate::topology::Topology;
@@ -82,13 +82,13 @@ impl Pass {
         let points = near_points(store, catalog, all_points(catalog, configured), &mut texts)?;
         let configured_clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
         let sources = Sources { store, catalog, settings, points: &points };
-        let Learning { clocks, topology, first_order } =
+        let Learning { clocks, topology, first_order, feeds } =
             sources.learn(&configured_clocks, &mut texts)?;
         let reactions = match first_order {
-            Some(at) => sources.reactions(&clocks, at, &mut texts)?,
+            Some(at) => sources.reactions(&clocks, at, &feeds, &mut texts)?,
             None => Reactions::default(),
         };
-        let learned = Learned { topology, reactions };
+        let learned = Learned { topology, reactions, feeds };
         let correlator = Correlator::new(settings, &points, learned, texts);
         let correlator = correlator.with_clocks(clocks.clone());
         let merge = Merge::empty(clocks);
@@ -328,6 +328,7 @@ struct Learning {
     topology: Topology,
     /// When the first order was seen, by corrected time.
     first_order: Option<i64>,
+    feeds: Feeds,
 }
 
 impl Sources<'_> {
@@ -336,13 +337,15 @@ impl Sources<'_> {
         if !configured.is_many() {
             let scout = self.order(configured, sample, u64::MAX, texts)?;
             let (clocks, first_order) = (configured.clone(), scout.first_order());
+            let feeds = scout.feeds();
             let topology = scout.finish().finish(self.points, &clocks, &self.settings.hops);
-            return Ok(Learning { clocks, topology, first_order });
+            return Ok(Learning { clocks, topology, first_order, feeds });
         }
         let doubted = configured.doubted();
         let scout = self.order(&doubted, Sample::WHOLE, FIRST_MESSAGES, texts)?;
+        let feeds = scout.feeds();
         let topology = scout.finish().finish(self.points, &doubted, &self.settings.hops);
-        let learned = Learned { topology, reactions: Reactions::default() };
+        let learned = Learned { topology, reactions: Reactions::default(), feeds };
         let all = std::mem::take(texts);
         let correlator = Correlator::new(self.settings, self.points, learned, all);
         let correlator = correlator.with_clocks(doubted.clone()).measuring(sample);
@@ -350,7 +353,8 @@ impl Sources<'_> {
         *texts = measured.texts;
         let clocks = configured.measured(&measured.gauge);
         let topology = measured.learner.finish(self.points, &clocks, &self.settings.hops);
-        Ok(Learning { clocks, topology, first_order: measured.first_order })
+        let Measured { first_order, feeds, .. } = measured;
+        Ok(Learning { clocks, topology, first_order, feeds })
     }
 
     fn merge(&self, merge: Merge, texts: &mut Texts) -> Result<Merge, CorrelateError> {
@@ -404,11 +408,12 @@ impl Sources<'_> {
         &self,
         clocks: &Clocks,
         first_order: i64,
+        feeds: &Feeds,
         texts: &mut Texts,
     ) -> Result<Reactions, CorrelateError> {
         let since = first_order.saturating_sub(BEFORE_FIRST_NS);
         let mut merge = self.merge(Merge::empty(clocks.clone()).since(since), texts)?;
-        let mut scout = ReactionScout::new(self.settings);
+        let mut scout = ReactionScout::new(self.settings, feeds);
         let mut taken = 0;
         while taken < SAMPLE_MESSAGES
             && let Some(observation) = merge.next(texts)?

@@ -10,9 +10,10 @@ use crate::event::Sighting;
 use crate::matching::keys::{Joins, Keys};
 use crate::matching::reaction::{CASES_MAX, Case, Reactions};
 use crate::matching::recent::{Lookback, Recent};
+use crate::matching::resting::{Brief, Resting};
 use crate::matching::same::Gatherer;
 use crate::observation::{Observation, Way};
-use crate::stream::Streams;
+use crate::stream::{SameFeeds, Streams};
 use crate::text::{TextId, Texts};
 use crate::topology::{Learner, Topology};
 use hashbrown::HashMap;
@@ -47,6 +48,17 @@ pub struct Learned {
     pub topology: Topology,
     /// What requests react to.
     pub reactions: Reactions,
+    /// What feeds are like.
+    pub feeds: Feeds,
+}
+
+/// What feeds are like.
+#[derive(Clone, Debug, Default)]
+pub struct Feeds {
+    /// Groups that are one feed.
+    pub same: SameFeeds,
+    /// Protocols that name an order's symbol once.
+    pub brief: Brief,
 }
 
 /// Learns in which order messages pass the points.
@@ -56,6 +68,7 @@ pub struct OrderScout {
     gatherer: Gatherer,
     learner: Learner,
     keys: Keys,
+    resting: Resting,
     first_order: Option<i64>,
 }
 
@@ -68,6 +81,7 @@ impl OrderScout {
             gatherer: Gatherer::new(window_ns(settings)),
             learner: Learner::new(),
             keys: Keys::new(&settings.correlate.key),
+            resting: Resting::default(),
             first_order: None,
         }
     }
@@ -81,6 +95,9 @@ impl OrderScout {
         let way = self.streams.way(stream);
         observation.seq_counted = self.streams.is_counted(stream);
         observation.own_key = self.keys.of(Joins::Same, &observation, texts);
+        if way == Way::Feed {
+            self.resting.note(&observation);
+        }
         if is_new_order(&observation, way) {
             self.first_order.get_or_insert(observation.at);
         }
@@ -101,6 +118,11 @@ impl OrderScout {
         self.first_order
     }
 
+    /// What feeds are like.
+    pub fn feeds(&self) -> Feeds {
+        Feeds { same: self.streams.same_feeds().clone(), brief: self.resting.brief().clone() }
+    }
+
     /// What was learned.
     pub fn finish(mut self) -> Learner {
         self.close(i64::MAX);
@@ -113,17 +135,19 @@ pub struct ReactionScout {
     framings: Framings,
     streams: Streams,
     recent: Recent,
+    resting: Resting,
     cases: Vec<Case>,
     settings: Settings,
 }
 
 impl ReactionScout {
-    /// Knows the configuration only.
-    pub fn new(settings: &Settings) -> Self {
+    /// Knows the configuration and what feeds are like.
+    pub fn new(settings: &Settings, feeds: &Feeds) -> Self {
         Self {
             framings: Framings::default(),
-            streams: Streams::new(),
+            streams: Streams::new().with_feeds(feeds.same.clone()),
             recent: Recent::default(),
+            resting: Resting::new(feeds.brief.clone()),
             cases: Vec::new(),
             settings: settings.clone(),
         }
@@ -138,7 +162,7 @@ impl ReactionScout {
         let stream = self.streams.of(observation, texts);
         let way = self.streams.way(stream);
         if way == Way::Feed && !observation.is_copy() {
-            self.recent.note(observation, stream);
+            self.recent.note(&self.resting.complete(observation, stream), stream);
         }
         if !is_new_order(observation, way) || self.cases.len() >= CASES_MAX {
             return;

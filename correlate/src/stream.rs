@@ -5,12 +5,17 @@
 //! stream 2: nasdaq.ouch.5.0, session "PORT1", to the venue     ┐ one
 //! stream 3: nasdaq.ouch.5.0, session "PORT1", from the venue   ┘ conversation
 //! ```
+//!
+//! The groups of a feed that names no session are streams of their own until
+//! [`crate::twins`] finds that they say the same.
 
 use crate::event::StreamIx;
-use crate::observation::{Observation, Way};
+use crate::observation::{Observation, Way, stable_hash};
 use crate::text::{TextId, Texts};
+use crate::twins::Twins;
 use hashbrown::HashMap;
 use std::hash::{Hash, Hasher};
+use std::net::SocketAddr;
 
 /// Most streams of a run; messages of further ones share the last.
 pub const STREAMS_MAX: usize = 1 << 20;
@@ -31,6 +36,8 @@ pub struct Stream {
     /// Whether its sequence numbers are counted by the decoder and not on the
     /// wire, as SoupBinTCP has it.
     pub counted: bool,
+    /// A feed without a session: its protocol and channel, by a number.
+    group_of: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,10 @@ impl Hash for StreamKey {
     }
 }
 
+/// Groups that are other groups' feed: protocol, channel and name to the
+/// other's name.
+pub type SameFeeds = HashMap<(TextId, Option<u32>, TextId), TextId>;
+
 /// The streams of a run.
 #[derive(Debug, Default)]
 pub struct Streams {
@@ -60,12 +71,25 @@ pub struct Streams {
     index: HashMap<StreamKey, StreamIx>,
     /// The stream of what observations say, each way of a session by itself.
     seen: HashMap<StreamKey, StreamIx>,
+    twins: Twins,
+    same_feeds: SameFeeds,
 }
 
 impl Streams {
     /// No streams yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, knowing which groups are one feed.
+    pub fn with_feeds(mut self, same_feeds: SameFeeds) -> Self {
+        self.same_feeds = same_feeds;
+        self
+    }
+
+    /// Which groups turned out to be one feed.
+    pub fn same_feeds(&self) -> &SameFeeds {
+        &self.same_feeds
     }
 
     /// The stream of an observation, made where it is new.
@@ -76,18 +100,49 @@ impl Streams {
             channel: observation.channel,
             way: observation.way(),
         };
-        match self.seen.get(&seen) {
+        let ix = match self.seen.get(&seen) {
             Some(&ix) => ix,
             None => self.first_seen(seen, texts),
+        };
+        match self.get(ix).and_then(|stream| stream.group_of) {
+            Some(channel) if self.twins.looks_at(channel) => {
+                self.compared(ix, channel, observation)
+            }
+            _ => ix,
         }
+    }
+
+    /// The stream of a feed's message: another one where its group says the
+    /// same as that.
+    fn compared(&mut self, ix: StreamIx, channel: u64, observation: &Observation) -> StreamIx {
+        let Some(other) = self.twins.compare(channel, ix, observation) else { return ix };
+        let (kept, gone) = (ix.min(other), ix.max(other));
+        let names = self.get(kept).zip(self.get(gone));
+        let Some((kept_name, gone_name)) = names.map(|(k, g)| (k.session, g.session)) else {
+            return ix;
+        };
+        let joined: Vec<StreamKey> =
+            self.seen.iter().filter(|(_, ix)| **ix == gone).map(|(key, _)| *key).collect();
+        for key in joined {
+            self.seen.insert(key, kept);
+            self.same_feeds.insert((key.protocol, key.channel, key.session), kept_name);
+        }
+        for name in self.same_feeds.values_mut().filter(|name| **name == gone_name) {
+            *name = kept_name;
+        }
+        self.index.values_mut().filter(|ix| **ix == gone).for_each(|ix| *ix = kept);
+        self.twins.joined(channel, gone, kept);
+        kept
     }
 
     fn first_seen(&mut self, seen: StreamKey, texts: &mut Texts) -> StreamIx {
         // A session name that says the direction does so for every message.
         let directed = texts.text(seen.session).contains('>');
-        let key = StreamKey { way: seen.way.filter(|_| !directed), ..seen };
+        let feed = (seen.protocol, seen.channel, seen.session);
+        let session = self.same_feeds.get(&feed).copied().unwrap_or(seen.session);
+        let key = StreamKey { session, way: seen.way.filter(|_| !directed), ..seen };
         let known = self.index.get(&key).copied();
-        let ix = known.unwrap_or_else(|| self.add(key, texts.conversation(key.session)));
+        let ix = known.unwrap_or_else(|| self.add(key, texts));
         if let (Some(stream), Some(way)) = (self.streams.get_mut(ix as usize), seen.way) {
             stream.way.get_or_insert(way);
             stream.reliable = true;
@@ -99,12 +154,22 @@ impl Streams {
         ix
     }
 
-    fn add(&mut self, key: StreamKey, conversation: TextId) -> StreamIx {
+    fn add(&mut self, key: StreamKey, texts: &mut Texts) -> StreamIx {
         if self.streams.len() >= STREAMS_MAX {
             return self.streams.len() as StreamIx - 1;
         }
         let ix = self.streams.len() as StreamIx;
         self.index.insert(key, ix);
+        // Messages that name no session are known by where they are sent.
+        let is_group = texts.text(key.session).parse::<SocketAddr>().is_ok();
+        let group_of = (key.way.is_none() && is_group).then(|| {
+            let channel = key.channel.map_or(u64::MAX, u64::from);
+            stable_hash(&[u64::from(key.protocol.number()), channel])
+        });
+        if let Some(channel) = group_of {
+            self.twins.appears(channel);
+        }
+        let conversation = texts.conversation(key.session);
         self.streams.push(Stream {
             protocol: key.protocol,
             session: key.session,
@@ -112,6 +177,7 @@ impl Streams {
             way: None,
             reliable: false,
             counted: false,
+            group_of,
         });
         ix
     }

@@ -194,15 +194,14 @@ impl Net {
         let (settings, points) = (self.settings(), Self::points());
         let clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
         let mut texts = self.texts;
-        let (mut scout, mut reactions) =
-            (OrderScout::new(&settings), ReactionScout::new(&settings));
+        let mut scout = OrderScout::new(&settings);
         let seen = ordered(self.observations, &clocks);
-        for observation in &seen {
-            scout.push(*observation, &mut texts);
-            reactions.push(observation, &mut texts);
-        }
+        seen.iter().for_each(|observation| scout.push(*observation, &mut texts));
+        let feeds = scout.feeds();
+        let mut reactions = ReactionScout::new(&settings, &feeds);
+        seen.iter().for_each(|observation| reactions.push(observation, &mut texts));
         let topology = scout.finish().finish(&points, &clocks, &settings.hops);
-        let learned = Learned { topology, reactions: reactions.finish() };
+        let learned = Learned { topology, reactions: reactions.finish(), feeds };
         let mut first = Correlator::new(&settings, &points, learned.clone(), texts.clone())
             .measuring(Sample::WHOLE);
         seen.iter().for_each(|observation| first.push(observation));

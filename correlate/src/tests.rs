@@ -263,7 +263,7 @@ fn losses_are_told_by_where_they_were_seen() {
             "P2 A network Some(3) 1",
             "P2 A network Some(5) 1",
             "P2 B network Some(5) 1",
-            "P3 B unknown Some(6) 1",
+            "P3 B network Some(6) 1",
         ]
     );
     let hop = summary.hops.iter().find(|h| &*h.message_kind == "all" && &*h.from_point == "P1");

@@ -17,6 +17,7 @@ use crate::matching::public::Published;
 use crate::matching::recent::Candidate;
 use crate::observation::{Observation, Way, is_report};
 use crate::stream::STREAMS_MAX;
+use crate::text::TextId;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
@@ -43,12 +44,20 @@ struct Sequence {
     found: Found,
 }
 
+/// A number of an order or a match. Venues may use the same ones: it is
+/// wanted as long as a protocol wants it.
+#[derive(Debug, Default)]
+struct Wanted {
+    by: SmallVec<[TextId; 2]>,
+    found: Vec<Arc<Event>>,
+}
+
 /// Numbers that feed events are looked for by.
 #[derive(Debug, Default)]
 pub struct Wants {
     window_ns: i64,
-    orders: HashMap<u64, Vec<Arc<Event>>>,
-    matches: HashMap<u64, Vec<Arc<Event>>>,
+    orders: HashMap<u64, Wanted>,
+    matches: HashMap<u64, Wanted>,
     sequences: HashMap<u64, Sequence>,
     expiry: VecDeque<(i64, u64)>,
     /// From when to when each stream was heard.
@@ -71,10 +80,10 @@ impl Wants {
     pub fn note(&mut self, obs: &Observation, way: Way) {
         if is_report(obs.kind) {
             for id in [obs.order_id, obs.orig_order_id].into_iter().flatten() {
-                note_in(&mut self.orders, id, &mut self.refused);
+                note_in(&mut self.orders, (id, obs.protocol), &mut self.refused);
             }
             if let Some(id) = obs.match_id {
-                note_in(&mut self.matches, id, &mut self.refused);
+                note_in(&mut self.matches, (id, obs.protocol), &mut self.refused);
             }
         }
         if let Some(seq) = obs.trigger_seq
@@ -118,12 +127,13 @@ impl Wants {
     /// Whether a closed feed event carries a wanted number.
     pub fn wants(&self, event: &Event) -> bool {
         let obs = &event.obs;
-        let has = |map: &HashMap<u64, Vec<Arc<Event>>>, id: Option<u64>| {
+        let has = |map: &HashMap<u64, Wanted>, id: Option<u64>| {
             id.is_some_and(|id| map.contains_key(&id))
         };
         has(&self.orders, obs.order_id)
             || has(&self.orders, obs.orig_order_id)
             || has(&self.matches, obs.match_id)
+            || event.entries.iter().any(|entry| self.orders.contains_key(&entry.order_id))
             || self.sequence(obs.seq, event).is_some()
             || self.sequence(obs.trigger_seq, event).is_some()
     }
@@ -142,11 +152,16 @@ impl Wants {
         let mut orders: Vec<u64> =
             [obs.order_id, obs.orig_order_id].into_iter().flatten().collect();
         orders.dedup();
-        for id in orders {
+        for &id in &orders {
             keep_in(&mut self.orders, id, event);
         }
         if let Some(id) = obs.match_id {
             keep_in(&mut self.matches, id, event);
+        }
+        for entry in event.entries.iter().filter(|entry| !orders.contains(&entry.order_id)) {
+            if self.orders.contains_key(&entry.order_id) {
+                keep_in(&mut self.orders, entry.order_id, &Arc::new(event.as_entry(entry)));
+            }
         }
         let named = self.sequence(obs.seq, event);
         let other = self.sequence(obs.trigger_seq, event).filter(|_| obs.trigger_seq != obs.seq);
@@ -186,16 +201,14 @@ impl Wants {
             && ended.zip(began).is_some_and(|(ended, began)| ended < began)
     }
 
-    /// Takes out what was found for a trade's order and match numbers.
-    pub fn take(&mut self, orders: &[u64], matches: &[u64]) -> Published {
-        let mut published = Published::default();
-        for id in orders {
-            published.by_order.extend(self.orders.remove(id).map(|found| (*id, found)));
-        }
-        for id in matches {
-            published.by_match.extend(self.matches.remove(id).map(|found| (*id, found)));
-        }
-        published
+    /// Takes out what was found for the order and match numbers of a trade
+    /// told by these protocols.
+    pub fn take(&mut self, orders: &[u64], matches: &[u64], by: &[TextId]) -> Published {
+        let take = |map: &mut HashMap<u64, Wanted>, ids: &[u64]| {
+            ids.iter().filter_map(|id| Some((*id, take_from(map, *id, by)?))).collect()
+        };
+        let by_order = take(&mut self.orders, orders);
+        Published { by_order, by_match: take(&mut self.matches, matches) }
     }
 
     /// Forgets sequences whose time has passed.
@@ -211,20 +224,33 @@ impl Wants {
     }
 }
 
-fn note_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, refused: &mut u64) {
-    if map.len() < WANTED_MAX {
-        map.entry(id).or_default();
-    } else if !map.contains_key(&id) {
+fn note_in(map: &mut HashMap<u64, Wanted>, (id, by): (u64, TextId), refused: &mut u64) {
+    if map.len() >= WANTED_MAX && !map.contains_key(&id) {
         *refused += 1;
+        return;
+    }
+    let wanted = map.entry(id).or_default();
+    if !wanted.by.contains(&by) {
+        wanted.by.push(by);
     }
 }
 
-fn keep_in(map: &mut HashMap<u64, Vec<Arc<Event>>>, id: u64, event: &Arc<Event>) {
-    if let Some(found) = map.get_mut(&id)
-        && found.len() < FOUND_MAX
+fn keep_in(map: &mut HashMap<u64, Wanted>, id: u64, event: &Arc<Event>) {
+    if let Some(wanted) = map.get_mut(&id)
+        && wanted.found.len() < FOUND_MAX
     {
-        found.push(event.clone());
+        wanted.found.push(event.clone());
     }
+}
+
+/// What was found for a number, which others than these may want as well.
+fn take_from(map: &mut HashMap<u64, Wanted>, id: u64, by: &[TextId]) -> Option<Vec<Arc<Event>>> {
+    let wanted = map.get_mut(&id)?;
+    wanted.by.retain(|protocol| !by.contains(protocol));
+    if wanted.by.is_empty() {
+        return map.remove(&id).map(|wanted| wanted.found);
+    }
+    Some(wanted.found.clone())
 }
 
 #[cfg(test)]

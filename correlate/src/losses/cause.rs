@@ -128,25 +128,30 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Of the chance that the capture missed what else `passed_by` took.
+    /// Of the chance that the capture missed what else `passed_by` took. What
+    /// another point saw and nothing else tells of never came.
     pub fn of(capture: f64, passed_by: Cause, proof: Proof) -> Self {
         let capture = capture.clamp(0.0, 1.0);
-        if capture >= 0.5 {
+        if capture > 0.5 {
             Self { cause: Cause::Capture, chance: capture, proof }
         } else {
             Self { cause: passed_by, chance: 1.0 - capture, proof }
         }
     }
 
-    /// Whether the cause is clear enough to be named.
-    pub fn is_clear(&self) -> bool {
-        self.chance >= CLEAR
+    /// Whether nothing tells why: numbers missing at the only point of their
+    /// stream, of a capture that counts no drops, where nothing is known of
+    /// losses elsewhere nor reactions to be expected.
+    pub fn is_blind(&self, told: Told) -> bool {
+        let Proof::Usual(Usually { known, reacted, .. }) = self.proof else { return false };
+        let silent = reacted.is_none_or(|(_, _, expected)| expected < 0.5);
+        told == Told::OnlyPoint && known.is_none() && silent
     }
 }
 
-/// A cause that is less likely than this is not named: of five that are, one
-/// at most is wrong.
-pub const CLEAR: f64 = 0.8;
+/// A cause at least as sure as this counts as sure in the report, others as
+/// likely.
+pub const SURE: f32 = 0.95;
 
 /// What tells the cause where no other point does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -197,7 +202,11 @@ impl Usually {
                 "of {runs} here {named} were reacted to, where {expected:.1} would be had all passed"
             ));
         }
-        if parts.is_empty() { "nothing else tells".to_owned() } else { parts.join("; ") }
+        if parts.is_empty() {
+            "nothing speaks for a miss of the capture".to_owned()
+        } else {
+            parts.join("; ")
+        }
     }
 }
 

@@ -29,7 +29,7 @@ use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
-use cause::{Cause, Told, Verdict};
+use cause::{Cause, Told};
 use hashbrown::HashMap;
 use health::Health;
 use holes::{Hole, Holes, Numbered};
@@ -203,14 +203,13 @@ impl Losses {
     fn decide(&mut self, open: &Open, names: &Names, hops: &mut Hops) {
         let verdict = self.open.decide(open);
         let proof = verdict.proof.text(names.points);
-        if !verdict.is_clear() {
-            let Verdict { cause, chance, .. } = verdict;
-            let told = open.run.told.text(names.points);
-            let text = format!("{told}; {} more likely ({chance:.2}): {proof}", cause.text());
-            return self.tell(open, (None, Some(text)), names, hops);
+        if verdict.is_blind(open.run.told) {
+            return self.tell(open, (None, None), names, hops);
         }
         let certain = verdict.chance >= 0.9995;
-        let proof = if certain { proof } else { format!("{:.2} likely: {proof}", verdict.chance) };
+        let told = open.run.told.text(names.points);
+        let proof =
+            if certain { proof } else { format!("{told}; {:.2} likely: {proof}", verdict.chance) };
         let run = Run { cause: verdict.cause, ..open.run.clone() };
         let decided = Open { run, ..open.clone() };
         self.tell(&decided, (Some(verdict.chance), Some(proof)), names, hops);

@@ -43,10 +43,10 @@ fn told(net: Net, health: Health) -> Vec<String> {
 }
 
 #[test]
-fn a_line_alone_at_the_last_point_is_unknown_even_if_the_bus_has_it() {
+fn a_line_alone_at_the_last_point_never_came_where_nothing_speaks_for_the_capture() {
     let mut net = feed(|seq, line, point| (seq, line, point) == (30, "A", 2));
     (1..=60).for_each(|seq| relay(&mut net, seq, seq));
-    assert_eq!(told(net, Health::default()), ["P3 A unknown 30..30"]);
+    assert_eq!(told(net, Health::default()), ["P3 A network 30..30"]);
 }
 
 #[test]

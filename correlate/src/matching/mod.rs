@@ -8,6 +8,8 @@
 //! relay    links between the two sides of a gateway
 //! public   links from the venue's answers to its feed
 //! trigger  links from market data to requests that name it
+//! resting  what resting orders are of, for feeds that tell it once
+//! trade    orders that hang together
 //! recent   the newest market data of each instrument
 //! reaction which of it a request that names none reacted to
 //! ```
@@ -19,5 +21,7 @@ pub mod public;
 pub mod reaction;
 pub mod recent;
 pub mod relay;
+pub mod resting;
 pub mod same;
+pub mod trade;
 pub mod trigger;

@@ -6,8 +6,8 @@
 //! G 2 ──done─> 8/4 that nobody asked for
 //! ```
 //!
-//! The same for OUCH, whose cancel has no id of its own: it and its answer
-//! carry the order's, so that answers go to the oldest open cancel.
+//! The same for OUCH and BOE, whose cancel has no id of its own: it and its
+//! answer carry the order's, so that answers go to the oldest open cancel.
 //! Source: FIX 4.4 volume 4 (order state changes), OUCH 5.0.
 
 use crate::event::Event;
@@ -205,8 +205,8 @@ impl Replay<'_> {
 
     fn filled(&mut self, place: usize, event: &Event) {
         let obs = &event.obs;
-        let named = self.find(obs.cl_ord_id, |request| request.kind != Kind::ReqCancel);
-        match named.or(self.current) {
+        let named = self.version(obs.cl_ord_id);
+        match named.or_else(|| self.current_for(obs.cl_ord_id)) {
             Some(request) => {
                 let rule = if named.is_some() { "cl_ord_id" } else { "order_version" };
                 self.step(LinkKind::Fill, rule, request, place);
@@ -260,8 +260,8 @@ impl Replay<'_> {
     }
 
     fn ended(&mut self, place: usize, event: &Event, state: State) {
-        let named = self.find(event.obs.cl_ord_id, |request| request.kind != Kind::ReqCancel);
-        match named.or(self.current) {
+        let id = event.obs.cl_ord_id;
+        match self.version(id).or_else(|| self.current_for(id)) {
             Some(request) => self.step(LinkKind::Done, "unsolicited", request, place),
             None => self.life.unexplained += 1,
         }
@@ -308,6 +308,12 @@ impl Replay<'_> {
         self.find(id, |request| request.kind != Kind::ReqCancel)
     }
 
+    /// The request that made the current version, for a report without an id.
+    /// One that names a version whose request was not seen has none.
+    fn current_for(&self, id: TextId) -> Option<usize> {
+        self.current.filter(|_| id.is_none())
+    }
+
     /// The one request that fits, where no other does.
     fn only(&self, fits: impl Fn(&Request) -> bool) -> Option<usize> {
         let mut found = self.requests.iter().enumerate().filter(|(_, r)| fits(r));
@@ -325,7 +331,8 @@ impl Replay<'_> {
         let open = |r: &Request| !r.answered && r.kind != Kind::ReqNew && fits(r.kind);
         let own = self.find(id, |request| open(request) && request.changes != request.id);
         let version = version.some().unwrap_or(id);
-        let nameless = |r: &Request| open(r) && r.changes == r.id && r.changes == version;
+        let has_no_id = |r: &Request| r.id.is_none() || r.changes == r.id;
+        let nameless = |r: &Request| open(r) && has_no_id(r) && r.changes == version;
         let known = self.requests.iter().any(|request| request.id == id);
         own.or_else(|| self.requests.iter().position(nameless))
             .or_else(|| self.only(open).filter(|_| !known))

@@ -15,7 +15,7 @@ use crate::event::Event;
 use crate::link::Evidence;
 use crate::matching::keys::{Joins, Keys, OwnKey};
 use crate::matching::order;
-use crate::matching::trigger::Likely;
+pub use crate::matching::trade::{Bond, Order, OrderNumber, Trade};
 use crate::observation::{Amount, Observation, is_report, is_request};
 use crate::text::{TextId, Texts};
 use hashbrown::HashMap;
@@ -33,128 +33,13 @@ pub const ORDER_EVENTS_MAX: usize = 1 << 16;
 /// same attributes may come from elsewhere.
 const FIFO_CONFIDENCE: f32 = 0.98;
 
-/// Number of an order, in order of first sight.
-pub type OrderNumber = u64;
-
-/// How an order hangs on the one it comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bond {
-    /// The order nearer the strategy.
-    pub up: OrderNumber,
-    /// Why.
-    pub evidence: Evidence,
-    /// Whether this one is a drop copy: reports only.
-    pub copy: bool,
-}
-
-/// An order in one conversation.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Both directions of its session.
-    pub conversation: TextId,
-    /// Protocol.
-    pub protocol: TextId,
-    /// Its events in order of time.
-    pub events: Vec<Arc<Event>>,
-    /// Symbol, where an event tells.
-    pub symbol: TextId,
-    /// Side, where an event tells.
-    pub side: Option<Side>,
-    /// What it comes from.
-    pub bond: Option<Bond>,
-    /// What comes from it.
-    pub downs: Vec<OrderNumber>,
-    /// Feed events that a request names as its trigger, by the sequence named.
-    pub triggers: Vec<(u64, Vec<Arc<Event>>)>,
-    /// What its first request likely reacted to, where it names nothing.
-    pub likely: Option<Likely>,
-    last_at: i64,
-    client_ids: Vec<TextId>,
-    order_ids: Vec<u64>,
-    exec_ids: Vec<TextId>,
-    own_keys: Vec<OwnKey>,
-}
-
-impl Order {
-    fn new(event: &Event, conversation: TextId) -> Self {
-        Self {
-            conversation,
-            protocol: event.obs.protocol,
-            events: Vec::new(),
-            symbol: TextId::NONE,
-            side: None,
-            bond: None,
-            downs: Vec::new(),
-            triggers: Vec::new(),
-            likely: None,
-            last_at: i64::MIN,
-            client_ids: Vec::new(),
-            order_ids: Vec::new(),
-            exec_ids: Vec::new(),
-            own_keys: Vec::new(),
-        }
-    }
-
-    /// Its first request.
-    pub fn request(&self) -> Option<&Arc<Event>> {
-        self.events.iter().find(|event| is_request(event.obs.kind))
-    }
-
-    /// The request that opened it, where it was seen.
-    fn opening(&self) -> Option<&Arc<Event>> {
-        self.request().filter(|event| event.obs.kind == Kind::ReqNew)
-    }
-
-    /// Its first report that decides something ("pending" does not).
-    pub fn report(&self) -> Option<&Arc<Event>> {
-        let decides = |kind| is_report(kind) && kind != Kind::RptStatus;
-        self.events.iter().find(|event| decides(event.obs.kind))
-    }
-
-    fn has(&self, kind: Kind) -> bool {
-        self.events.iter().any(|event| event.obs.kind == kind)
-    }
-
-    fn add(&mut self, event: Arc<Event>) {
-        let at = event.at();
-        let place = self.events.partition_point(|other| other.at() <= at);
-        self.last_at = self.last_at.max(at);
-        self.symbol = self.symbol.some().unwrap_or(event.obs.symbol);
-        self.side = self.side.or(event.obs.side);
-        self.events.insert(place, event);
-    }
-
-    fn agrees(&self, other: &Self) -> bool {
-        let symbol = self.symbol == other.symbol || self.symbol.is_none() || other.symbol.is_none();
-        let side = self.side.is_none() || other.side.is_none() || self.side == other.side;
-        symbol && side
-    }
-}
-
-/// All orders that hang together, the root first.
-#[derive(Clone, Debug)]
-pub struct Trade {
-    /// The orders; a bond's `up` is a number here.
-    pub orders: Vec<(OrderNumber, Order)>,
-}
-
-impl Trade {
-    /// The order with this number.
-    pub fn order(&self, number: OrderNumber) -> Option<&Order> {
-        self.orders.iter().find(|(n, _)| *n == number).map(|(_, order)| order)
-    }
-
-    /// The order nearest the strategy.
-    pub fn root(&self) -> Option<&Order> {
-        self.orders.first().map(|(_, order)| order)
-    }
-}
-
-type Attributes = (TextId, Option<Side>, Amount, Amount);
+/// Side, price and quantity. The symbol is compared where both sides have one:
+/// requests to some venues only carry the venue's number of it.
+type Attributes = (Option<Side>, Amount, Amount);
 
 fn attributes(order: &Order) -> Option<Attributes> {
     let obs = &order.request().filter(|event| event.obs.kind == Kind::ReqNew)?.obs;
-    Some((obs.symbol, obs.side, obs.price, obs.qty))
+    Some((obs.side, obs.price, obs.qty))
 }
 
 /// The open orders of all sessions.
@@ -375,7 +260,7 @@ impl Book {
     ) {
         if let Some(id) = obs.exec_id.some() {
             for other in self.by_exec_id.get(&id).cloned().unwrap_or_default() {
-                self.bind_copy(number, other);
+                self.bind_copy(number, other, texts);
             }
         }
         if !is_report(obs.kind) && !is_request(obs.kind) {
@@ -417,8 +302,10 @@ impl Book {
         }
     }
 
-    /// Binds reports without requests to the order whose executions they repeat.
-    fn bind_copy(&mut self, a: OrderNumber, b: OrderNumber) {
+    /// Binds reports without requests to the order whose executions they
+    /// repeat: on the side of the gateway that speaks the copy's protocol,
+    /// where both sides have the execution's id.
+    fn bind_copy(&mut self, a: OrderNumber, b: OrderNumber, texts: &Texts) {
         let (Some(one), Some(two)) = (self.orders.get(&a), self.orders.get(&b)) else { return };
         if one.conversation == two.conversation || !one.agrees(two) {
             return;
@@ -428,6 +315,17 @@ impl Book {
             (Some(_), None) => (b, a),
             _ => return,
         };
+        let speaks = |number: OrderNumber| {
+            self.orders.get(&number).map(|order| is_fix(order.protocol, texts))
+        };
+        let now = self.orders.get(&copy).and_then(|order| order.bond).filter(|bond| bond.copy);
+        if let Some(now) = now
+            && speaks(now.up) != speaks(copy)
+            && speaks(original) == speaks(copy)
+            && self.root_of(original) != copy
+        {
+            self.unbond(copy);
+        }
         self.bond(copy, original, Evidence::certain("drop_copy_exec_id"), true);
     }
 
@@ -452,6 +350,13 @@ impl Book {
             && let Some(pair) = conversations
         {
             *self.feeds.entry(pair).or_default() += 1;
+        }
+    }
+
+    fn unbond(&mut self, down: OrderNumber) {
+        let bond = self.orders.get_mut(&down).and_then(|order| order.bond.take());
+        if let Some(up) = bond.and_then(|bond| self.orders.get_mut(&bond.up)) {
+            up.downs.retain(|number| *number != down);
         }
     }
 
@@ -628,6 +533,9 @@ impl Book {
 
     fn may_feed(&self, up: OrderNumber, down: &Order, clocks: &Clocks) -> bool {
         let Some(order) = self.orders.get(&up) else { return false };
+        if !order.agrees(down) {
+            return false;
+        }
         let free = !order
             .downs
             .iter()

@@ -13,6 +13,7 @@ use crate::clock::Clocks;
 use crate::event::{Event, Identity};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::matching::orders::Order;
+use crate::text::TextId;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
@@ -37,10 +38,11 @@ pub struct Publication {
     pub link: Link,
 }
 
-/// The feed events of an order that the venue itself answered.
+/// The feed events of an order of a symbol that the venue itself answered.
+/// Numbers are a venue's own: the same one elsewhere is of another symbol.
 pub fn publications(
     order: &Order,
-    published: &Published,
+    (symbol, published): (TextId, &Published),
     window_ns: i64,
     clocks: &Clocks,
 ) -> Vec<Publication> {
@@ -49,7 +51,7 @@ pub fn publications(
     let mut number = None;
     for (report, event) in order.events.iter().enumerate() {
         let chosen =
-            Wanted { order, event, number, published, used: &used, window_ns, clocks }.find();
+            Wanted { symbol, event, number, published, used: &used, window_ns, clocks }.find();
         number = event.obs.order_id.filter(|_| gives_number(event.obs.kind)).or(number);
         let Some((public, rule)) = chosen else { continue };
         let (Some(from), Some(to)) = (event.start(), public.start()) else { continue };
@@ -67,7 +69,7 @@ fn gives_number(kind: Kind) -> bool {
 }
 
 struct Wanted<'a, 'b> {
-    order: &'b Order,
+    symbol: TextId,
     event: &'b Event,
     /// The order's number before this report.
     number: Option<u64>,
@@ -112,7 +114,7 @@ impl<'a> Wanted<'a, '_> {
     /// quantity taken off is the same.
     fn fits(&self, public: &Event, kinds: &[Kind], exact: bool) -> bool {
         let (here, there) = (&self.event.obs, &public.obs);
-        let symbol = self.order.symbol;
+        let symbol = self.symbol;
         let other = !symbol.is_none() && !there.symbol.is_none() && there.symbol != symbol;
         let free = public.start().is_some_and(|s| !self.used.contains(&s.identity));
         let taken = |o: &crate::observation::Observation| o.qty_delta.get().or(o.qty.get());

@@ -9,7 +9,9 @@
 //! the one that triggered it comes before it by about the time that the
 //! strategy takes, and is about a price near the order's. Both are learned per
 //! session: from requests that name their trigger, as far as there are any, and
-//! from the others by expectation and maximisation. The odds of a candidate are
+//! from the others by expectation and maximisation. What all sessions of the
+//! protocol do is believed of a session as far as its own requests do not
+//! say otherwise. The odds of a candidate are
 //! how much likelier its lateness and its content are for a trigger than for
 //! any other message; what the odds leave is the chance that none of them is it.
 //!
@@ -36,8 +38,9 @@ const PRICE_BINS: usize = 2 * 40 + 1;
 const NEAR_CENTS: i128 = 16;
 /// One cent x 10^9.
 const CENT: i128 = 10_000_000;
-/// Kinds of messages, each with its side: unknown, the order's, the other.
-const KIND_BINS: usize = 256 * 3;
+/// Kinds of messages, each with its side (unknown, the order's, the other), of
+/// the order's instrument or of one that it follows.
+const KIND_BINS: usize = 64 * 6;
 /// How neighbours count into a bin, those at a distance of 0, 1, 2 ...
 const NEAR_LATENESS: [f64; 3] = [3.0 / 9.0, 2.0 / 9.0, 1.0 / 9.0];
 const NEAR_PRICES: [f64; 5] = [5.0 / 25.0, 4.0 / 25.0, 3.0 / 25.0, 2.0 / 25.0, 1.0 / 25.0];
@@ -62,14 +65,15 @@ const ANY_LATENESS: (f64, f64) = (1.0 / LATENESS_BINS as f64, LATENESS_PRIOR);
 const USUAL_RATE: f64 = 0.1;
 /// Of all requests, how many are believed to be triggered before any was seen.
 const TRIGGERED: f64 = 0.8;
-/// Sessions with fewer requests learn together with those of their protocol.
-const OWN_CASES_MIN: f64 = 1_000.0;
+/// So many requests of its own weigh as much as what is known of all sessions
+/// of its protocol.
+const ABOVE: f64 = 16.0;
 /// Rounds of expectation and maximisation over a sample.
 const ROUNDS: usize = 12;
 /// Most requests of a sample that are learned from.
 pub const CASES_MAX: usize = 1 << 15;
 /// Most sessions with a model of their own.
-pub const MODELS_MAX: usize = 1 << 12;
+pub const MODELS_MAX: usize = 1 << 11;
 
 /// A request and what came before it.
 #[derive(Clone, Debug, PartialEq)]
@@ -198,17 +202,54 @@ impl Content {
         }
     }
 
-    /// How much likelier the content is here than in `others`.
-    fn odds(&self, others: &Self, case: &Case, candidate: &Candidate) -> f64 {
+    /// Shares of a kind and of a price here, and in `others`. `above`: the
+    /// same of all sessions.
+    fn shares(&self, others: &Self, bins: Bins, above: Option<&Shares>) -> Shares {
+        let believed = |own: fn(&Shares) -> f64, none: (f64, f64)| {
+            above.map_or(none, |above| (own(above), ABOVE))
+        };
+        let kind_other = believed(|s| s.kind_other, (1.0 / KIND_BINS as f64, PRIOR));
+        let kind_other = others.kinds.share(bins.kind, &NEAR_NONE, kind_other);
+        let kind = believed(|s| s.kind, (kind_other, PRIOR));
+        let kind = self.kinds.share(bins.kind, &NEAR_NONE, kind);
+        let Some(price) = bins.price else {
+            return Shares { kind, kind_other, price: 1.0, price_other: 1.0 };
+        };
+        let price_other = believed(|s| s.price_other, ANY_PRICE);
+        let price_other = others.prices.shape(price, &NEAR_PRICES, price_other);
+        let own = believed(|s| s.price, (price_other, PRIOR));
+        let price = self.prices.shape(price, &NEAR_PRICES, own);
+        Shares { kind, kind_other, price, price_other }
+    }
+}
+
+/// Where a message's content is counted.
+#[derive(Clone, Copy, Debug)]
+struct Bins {
+    kind: usize,
+    price: Option<usize>,
+}
+
+impl Bins {
+    fn of(case: &Case, candidate: &Candidate) -> Self {
+        Self { kind: kind_bin(case, candidate), price: price_bin(case, candidate) }
+    }
+}
+
+/// How usual a message's content is for a trigger, and for another message.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    kind: f64,
+    kind_other: f64,
+    price: f64,
+    price_other: f64,
+}
+
+impl Shares {
+    /// How much likelier it is for a trigger.
+    fn odds(self) -> f64 {
         let ratio = |own: f64, other: f64| if other > 0.0 { own / other } else { 1.0 };
-        let kind = kind_bin(case, candidate);
-        let other = others.kinds.share(kind, &NEAR_NONE, (1.0 / KIND_BINS as f64, PRIOR));
-        let mut odds = ratio(self.kinds.share(kind, &NEAR_NONE, (other, PRIOR)), other);
-        if let Some(bin) = price_bin(case, candidate) {
-            let other = others.prices.shape(bin, &NEAR_PRICES, ANY_PRICE);
-            odds *= ratio(self.prices.shape(bin, &NEAR_PRICES, (other, PRIOR)), other);
-        }
-        odds
+        ratio(self.kind, self.kind_other) * ratio(self.price, self.price_other)
     }
 }
 
@@ -276,18 +317,47 @@ impl Model {
         self.reactions() + self.untold - self.triggered
     }
 
-    /// The chance of each candidate to be the trigger.
-    fn chances(&self, case: &Case) -> Vec<f64> {
-        let triggered = (self.triggered + PRIOR * TRIGGERED) / (self.untold + PRIOR);
-        let reactions = self.reactions();
+    /// The chance that a request that names nothing was triggered.
+    fn triggered(&self, above: Option<&Self>) -> f64 {
+        let believed = above.map_or(TRIGGERED, |above| above.triggered(None));
+        (self.triggered + PRIOR * believed) / (self.untold + PRIOR)
+    }
+
+    /// What is heard one way, of all that triggers something.
+    fn of_way(&self, relayed: bool, above: Option<&Self>) -> f64 {
+        let (believed, prior) = above.map_or((0.5, PRIOR), |a| (a.of_way(relayed, None), ABOVE));
+        let own = self.ways.get(usize::from(relayed)).map_or(0.0, |way| way.lateness.sum);
+        (own + prior * believed) / (self.reactions() + prior)
+    }
+
+    /// The share of a lateness, and those of a content.
+    fn shares(
+        &self,
+        relayed: bool,
+        (late, content): (usize, Bins),
+        above: Option<&Self>,
+    ) -> Option<(f64, Shares)> {
+        let above = above.and_then(|above| above.shares(relayed, (late, content), None));
+        let believed = above.map_or(ANY_LATENESS, |(lateness, _)| (lateness, ABOVE));
+        let way = self.ways.get(usize::from(relayed))?;
+        let lateness = way.lateness.shape(late, &NEAR_LATENESS, believed);
+        let contents = above.as_ref().map(|(_, contents)| contents);
+        Some((lateness, way.triggers.shares(&way.others, content, contents)))
+    }
+
+    /// The chance of each candidate to be the trigger. `above`: what is known
+    /// of all sessions.
+    fn chances(&self, case: &Case, above: Option<&Self>) -> Vec<f64> {
+        let triggered = self.triggered(above);
         let odds_of = |candidate: &Candidate| {
-            let Some(way) = self.ways.get(usize::from(candidate.relayed)) else { return 0.0 };
-            let of_way = (way.lateness.sum + PRIOR / 2.0) / (reactions + PRIOR);
             let (bin, width_ns) = lateness_bin(candidate.latency_ns);
-            let density = way.lateness.shape(bin, &NEAR_LATENESS, ANY_LATENESS) / width_ns;
-            let content = way.triggers.odds(&way.others, case, candidate);
+            let bins = (bin, Bins::of(case, candidate));
+            let Some((lateness, content)) = self.shares(candidate.relayed, bins, above) else {
+                return 0.0;
+            };
+            let reacted = triggered * self.of_way(candidate.relayed, above) * lateness / width_ns;
             let others = self.others_per_ns(case, candidate, triggered);
-            triggered * of_way * density / others * content / f64::from(candidate.mates.max(1))
+            reacted / others * content.odds() / f64::from(candidate.mates.max(1))
         };
         let odds: Vec<f64> = case.before.candidates.iter().map(odds_of).collect();
         let all: f64 = odds.iter().sum::<f64>() + (1.0 - triggered);
@@ -344,19 +414,24 @@ fn lateness_bin(latency_ns: i64) -> (usize, f64) {
     (bin as usize, (1u64 << octave) as f64 / f64::from(BINS_PER_OCTAVE))
 }
 
-/// The kind, with the side: not known, the order's, the other.
+/// The kind, with the side: not known, the order's, the other; and whether it
+/// is of an instrument that the order follows.
 fn kind_bin(case: &Case, candidate: &Candidate) -> usize {
     let is_buy = |side: Side| side == Side::Buy;
     let side = match (case.side, candidate.side) {
         (Some(order), Some(message)) => 1 + usize::from(is_buy(order) != is_buy(message)),
         _ => 0,
     };
-    3 * candidate.kind as usize + side
+    6 * (candidate.kind as usize).min(63) + 3 * usize::from(candidate.mapped) + side
 }
 
 /// How far the order's price is from the message's, towards the other side of
-/// the book counted up: by cents where near, else by doublings of a cent.
+/// the book counted up: by cents where near, else by doublings of a cent. Prices
+/// of other instruments say nothing.
 fn price_bin(case: &Case, candidate: &Candidate) -> Option<usize> {
+    if candidate.mapped {
+        return None;
+    }
     let apart = case.price?.checked_sub(candidate.price?)?;
     let cents = if case.side == Some(Side::Buy) { apart } else { apart.checked_neg()? } / CENT;
     let far = cents.unsigned_abs();
@@ -421,11 +496,10 @@ impl Reactions {
             let is = |c: &Candidate| if c.seq == named { 1.0 } else { 0.0 };
             return case.before.candidates.iter().map(is).collect();
         }
-        let own = self.sessions.get(&case.conversation);
-        let own = own.filter(|model| model.cases() >= OWN_CASES_MIN);
-        match own.or_else(|| self.protocols.get(&case.protocol)) {
-            Some(model) => model.chances(case),
-            None => Model::new().chances(case),
+        let above = self.protocols.get(&case.protocol);
+        match self.sessions.get(&case.conversation) {
+            Some(own) => own.chances(case, above),
+            None => Model::new().chances(case, above),
         }
     }
 

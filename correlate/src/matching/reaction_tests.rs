@@ -58,6 +58,7 @@ fn candidate(seq: u64, latency_ns: i64, price: i128) -> Candidate {
         packet: seq as u32,
         mates: 1,
         kind: Kind::OrderAdd,
+        mapped: false,
         side: Some(Side::Buy),
         price: Some(price),
     }

@@ -7,7 +7,9 @@
 //!
 //! A message counts once: at the last of the points that saw it before the
 //! request, its first copy there. What a bus made of a feed message counts as
-//! that message, heard over the bus. Messages of one packet arrive as one.
+//! that message, heard over the bus; where the bus does not say which it was,
+//! the newest before of the same price and side. Messages of one packet arrive
+//! as one.
 
 use crate::event::StreamIx;
 use crate::observation::Observation;
@@ -45,6 +47,8 @@ struct Sighted {
     kind: Kind,
     side: Option<Side>,
     price: Option<i128>,
+    /// Of another instrument than the order's, which it may follow.
+    mapped: bool,
 }
 
 /// A message that may have triggered a request.
@@ -68,6 +72,8 @@ pub struct Candidate {
     pub side: Option<Side>,
     /// Price x 10^9.
     pub price: Option<i128>,
+    /// Whether it is of another instrument, which the order may follow.
+    pub mapped: bool,
 }
 
 /// What a request could react to, as seen when it passed.
@@ -84,6 +90,8 @@ pub struct Lookback {
 #[derive(Debug, Default)]
 pub struct Recent {
     instruments: HashMap<TextId, VecDeque<Sighted>>,
+    /// Streams whose messages name those that they were made of.
+    relays: HashSet<StreamIx>,
     forgotten: u64,
 }
 
@@ -99,6 +107,9 @@ impl Recent {
         if !self.instruments.contains_key(&symbol) && self.instruments.len() >= INSTRUMENTS_MAX {
             self.forgotten += 1;
             return;
+        }
+        if obs.trigger_seq.is_some() {
+            self.relays.insert(stream);
         }
         let seen = self.instruments.entry(symbol).or_default();
         while seen.front().is_some_and(|old| obs.at.saturating_sub(old.at) > RATE_SPAN_NS) {
@@ -117,26 +128,47 @@ impl Recent {
             kind: obs.kind,
             side: obs.side,
             price: obs.price.get(),
+            mapped: false,
         });
     }
 
     /// What a request at `at` could react to: messages of the instruments that
-    /// it follows.
+    /// it follows, its own first.
     pub fn before(&self, instruments: &[TextId], at: i64) -> Lookback {
         let mut heard: HashMap<(bool, u64, StreamIx), Sighted> = HashMap::new();
-        let seen = instruments.iter().filter_map(|symbol| self.instruments.get(symbol));
         let early = |s: &&Sighted| s.at < at && at.saturating_sub(s.at) <= RATE_SPAN_NS;
-        for sighted in seen.flatten().filter(early) {
-            let relayed = sighted.source.is_some();
-            let key = (relayed, sighted.source.unwrap_or(sighted.seq), sighted.stream);
-            let nearest = heard.entry(key).or_insert(*sighted);
-            // In order of time: another point later is nearer to the request,
-            // the same point again is another line or a copy.
-            if sighted.point != nearest.point {
-                *nearest = *sighted;
+        for (place, symbol) in instruments.iter().enumerate() {
+            let Some(seen) = self.instruments.get(symbol) else { continue };
+            for (ix, sighted) in seen.iter().enumerate().filter(|(_, s)| early(s)) {
+                let mut sighted = Sighted { mapped: place > 0, ..*sighted };
+                if sighted.source.is_none() && self.relays.contains(&sighted.stream) {
+                    sighted.source = self.source(seen, ix);
+                }
+                let relayed = sighted.source.is_some();
+                let key = (relayed, sighted.source.unwrap_or(sighted.seq), sighted.stream);
+                let nearest = heard.entry(key).or_insert(sighted);
+                // In order of time: another point later is nearer to the request,
+                // the same point again is another line or a copy.
+                if sighted.point != nearest.point {
+                    *nearest = sighted;
+                }
             }
         }
         lookback(heard, at)
+    }
+
+    /// What a bus message that does not say so was made of: the newest feed
+    /// message before it with its price and side.
+    fn source(&self, seen: &VecDeque<Sighted>, ix: usize) -> Option<u64> {
+        let relay = seen.get(ix)?;
+        let near = |s: &&Sighted| relay.at.saturating_sub(s.at) <= REACTION_MAX_NS;
+        let before = seen.iter().take(ix).rev().take_while(near);
+        let alike = |s: &&Sighted| {
+            let is_feed = s.source.is_none() && !self.relays.contains(&s.stream);
+            is_feed && (s.price, s.side) == (relay.price, relay.side)
+        };
+        let found = before.filter(|_| relay.price.is_some()).find(alike);
+        found.map(|s| s.seq)
     }
 }
 
@@ -150,10 +182,20 @@ fn lookback(heard: HashMap<(bool, u64, StreamIx), Sighted>, at: i64) -> Lookback
             continue;
         }
         let latency_ns = at.saturating_sub(sighted.at);
-        let Sighted { kind, side, price, point, .. } = sighted;
+        let Sighted { kind, side, price, point, mapped, .. } = sighted;
         let (packet, mates) = (0, 1);
-        let candidate =
-            Candidate { seq, stream, latency_ns, relayed, packet, mates, kind, side, price };
+        let candidate = Candidate {
+            seq,
+            stream,
+            latency_ns,
+            relayed,
+            packet,
+            mates,
+            kind,
+            side,
+            price,
+            mapped,
+        };
         kept.push((candidate, point));
     }
     kept.sort_by_key(|(c, point)| (c.latency_ns, c.relayed, *point, c.stream, c.seq));

@@ -154,7 +154,7 @@ fn pair_reports(
         let free = |a: &usize| !used.contains(a);
         let found = match down.life.request_of(b) {
             Some(request) => answer_of_pair(up, requests, request).map(|a| (a, None)),
-            None if news_here == News::Filled => fill_of(up, report, &used),
+            None if news_here == News::Filled => fill_of((up, down), report, &used),
             None => unasked(up, news_here, &used).map(|a| (a, None)),
         };
         if let Some((a, rule)) = found.filter(|(a, _)| free(a)) {
@@ -175,7 +175,7 @@ fn answer_of_pair(
 }
 
 fn fill_of(
-    up: SideOfGateway,
+    (up, down): (SideOfGateway, SideOfGateway),
     report: &Event,
     used: &HashSet<usize>,
 ) -> Option<(usize, Option<&'static str>)> {
@@ -186,12 +186,23 @@ fn fill_of(
         };
         up.events().find(|(a, event)| open(a, event)).map(|(a, _)| a)
     };
+    let same_execution =
+        |event: &Event| wire.exec_id.some().is_some() && event.obs.exec_id == wire.exec_id;
+    if let Some(a) = fill(&same_execution) {
+        return Some((a, Some("exec_id")));
+    }
     let same_match = |event: &Event| wire.match_id.is_some() && event.obs.match_id == wire.match_id;
     if let Some(a) = fill(&same_match) {
         return Some((a, Some("match_id")));
     }
     let unnumbered = |event: &Event| wire.match_id.is_none() || event.obs.match_id.is_none();
-    let same = |event: &Event| event.obs.qty == wire.qty && event.obs.price == wire.price;
+    // An execution that the other side knows by its id is no other.
+    let known = |event: &Event| {
+        let id = event.obs.exec_id.some();
+        id.is_some() && down.events().any(|(_, other)| other.obs.exec_id.some() == id)
+    };
+    let same =
+        |event: &Event| event.obs.qty == wire.qty && event.obs.price == wire.price && !known(event);
     fill(&|event| unnumbered(event) && same(event)).map(|a| (a, None))
 }
 

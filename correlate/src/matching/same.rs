@@ -12,7 +12,7 @@
 //! event and are never linked.
 
 use crate::clock::Clocks;
-use crate::event::{Event, Sighting, StreamIx};
+use crate::event::{ENTRIES_MAX, Entry, Event, Identity, Sighting, StreamIx};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::observation::{Observation, Way};
 use crate::points::PointIx;
@@ -180,6 +180,8 @@ pub struct Gatherer {
         reason = "events stay where they are, only their boxes are handed on"
     )]
     spare: Vec<Box<Event>>,
+    /// The message that began the newest event.
+    newest: Option<Identity>,
     closed_early: u64,
 }
 
@@ -192,6 +194,7 @@ impl Gatherer {
             base: 0,
             by_key: Oldest::default(),
             spare: Vec::new(),
+            newest: None,
             closed_early: 0,
         }
     }
@@ -219,6 +222,18 @@ impl Gatherer {
                 self.begin(key, (content, stream), observation, way, after);
                 stream
             }
+        }
+    }
+
+    /// Takes a further entry of a message: it counts where the message began
+    /// the newest event.
+    pub fn entry(&mut self, row: &Observation) {
+        let newest = self.newest.filter(|newest| *newest == Sighting::of(row, false).identity);
+        let event = newest.and_then(|_| self.open.back_mut()).map(|open| &mut open.event);
+        if let Some((event, entry)) = event.zip(Entry::of(row))
+            && event.entries.len() < ENTRIES_MAX
+        {
+            event.entries.push(entry);
         }
     }
 
@@ -263,6 +278,7 @@ impl Gatherer {
         after: Option<u64>,
     ) {
         let number = self.base + self.open.len() as u64;
+        self.newest = Some(Sighting::of(observation, false).identity);
         match after.and_then(|number| self.open_mut(number)) {
             Some(last) => last.next = Some(number),
             None => self.by_key.set(key, Some(number)),

@@ -15,9 +15,12 @@ use crate::clock::Clocks;
 use crate::config::Instruments;
 use crate::event::{Event, Sighting};
 use crate::link::{Evidence, Link, LinkKind};
+use crate::matching::recent::REACTION_MAX_NS;
+use crate::observation::Observation;
 use crate::text::{TextId, Texts};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use taptrail_decoders::kind::Kind;
 
 /// How sure a named sequence is when its message is of an instrument that the
 /// order is not known to follow.
@@ -114,9 +117,22 @@ fn of_sequence(
     let fits = |event: &Arc<Event>| follows.follows(request.obs.symbol, event.obs.symbol);
     let own = |event: &&Arc<Event>| event.obs.seq == Some(seq) && event.obs.trigger_seq.is_none();
     let sources: Vec<&Arc<Event>> = found.iter().filter(own).filter(|e| early(e)).collect();
+    let sources = recent(&sources, start, clocks).to_vec();
     let fitting: Vec<&Arc<Event>> = sources.iter().copied().filter(|e| fits(e)).collect();
     let chosen_from = if fitting.is_empty() { &sources } else { &fitting };
-    let source = chosen_from.iter().copied().max_by_key(|event| (event.at(), event.stream));
+    let alike = likest(chosen_from, |event| unlike(&request.obs, &event.obs, false));
+    let heard = |event: &&&Arc<Event>| {
+        let of = |bus: &&Arc<Event>| bus.obs.trigger_seq == Some(seq) && early(bus);
+        let is_source = |bus: &Arc<Event>| {
+            let made_of = likest(&sources, |event| unlike_source(&bus.obs, event));
+            made_of.iter().any(|source| Arc::ptr_eq(source, event))
+        };
+        found.iter().filter(of).any(is_source)
+    };
+    // What a bus tells was heard; of the rest the strategy knows nothing.
+    let told: SmallVec<[&Arc<Event>; 4]> = alike.iter().filter(heard).copied().collect();
+    let alike = if told.is_empty() { alike } else { told };
+    let source = alike.iter().copied().max_by_key(|event| (event.at(), event.stream));
     let copied = found
         .iter()
         .filter(|event| event.obs.trigger_seq == Some(seq) && early(event))
@@ -128,7 +144,7 @@ fn of_sequence(
     };
     let last = source.or(copied).or_else(by_relay_number)?;
     let from = nearest(last, start, clocks)?;
-    let candidates = chosen_from.len().max(1) as u32;
+    let candidates = alike.len().max(1) as u32;
     let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
     let skipped = last.missed_after(from.point).saturating_add(request.missed_before());
     let evidence = Evidence { skipped, ..evidence(candidates, sure) };
@@ -143,6 +159,66 @@ fn of_sequence(
 
 fn same_symbol(a: &Event, b: &Event) -> bool {
     a.obs.symbol == b.obs.symbol || a.obs.symbol.is_none() || b.obs.symbol.is_none()
+}
+
+/// Those that a request or a bus may still have reacted to, where there are
+/// any: what is named is new.
+fn recent<'a>(
+    from: &[&'a Arc<Event>],
+    end: &Sighting,
+    clocks: &Clocks,
+) -> SmallVec<[&'a Arc<Event>; 4]> {
+    let is_new = |event: &&Arc<Event>| {
+        let latency = |from: &Sighting| clocks.latency(from.stamp(), end.stamp(), false).ns;
+        nearest(event, end, clocks).is_some_and(|from| latency(from) <= REACTION_MAX_NS)
+    };
+    let new: SmallVec<[&Arc<Event>; 4]> = from.iter().copied().filter(is_new).collect();
+    if new.is_empty() { from.iter().copied().collect() } else { new }
+}
+
+/// Those that differ least. One number stands for several messages where
+/// several units or venues count by themselves, or where packets are counted.
+fn likest<'a>(
+    from: &[&'a Arc<Event>],
+    unlike: impl Fn(&Event) -> u32,
+) -> SmallVec<[&'a Arc<Event>; 4]> {
+    let least = from.iter().map(|event| unlike(event)).min();
+    from.iter().copied().filter(|event| Some(unlike(event)) == least).collect()
+}
+
+/// In how many terms a bus message differs from what it may be made of.
+fn unlike_source(relay: &Observation, source: &Event) -> u32 {
+    let of_entry = |entry| unlike(relay, &source.as_entry(entry).obs, true);
+    let own = unlike(relay, &source.obs, true);
+    source.entries.iter().map(of_entry).fold(own, u32::min)
+}
+
+/// In how many terms two messages differ; what one of them leaves out counts
+/// half. `whole`: the one was made of the other, with its side and quantity.
+fn unlike(a: &Observation, b: &Observation, whole: bool) -> u32 {
+    fn differ<T: PartialEq>(a: Option<T>, b: Option<T>) -> u32 {
+        match (a, b) {
+            (Some(a), Some(b)) => 2 * u32::from(a != b),
+            (a, b) => u32::from(a.is_some() != b.is_some()),
+        }
+    }
+    let terms = differ(a.symbol.some(), b.symbol.some()) + differ(a.price.get(), b.price.get());
+    let parts = || {
+        differ(a.side, b.side) + differ(a.qty.get(), b.qty.get()) + differ_in_kind(a.kind, b.kind)
+    };
+    terms + if whole { parts() } else { 0 }
+}
+
+/// What is done, as a bus may call it: a fill is a trade.
+fn differ_in_kind(a: Kind, b: Kind) -> u32 {
+    let trades = |kind| matches!(kind, Kind::OrderFill | Kind::Trade | Kind::TradeCross);
+    if a == b {
+        0
+    } else if trades(a) == trades(b) {
+        1
+    } else {
+        2
+    }
 }
 
 /// The first copy at the last point of the event's way that is before `end`,
@@ -167,8 +243,15 @@ pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<L
             && event.obs.trigger_seq.is_none()
             && same_symbol(event, relay)
     };
-    let sources = found.iter().filter(carries);
-    let sources = sources.filter_map(|event| Some((event, nearest(event, start, clocks)?)));
+    let early: SmallVec<[&Arc<Event>; 4]> = found
+        .iter()
+        .filter(carries)
+        .filter(|event| nearest(event, start, clocks).is_some())
+        .collect();
+    let early = recent(&early, start, clocks);
+    let sources = likest(&early, |event| unlike_source(&relay.obs, event));
+    let sources =
+        sources.into_iter().filter_map(|event| Some((event, nearest(event, start, clocks)?)));
     let sources: SmallVec<[(&Arc<Event>, &Sighting); 2]> = sources.collect();
     let last = sources.iter().max_by_key(|(event, _)| (event.at(), event.stream));
     let (source, from) = *last?;

@@ -358,13 +358,15 @@ fn lines(report: &Report, out: &mut String) {
 }
 
 fn losses(report: &Report, out: &mut String) {
-    let mut sums = Table::new(&["point", "line", "cause", "#runs", "#count", "protocol"]);
+    let mut sums =
+        Table::new(&["point", "line", "cause", "#runs", "#only likely", "#count", "protocol"]);
     for l in &report.loss_sums {
         sums.row(&[
             l.point.clone(),
             l.line.clone(),
             l.cause.clone(),
             count(l.runs),
+            count(l.likely_runs),
             maybe_count(l.count),
             l.protocol.clone(),
         ]);

@@ -202,6 +202,8 @@ pub struct LossSum {
     /// Messages, bytes of a TCP stream, or packets that a capture counted itself;
     /// none where no run could be counted.
     pub count: Option<u64>,
+    /// Runs of them whose cause is likely, not sure.
+    pub likely_runs: u64,
 }
 
 /// A run of missing messages.
@@ -225,6 +227,8 @@ pub struct Loss {
     pub count: Option<u64>,
     /// When.
     pub ts: Option<i64>,
+    /// The chance that the cause is the one; absent where nothing tells.
+    pub confidence: Option<f32>,
     /// What told the cause.
     pub evidence: String,
 }
@@ -392,7 +396,8 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ("network loss", "seen before this point, not here nor behind"),
     ("upstream loss", "lost before the first point of the line"),
     ("both lines", "missing on every line here and behind; counted in the lines' rows as well"),
-    ("unknown loss", "missing at the last point of the line: network or capture, nothing tells"),
+    ("unknown loss", "numbers missing at the only point of their stream, and nothing tells why"),
+    ("likely loss", "the likelier cause, its chance below 0.95; the others are sure"),
     (
         "microburst",
         "bytes on the wire in a window that ends with a frame: with preamble, FCS and gap, each \

@@ -2,6 +2,7 @@
 
 use crate::columns::Words;
 use crate::config::TargetConfig;
+use crate::losses::cause::SURE;
 use crate::report::nodes::{NodeClock, NodeClocks, kept};
 use crate::report::outliers::{OUTLIERS, causes};
 use crate::report::stages::{Earlier, Stages, changes};
@@ -188,17 +189,19 @@ impl Tables<'_> {
     }
 }
 
-/// Sums of losses: runs, and how many are missing where any could be counted.
+/// Sums of losses: runs, how many are missing where any could be counted, and
+/// runs whose cause is only likely.
 #[derive(Default)]
-struct Losses(BTreeMap<[String; 4], (u64, Option<u64>)>);
+struct Losses(BTreeMap<[String; 4], (u64, Option<u64>, u64)>);
 
 impl Losses {
     /// Takes a row in; the largest of all are `listed`.
     fn add(&mut self, listed: &mut Vec<Loss>, row: LossRow) {
         let line = plain(row.line.as_ref());
         let place = [row.point.to_string(), row.protocol.to_string(), line, row.cause.to_string()];
-        let (runs, count) = self.0.entry(place).or_default();
+        let (runs, count, likely) = self.0.entry(place).or_default();
         *runs += 1;
+        *likely += u64::from(row.confidence.is_some_and(|chance| chance < SURE));
         *count = count.map_or(row.count, |count| Some(count + row.count.unwrap_or(0)));
         listed.push(loss(row));
         if listed.len() >= 2 * LOSSES_LISTED {
@@ -207,14 +210,15 @@ impl Losses {
     }
 
     fn sums(self) -> Vec<LossSum> {
-        type Sum = ([String; 4], (u64, Option<u64>));
-        let sum = |([point, protocol, line, cause], (runs, count)): Sum| LossSum {
+        type Sum = ([String; 4], (u64, Option<u64>, u64));
+        let sum = |([point, protocol, line, cause], (runs, count, likely_runs)): Sum| LossSum {
             point,
             protocol,
             line,
             cause,
             runs,
             count,
+            likely_runs,
         };
         self.0.into_iter().map(sum).collect()
     }
@@ -348,6 +352,7 @@ fn loss(row: LossRow) -> Loss {
         last_seq: row.last_seq,
         count: row.count,
         ts: row.ts_lo.or(row.ts_hi),
+        confidence: row.confidence,
         evidence: row.evidence.to_string(),
     }
 }

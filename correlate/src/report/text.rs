@@ -198,9 +198,12 @@ pub(crate) fn share(part: u64, whole: u64) -> String {
 }
 
 fn losses(report: &Report, out: &mut String) {
-    let mut sums = Table::new(&["point", "line", "cause", "runs", "count", "protocol"], &[3, 4]);
+    let mut sums = Table::new(
+        &["point", "line", "cause", "runs", "only likely", "count", "protocol"],
+        &[3, 4, 5],
+    );
     for l in &report.loss_sums {
-        let counts = [count(l.runs), maybe_count(l.count)];
+        let counts = [count(l.runs), count(l.likely_runs), maybe_count(l.count)];
         let place = [l.point.clone(), l.line.clone(), l.cause.clone()];
         sums.row(place.into_iter().chain(counts).chain([l.protocol.clone()]));
     }
