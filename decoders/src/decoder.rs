@@ -98,6 +98,13 @@ impl Decoder {
         sink.hand_out(&mut self.pipeline.shared.names);
     }
 
+    /// The packets that follow are another capture's, of the same wire, that goes on
+    /// where this one ended: their positions count from 0 again, and what waits for
+    /// its end stays. A message then is that of the capture that completed it.
+    pub fn go_on(&mut self) {
+        self.pipeline.go_on();
+    }
+
     /// The capture has ended: gives the rows of what still waited.
     pub fn finish(&mut self, out: &mut dyn FnMut(&MessageBatch, &Names)) {
         let mut sink = RowSink::new(&mut self.engines, &mut self.batch, out);

@@ -7,6 +7,7 @@ mod capture;
 mod follow;
 mod golden;
 mod layout;
+mod live;
 mod network;
 mod score;
 mod ship;

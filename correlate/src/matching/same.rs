@@ -181,6 +181,8 @@ pub struct Gatherer {
     )]
     spare: Vec<Box<Event>>,
     closed_early: u64,
+    /// The event that the last observation was a first sighting of.
+    touched: Option<u64>,
 }
 
 impl Gatherer {
@@ -193,6 +195,7 @@ impl Gatherer {
             by_key: Oldest::default(),
             spare: Vec::new(),
             closed_early: 0,
+            touched: None,
         }
     }
 
@@ -213,6 +216,7 @@ impl Gatherer {
         match self.home(key, content, observation) {
             Home::Open { number, copy } => {
                 self.attach(number, observation, copy);
+                self.touched = (!copy).then_some(number);
                 self.open(number).map_or(stream, |open| open.event.stream)
             }
             Home::New { after } => {
@@ -277,6 +281,12 @@ impl Gatherer {
         let unsure = observation.is_unsure();
         let opened_at = observation.at;
         self.open.push_back(Open { key, content, unsure, opened_at, next: None, event });
+        self.touched = Some(number);
+    }
+
+    /// The event that the last observation was a first sighting of.
+    pub fn touched(&mut self) -> Option<&mut Event> {
+        self.touched.and_then(|number| self.open_mut(number)).map(|open| &mut *open.event)
     }
 
     /// The next event, oldest first, whose window has passed at `watermark`

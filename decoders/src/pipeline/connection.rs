@@ -71,6 +71,10 @@ pub(super) struct Half {
     pub completed: Completed,
 }
 
+/// Why a message gets no place.
+const TOO_MANY: &str = "more than 65535 messages in a packet";
+const EARLIER: &str = "message of an earlier capture behind a hole";
+
 /// How many messages each packet has completed, for the latest packet and
 /// those that still wait in order behind a hole.
 #[derive(Debug, Default)]
@@ -203,6 +207,12 @@ impl Connection {
         }
     }
 
+    /// Another capture begins, in which the connection goes on.
+    pub fn go_on(&mut self) {
+        self.halves.iter_mut().for_each(|half| half.completed = Completed::default());
+        self.streams.iter_mut().for_each(Reassembly::go_on);
+    }
+
     /// Lets go of everything that waits.
     pub fn finish<'p>(
         &mut self,
@@ -333,12 +343,15 @@ impl Completed {
         self.packet_ix = packet_ix;
     }
 
-    /// The place of the next message that `packet_ix` completes; `None` beyond
-    /// 65,535.
+    /// The place of the next message that `packet_ix` completes.
+    ///
+    /// # Errors
+    /// Beyond 65,535, and where the packet was in an earlier capture: why not.
     #[inline]
-    pub fn next(&mut self, packet_ix: u32) -> Option<u16> {
+    pub fn next(&mut self, packet_ix: i64) -> Result<u16, &'static str> {
+        let Ok(packet_ix) = u32::try_from(packet_ix) else { return Err(EARLIER) };
         self.switch(packet_ix);
-        (self.count < u16::MAX).then_some(self.count)
+        if self.count < u16::MAX { Ok(self.count) } else { Err(TOO_MANY) }
     }
 
     /// The packet asked for last completes so many more.

@@ -157,6 +157,11 @@ impl Pipeline {
         }
     }
 
+    /// Another capture begins, in which everything goes on.
+    pub fn go_on(&mut self) {
+        self.connections.iter_mut().for_each(Connection::go_on);
+    }
+
     /// The capture ends: whatever waits is let go.
     pub fn finish<'p>(&mut self, sink: &mut impl Sink<'p>) {
         for connection in &mut self.connections {

@@ -256,7 +256,7 @@ impl Reassembly {
         };
         let origin = Origin {
             from: self.next,
-            packet_ix: incoming.packet_ix,
+            packet_ix: incoming.packet_ix.into(),
             ts: incoming.ts,
             payload_at: start,
             frame_off: incoming.frame_off,
@@ -292,7 +292,7 @@ impl Reassembly {
         let missing = distance.max(0) as u64;
         let behind = Origin {
             from: self.next + missing,
-            packet_ix: incoming.packet_ix,
+            packet_ix: incoming.packet_ix.into(),
             ts: incoming.ts,
             payload_at: (self.next + missing) as i64,
             frame_off: incoming.frame_off,
@@ -491,6 +491,13 @@ impl Reassembly {
         self.latest = None;
         self.next = to;
         self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(missing as u32));
+    }
+
+    /// Another capture begins, in which the stream goes on.
+    pub fn go_on(&mut self) {
+        let repeats = self.repeats.iter_mut().map(|repeat| &mut repeat.origin);
+        let ready = self.ready.origins.iter_mut().chain(&mut self.latest);
+        ready.chain(self.pending.origins_mut()).chain(repeats).for_each(Origin::go_on);
     }
 
     /// Lets everything go: holes are given up, what is left is lost. The

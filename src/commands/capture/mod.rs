@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! two threads a point: interface ─▶ open segment (pcapng, synced each second)
+//! one more a point:    what was just written ─▶ decoded, shown piece by piece
 //! the main thread:     complete segments ─▶ import ─▶ store, then retention
 //! where told:          a thread that ships what was imported, and gives way to all else
 //! beside them:         compaction · clocks · /metrics and /healthz · the service manager's watchdog
@@ -11,6 +12,7 @@
 //! name, and what a crash leaves there is imported at the next start.
 
 mod compact;
+mod live;
 mod metrics;
 mod notify;
 mod seal;
@@ -77,6 +79,7 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
         points.push(RunningPoint::start(options, Arc::clone(&stop), clocks.clone())?);
     }
     let shipping = config.ship.as_ref().map(|ship| Shipping::prepare(ship, &config.dir, &store));
+    let showing = live::start(&config, &store, &mut points)?;
     // A node without its certificate still captures, and says what is wrong.
     let shipper = shipping.as_ref().map(|prepared| match prepared {
         Ok(shipping) => Ok(Arc::clone(&shipping.shipper)),
@@ -102,6 +105,7 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
     let sealed = seal_until_finished(&config, &store, shipper, &node, &points, compactor);
     stop.store(true, Ordering::Relaxed);
     let ended = finish(points);
+    showing.into_iter().for_each(|thread| drop(thread.join()));
     // It only asks clocks.
     let _ = clock_thread.join();
     sealed.and(ended)
@@ -136,6 +140,7 @@ fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
         cpu: point.cpu,
         dir: dir.to_path_buf(),
         rotation,
+        tail: general.decode && general.live,
     }
 }
 

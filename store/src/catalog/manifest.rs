@@ -2,11 +2,12 @@
 //! from.
 
 use crate::catalog::drops::{self, DropPlace, Drops};
+use crate::identity::{Content, segment_capture_id};
 use crate::segment::Segment;
 use crate::ship::NodeName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use taptrail_capture::point::PointConfig;
+use taptrail_capture::point::{PointConfig, PointName};
 
 /// Most warnings that a manifest keeps; the rest is counted.
 pub const WARNINGS_MAX: usize = 1000;
@@ -48,6 +49,19 @@ pub struct SourceFile {
     pub bytes: u64,
     /// BLAKE3 of its uncompressed bytes, in hex.
     pub content_blake3: String,
+    /// The name of the live capture's segment that it was; `None`: any other file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+}
+
+impl SourceFile {
+    /// The id of this at a point; `None` where the hash is none.
+    pub fn capture_id(&self, point: &PointName) -> Option<u64> {
+        let hash = blake3::Hash::from_hex(&self.content_blake3).ok()?;
+        let content = Content { hash, bytes: self.bytes };
+        let named = self.segment.as_deref().map(|segment| segment_capture_id(point, segment));
+        Some(named.unwrap_or_else(|| content.capture_id(point)))
+    }
 }
 
 /// Packets that the source itself says it lost; `null` where it cannot tell.

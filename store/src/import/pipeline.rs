@@ -147,7 +147,7 @@ fn give_back(batch: Arc<PacketBatch>, spent: &SyncSender<PacketBatch>) {
     }
 }
 
-fn table(name: &str) -> Result<&'static Table, StoreError> {
+pub(super) fn table(name: &str) -> Result<&'static Table, StoreError> {
     let table = PER_CAPTURE.iter().find(|table| table.name == name);
     table.ok_or_else(|| StoreError::NoTable { name: name.to_owned() })
 }
@@ -357,13 +357,16 @@ impl<'a> Lessons<'a> {
     }
 }
 
+/// The flows that a decoder knows.
+pub(super) fn flow_rows(capture_id: u64, decoder: &Decoder) -> Vec<FlowRow> {
+    let names = decoder.names();
+    let flows = (0..).zip(decoder.flows());
+    flows.map(|(flow_id, info)| flow(capture_id, flow_id, info, names)).collect()
+}
+
 fn write_flows(stages: &Stages<'_>, decoder: &Decoder) -> Result<Vec<Unplaced>, StoreError> {
     let mut writer = writer("flows", stages)?;
-    let names = decoder.names();
-    let rows: Vec<FlowRow> = (0..)
-        .zip(decoder.flows())
-        .map(|(flow_id, info)| flow(stages.capture_id, flow_id, info, names))
-        .collect();
+    let rows = flow_rows(stages.capture_id, decoder);
     writer.write(FlowRow::to_batch(&rows).map_err(StoreError::rows("flows"))?)?;
     writer.finish()
 }

@@ -33,7 +33,12 @@ fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
         point_config: PointConfig::named(name),
         capture_id,
         revision: 0,
-        source: SourceFile { name: "x.pcap".into(), bytes: 1, content_blake3: String::new() },
+        source: SourceFile {
+            name: "x.pcap".into(),
+            bytes: 1,
+            content_blake3: String::new(),
+            segment: None,
+        },
         node: None,
         counters: Counters { packets: u64::from(count), ..Counters::default() },
         warnings: vec!["cut at byte 7".to_owned()],

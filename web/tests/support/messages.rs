@@ -154,6 +154,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
             name: format!("{point}.pcap"),
             bytes: packets * (FRAME + 16),
             content_blake3: String::new(),
+            segment: None,
         },
         node: None,
         counters: Counters {
