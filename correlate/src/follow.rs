@@ -24,7 +24,7 @@ use crate::pass::{Pass, messages_in};
 use crate::run::{CorrelateError, LOCK_PATIENCE, Outcome, Progress};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use taptrail_capture::point::PointConfig;
 use taptrail_store::catalog::live::UnderWay;
 use taptrail_store::catalog::manifest::{CorrelateManifest, ImportManifest};
@@ -37,6 +37,9 @@ pub const COMMIT_EVERY: Duration = Duration::from_millis(200);
 
 /// Between two commits that say no more than that time has passed.
 const COMMIT_QUIET_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two looks at which captures retention has left; what is told of others goes.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 /// The order of points is learned again until it was from so many messages: all is
 /// taken anew then, and nothing shown meanwhile.
@@ -81,6 +84,9 @@ struct Live {
     until: i64,
     /// When it was last committed.
     committed: Instant,
+    /// What was told before this is of captures that are gone, and when that was looked
+    /// up.
+    since: (Option<SystemTime>, Instant),
     outcome: Outcome,
 }
 
@@ -184,6 +190,7 @@ impl Follower {
             measured: (start, Duration::ZERO),
             until: i64::MIN,
             committed: start,
+            since: (None, start),
             outcome: Outcome::default(),
         })
     }
@@ -199,6 +206,7 @@ impl Follower {
         if until <= live.until || quiet {
             return Ok(None);
         }
+        live.look_for_retention(&self.store)?;
         let mut replacement = self.replacement(live, &seen.catalog)?;
         live.pass.feed(until, &mut replacement, &mut live.outcome, &mut |_: Progress| {})?;
         live.pass.advance(until);
@@ -217,14 +225,13 @@ impl Follower {
     fn replacement(&self, live: &Live, catalog: &Catalog) -> Result<Replacement, CorrelateError> {
         let tables = self.store.replace_tables(catalog.inputs(), &self.config_hash)?.live();
         Ok(match &live.manifest {
-            Some(before) => tables.extending(Arc::clone(before)),
+            Some(before) => tables.extending(Arc::clone(before)).since(live.since.0),
             None => tables,
         })
     }
 
     fn settled_ns(&self) -> i64 {
-        let window_ns = i64::from(self.settings.correlate.window_s) * 1_000_000_000;
-        window_ns.saturating_mul(SETTLED_WINDOWS)
+        self.settings.correlate.window_ns().saturating_mul(SETTLED_WINDOWS)
     }
 }
 
@@ -338,6 +345,16 @@ impl Live {
             let newest = self.shown.iter().filter_map(at).max();
             newest.map_or(i64::MIN, |newest| newest.saturating_add(settled_ns))
         })
+    }
+
+    /// Finds out since when captures are kept.
+    fn look_for_retention(&mut self, store: &Store) -> Result<(), CorrelateError> {
+        let (since, at) = &mut self.since;
+        if at.elapsed() >= RETENTION_EVERY {
+            *at = Instant::now();
+            *since = store.oldest_placed()?.and_then(|at| at.checked_sub(RETENTION_EVERY));
+        }
+        Ok(())
     }
 
     fn measure_clocks(&mut self) {

@@ -20,11 +20,12 @@ pub mod status;
 pub mod tail;
 mod writer;
 
+use crate::adapter::stamps::Stamps;
 use crate::live::LiveOptions;
 use crate::open_segment::{OpenSegment, Rotation};
 use crate::packet::{LinkType, PacketBatch};
 use crate::point::PointName;
-use crate::source::CaptureError;
+use crate::source::{CaptureError, PacketSource};
 pub use clocks::Clocks;
 use reader::Reader;
 use source::Source;
@@ -103,6 +104,29 @@ impl RunningPoint {
         clocks: Clocks,
     ) -> Result<Self, StartError> {
         let (source, stamps) = Source::open(&options)?;
+        Self::run(options, (source, stamps), stop, clocks)
+    }
+
+    /// The same of packets that come from elsewhere than the interface; once they end,
+    /// the interface is tried.
+    ///
+    /// # Errors
+    /// Where no segment can be made.
+    pub fn feed(
+        options: PointOptions,
+        packets: Box<dyn PacketSource + Send>,
+        stop: Arc<AtomicBool>,
+        clocks: Clocks,
+    ) -> Result<Self, StartError> {
+        Self::run(options, (Source::fed(packets), Stamps::default()), stop, clocks)
+    }
+
+    fn run(
+        options: PointOptions,
+        (source, stamps): (Source, Stamps),
+        stop: Arc<AtomicBool>,
+        clocks: Clocks,
+    ) -> Result<Self, StartError> {
         let (dir, point) = (&options.dir, options.point.clone());
         let segment =
             OpenSegment::new(dir, point, source.link_type(), &options.interface, options.rotation);

@@ -33,14 +33,19 @@ pub(crate) async fn healthz(State(app): State<App>) -> Result<Json<Value>, ApiEr
 
 /// `GET /api/state`
 pub(crate) async fn state(State(app): State<App>) -> Result<Json<Value>, ApiError> {
-    let catalog = catalog(&app).await?;
-    let nodes = nodes(&app).await?;
+    Ok(Json(state_now(&app).await?))
+}
+
+/// What tells whether the store has changed.
+pub(crate) async fn state_now(app: &App) -> Result<Value, ApiError> {
+    let catalog = catalog(app).await?;
+    let nodes = nodes(app).await?;
     let generation = catalog.correlate.as_ref().map_or(0, |correlate| correlate.generation);
     let decoded: u64 = catalog.imports.iter().map(|import| 1 + u64::from(import.revision)).sum();
-    Ok(Json(json!({
+    Ok(json!({
         "version": format!("{generation}.{}.{decoded}{nodes}", catalog.imports.len()),
         "software": env!("CARGO_PKG_VERSION"),
         "captures": catalog.imports.len(),
         "generation": generation.to_string(),
-    })))
+    }))
 }
