@@ -149,6 +149,9 @@ pub struct DemoArgs {
     /// Orders a second
     #[arg(long, default_value_t = 20)]
     pub orders_per_s: u32,
+    /// Let packets go straight into the readers, as where no network namespace may be made
+    #[arg(long)]
+    pub no_wires: bool,
     /// Captures are kept up to this size; older ones go
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub keep_mib: u64,

@@ -4,6 +4,7 @@
 mod bad_input;
 mod browser;
 mod capture;
+mod demo;
 mod follow;
 mod golden;
 mod layout;

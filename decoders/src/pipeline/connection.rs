@@ -13,7 +13,7 @@ use crate::kind::Sender;
 use crate::library::ProtocolRef;
 use crate::names::Name;
 use crate::recognise::{self, Carrier};
-use crate::tcp::reassembly::{Budget, Incoming, Reassembly};
+use crate::tcp::reassembly::{Budget, Counts, Incoming, Lost, Reassembly};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -178,7 +178,7 @@ impl Connection {
             self.acknowledge(1 - side, tcp.ack, arrived.ts, shared, budget, sink);
         }
         if matches!(self.common.mode, Mode::Ignored) {
-            self.finish(shared, budget, sink);
+            self.finish(Lost::Unfinished, shared, budget, sink);
         }
     }
 
@@ -213,8 +213,9 @@ impl Connection {
         self.streams.iter_mut().for_each(Reassembly::go_on);
     }
 
-    /// Lets go of everything that waits.
-    pub fn finish<'p>(
+    /// A capture begins in which the connection goes on that a lead-in has shown: what
+    /// waits behind a hole belongs to the capture before.
+    pub fn begin<'p>(
         &mut self,
         shared: &mut Shared,
         budget: &mut Budget,
@@ -224,8 +225,28 @@ impl Connection {
             let Some(flow_id) = self.common.flows.get(side).copied().flatten() else { continue };
             let common = &mut self.common;
             let mut cutter = Cutter { common, half, side, flow_id, shared, sink };
+            let before = stream.held();
+            stream.give_up_holes(&mut cutter);
+            budget.used = (budget.used + stream.held()).saturating_sub(before);
+            stream.counts = Counts::default();
+        }
+        self.go_on();
+    }
+
+    /// Lets go of everything that waits; `why` a message that is not whole is lost.
+    pub fn finish<'p>(
+        &mut self,
+        why: Lost,
+        shared: &mut Shared,
+        budget: &mut Budget,
+        sink: &mut impl Sink<'p>,
+    ) {
+        for (side, (half, stream)) in self.halves.iter_mut().zip(&mut self.streams).enumerate() {
+            let Some(flow_id) = self.common.flows.get(side).copied().flatten() else { continue };
+            let common = &mut self.common;
+            let mut cutter = Cutter { common, half, side, flow_id, shared, sink };
             budget.used = budget.used.saturating_sub(stream.held());
-            stream.flush(&mut cutter);
+            stream.end(why, &mut cutter);
             count_gaps(stream, flow_id, shared);
         }
     }

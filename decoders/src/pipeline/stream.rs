@@ -47,6 +47,7 @@ pub const GAP_MSG_IX: u16 = u16::MAX;
 pub(super) const NOT_RECOGNISED: &str = "protocol not recognised";
 pub(super) const NO_MESSAGE: &str = "no message begins here";
 const UNFINISHED: &str = "message not finished";
+const GOES_ON: &str = "message cut by the capture's end";
 
 /// Cuts messages out of one direction's bytes.
 pub(super) struct Cutter<'c, S> {
@@ -174,6 +175,7 @@ impl<'p, S: Sink<'p>> Consumer<'p> for Cutter<'_, S> {
         }
         let reason = match why {
             Lost::Unfinished => UNFINISHED,
+            Lost::GoesOn => GOES_ON,
             Lost::TooLong => "message too long",
         };
         self.shared.counters.undecoded(reason, left.len());

@@ -74,6 +74,8 @@ pub struct Incoming<'p> {
 pub enum Lost {
     /// A gap or the end of the capture came inside a message.
     Unfinished,
+    /// The end of the capture did, and the next capture may have the rest.
+    GoesOn,
     /// More waited for the end of a message than is kept.
     TooLong,
 }
@@ -503,10 +505,20 @@ impl Reassembly {
     /// Lets everything go: holes are given up, what is left is lost. The
     /// stream may go on afterwards.
     pub fn flush<'p>(&mut self, consumer: &mut impl Consumer<'p>) {
+        self.end(Lost::Unfinished, consumer);
+    }
+
+    /// The same, with why the message that is not whole is lost.
+    pub fn end<'p>(&mut self, why: Lost, consumer: &mut impl Consumer<'p>) {
+        self.give_up_holes(consumer);
+        self.lose_ready(why, consumer);
+    }
+
+    /// Gives all holes up.
+    pub fn give_up_holes<'p>(&mut self, consumer: &mut impl Consumer<'p>) {
         while !self.pending.is_empty() {
             self.give_up_hole(consumer);
         }
-        self.lose_ready(Lost::Unfinished, consumer);
     }
 
     /// Whether this very segment was seen a moment ago.

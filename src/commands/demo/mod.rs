@@ -35,6 +35,9 @@ use taptrail_samples::site_config::{self, BUS_TEMPLATES_FILE, SCHEMAS_DIR};
 use taptrail_store::catalog::Store;
 use wires::Wires;
 
+/// What the names of a demo's directory and namespace begin with; the process follows.
+const PREFIX: &str = "taptrail-demo-";
+
 /// The configuration of the site, beside its store.
 const CONFIG: &str = "taptrail.toml";
 
@@ -58,7 +61,9 @@ struct Place {
 
 impl Place {
     fn new(args: &DemoArgs) -> anyhow::Result<Self> {
-        let scratch = tempfile::Builder::new().prefix("taptrail-demo-").tempdir()?;
+        remove_leftovers();
+        let prefix = format!("{PREFIX}{}-", std::process::id());
+        let scratch = tempfile::Builder::new().prefix(&prefix).tempdir()?;
         let store = args.store.clone().unwrap_or_else(|| scratch.path().join("trail"));
         let network = match &args.store {
             Some(store) => store.with_extension("network"),
@@ -66,6 +71,24 @@ impl Place {
         };
         Ok(Self { store, network, _scratch: scratch })
     }
+}
+
+/// Removes what demos that were killed left in the system's directory for such.
+fn remove_leftovers() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.rsplit_once('-').is_some_and(|(name, _)| is_of_the_dead(name)) {
+            // It may be somebody else's.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// Whether a name is one of a demo whose process is gone.
+fn is_of_the_dead(name: &str) -> bool {
+    let process = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
+    process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists())
 }
 
 /// Trades live until stopped, or once.
@@ -120,7 +143,8 @@ fn live(place: &Place, store: &Store, args: &DemoArgs) -> anyhow::Result<()> {
     let mut site = LiveSite::begin(&sim_config(args), args.orders_per_s.into());
     write_config(place, &mut site, args)?;
     let config = Config::load(Some(&place.network.join(CONFIG)))?;
-    let running = match Wires::new() {
+    let wires = if args.no_wires { Err("--no-wires".to_owned()) } else { Wires::new() };
+    let running = match wires {
         Ok(wires) => {
             println!(
                 "a simulated trading network trades live on wires of its own: seven pairs of \

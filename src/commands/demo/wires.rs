@@ -8,12 +8,10 @@
 //! The namespace goes with this value; one whose process was killed goes at the next
 //! start of a demo.
 
+use super::{PREFIX, is_of_the_dead};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use taptrail_samples::points::POINTS;
-
-/// What the names of these namespaces begin with; the process follows.
-const PREFIX: &str = "taptrail-demo-";
 
 /// Room for the longest frame of the site with its trailer.
 const MTU: &str = "4000";
@@ -76,11 +74,9 @@ impl Drop for Wires {
 fn remove_leftovers() {
     let Ok(listed) = Command::new("ip").args(["netns", "list"]).output() else { return };
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    for name in listed.lines().filter_map(|line| line.split_whitespace().next()) {
-        let process = name.strip_prefix(PREFIX).and_then(|pid| pid.parse::<u32>().ok());
-        if process.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            let _ = ip(&["netns", "del", name]);
-        }
+    let names = listed.lines().filter_map(|line| line.split_whitespace().next());
+    for name in names.filter(|name| is_of_the_dead(name)) {
+        let _ = ip(&["netns", "del", name]);
     }
 }
 

@@ -124,6 +124,7 @@ impl LiveManifest {
             warnings: Vec::new(),
             warnings_dropped: 0,
             first_ts: None,
+            continues: None,
             learned: Vec::new(),
             files: pieces.iter().chain(&self.flows).cloned().collect(),
         }

@@ -34,6 +34,30 @@ pub mod hex_id {
     }
 }
 
+/// The same of one that there may be.
+pub mod maybe_hex_id {
+    use serde::{Deserializer, Serializer};
+
+    /// Writes the digits.
+    ///
+    /// # Errors
+    /// Where the serializer fails.
+    pub fn serialize<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => super::hex_id::serialize(id, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads the digits.
+    ///
+    /// # Errors
+    /// Where they are none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u64>, D::Error> {
+        super::hex_id::deserialize(source).map(Some)
+    }
+}
+
 /// A capture id as file names have it.
 pub fn hex(capture_id: u64) -> String {
     format!("{capture_id:016x}")
@@ -173,6 +197,9 @@ pub struct ImportManifest {
     /// or nothing was decoded.
     #[serde(default)]
     pub first_ts: Option<i64>,
+    /// The capture whose TCP streams it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "maybe_hex_id")]
+    pub continues: Option<u64>,
     /// What its messages teach, and where that began.
     #[serde(default)]
     pub learned: Vec<LearnedScope>,

@@ -15,6 +15,7 @@
 //! with the file. A file that cannot be read leaves nothing behind.
 
 mod accounts;
+pub(crate) mod lead_in;
 pub mod learned;
 pub mod live;
 mod pipeline;
@@ -160,6 +161,7 @@ pub fn import_locked(
     accounts.uncounted().for_each(|drops| seen.counters.dropped(drops));
     output.segments.extend(accounts.finish()?);
     let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
+    let continues = output.decoding.continues;
     seen.decoding(output.decoding);
     let manifest = ImportManifest {
         format: FORMAT_VERSION,
@@ -181,6 +183,7 @@ pub fn import_locked(
         warnings: seen.warnings,
         warnings_dropped: seen.warnings_dropped,
         first_ts,
+        continues,
         learned,
         files: Vec::new(),
     };

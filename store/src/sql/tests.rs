@@ -44,6 +44,7 @@ fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
         warnings: vec!["cut at byte 7".to_owned()],
         warnings_dropped: 0,
         first_ts: None,
+        continues: None,
         learned: Vec::new(),
         files: Vec::new(),
     };

@@ -169,6 +169,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
         warnings: Vec::new(),
         warnings_dropped: 0,
         first_ts: None,
+        continues: None,
         learned: Vec::new(),
         files: Vec::new(),
     }
