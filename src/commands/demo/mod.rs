@@ -185,7 +185,7 @@ fn write_config(place: &Place, site: &mut LiveSite, args: &DemoArgs) -> anyhow::
         text = text.replacen(&name, &format!("{name}interface = \"{}\"\n", point.name), 1);
     }
     text += &format!(
-        "\n[capture]\nsegment_s = 10\nbuffer_mib = 16\ndrop_privileges = false\n\n\
+        "\n[capture]\nsegment_s = 5\nbuffer_mib = 16\ndrop_privileges = false\n\n\
          [retention]\nmax_mib = {}\n\n[correlate]\nwindow_ms = 200\n",
         args.keep_mib
     );

@@ -329,6 +329,29 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_of_captures_that_are_gone_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(directory.path()).unwrap();
+        let told = |seq, before: Option<Arc<CorrelateManifest>>, since| {
+            let mut more = store.replace_tables(Vec::new(), "config").unwrap().live();
+            if let Some(before) = before {
+                more = more.extending(before).since(since);
+            }
+            more.write_rows(&[loss(seq)]).unwrap();
+            more.commit(&store.lock().unwrap()).unwrap()
+        };
+        let first = told(1, None, None);
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        let file = store.file(first.files_of("losses").next().unwrap());
+        fs::File::open(file).unwrap().set_modified(hour_ago).unwrap();
+        let second = told(2, Some(first), Some(hour_ago));
+        assert_eq!(losses(&store).len(), 2);
+        told(3, Some(second), Some(hour_ago + Duration::from_secs(60)));
+        let left: Vec<_> = losses(&store).iter().map(|loss| loss.first_seq).collect();
+        assert_eq!(left, [Some(2), Some(3)]);
+    }
+
+    #[test]
     fn what_another_replaced_is_not_extended() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open_or_create(directory.path()).unwrap();

@@ -157,7 +157,8 @@ impl LiveDecoder {
 
     /// Nothing that the system stamped before `ts` is still to come.
     pub fn quiet(&mut self, ts: i64) {
-        let stamped_here = Stamping::from(&self.point) == Stamping::from(TimestampFrom::Record);
+        let by_record = Stamping::from(&self.point) == Stamping::from(TimestampFrom::Record);
+        let stamped_here = by_record && !self.point.adapter_stamps;
         if let Some(open) = self.open.as_mut().or(self.closed.as_mut()).filter(|_| stamped_here)
             && open.manifest.shown_ts < Some(ts)
         {
