@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Live capture beside tcpdump, dumpcap and netsniff-ng: CPU per packet and loss,
-# each alone, between two network namespaces that this script makes and removes.
+# each alone, among them the node itself with `decode = false`, with and without sealing
+# into Parquet; between two network namespaces that this script makes and removes.
 # Needs root; installs what is missing from Debian. Argument: packets to send.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +10,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/tapt
 command -v dumpcap >/dev/null && command -v netsniff-ng >/dev/null && command -v tcpdump >/dev/null ||
     DEBIAN_FRONTEND=noninteractive apt-get install -y -q tcpdump wireshark-common netsniff-ng >/dev/null
 cargo build --locked --profile dev -p taptrail-capture --example live_cost
+cargo build --locked
+taptrail=$CARGO_TARGET_DIR/debug/taptrail
 cost=$CARGO_TARGET_DIR/debug/examples/live_cost
 from=taptrail-from-$$ to=taptrail-to-$$ dir=$(mktemp -d -p /dev/shm)
 cleanup() {
@@ -33,6 +36,11 @@ ip -n "$from" neigh replace 192.0.2.2 lladdr "$mac" dev veth0
 # are too coarse).
 cpu() {
     cat /proc/"$1"/task/*/schedstat | awk '{ ns += $1 } END { print ns / 1e9 }'
+}
+
+# The same with threads that have ended, as they do where segments are sealed.
+cpu_all() {
+    awk -v hz="$(getconf CLK_TCK)" '{ print ($14 + $15) / hz }' /proc/"$1"/stat
 }
 
 # run NAME FILE COMMAND…: a capture while the packets are sent.
@@ -61,7 +69,43 @@ run() {
     rm -f "$file" "$dir/stop"
 }
 
+# node NAME SEGMENT_S: `taptrail capture` itself, packets only, to its Parquet segments
+# where they are short.
+node() {
+    local name=$1 used taken pid
+    cat >"$dir/node.toml" <<END
+[capture]
+decode = false
+segment_s = $2
+segment_mib = 4096
+drop_privileges = false
+keep_free_mib = 0
+[[point]]
+name = "veth1"
+interface = "veth1"
+filter = "udp port 9"
+END
+    ip netns exec "$to" "$taptrail" capture --config "$dir/node.toml" --store "$dir/store" >/dev/null 2>"$dir/said" &
+    pid=$!
+    sleep 2
+    ip netns exec "$from" "$cost" send 192.0.2.2:9 "$packets" 2>"$dir/sent"
+    sleep 2
+    if [ "$2" -lt 60 ]; then
+        while ls "$dir/store/open/" | grep -qv open.pcapng; do sleep 0.5; done
+    fi
+    used=$(cpu_all "$pid")
+    kill "$pid"
+    wait "$pid" || true
+    taken=$(sed -n 's/.*: written \([0-9]*\) .*/\1/p' "$dir/said")
+    awk -v name="$name" -v cpu="$used" -v taken="$taken" -v sent="$packets" 'BEGIN {
+        printf "%-14s %8d of %d taken, %6.2f us CPU a packet\n", name, taken, sent, cpu * 1e6 / (taken ? taken : 1) }'
+    cat "$dir/sent"
+    rm -rf "$dir/store"
+}
+
 for _ in 1 2; do
+    node taptrail 600
+    node "  and sealed" 1
     run taptrail-ring "$dir/ring.pcapng" "$cost" take ring veth1 "$dir/ring.pcapng"
     run taptrail-pcap "$dir/pcap.pcapng" "$cost" take pcap veth1 "$dir/pcap.pcapng"
     run tcpdump "$dir/tcpdump.pcap" tcpdump -i veth1 -B 65536 -s 0 -w "$dir/tcpdump.pcap"

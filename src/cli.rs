@@ -21,7 +21,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Simulate a trading network, import its captures, correlate, report, and serve the dashboard
-    #[command(after_help = "Example:\n  taptrail demo --once")]
+    #[command(after_help = "Examples:\n  taptrail demo\n  taptrail demo --once")]
     Demo(DemoArgs),
     /// Write the captures of a simulated trading network, its config and its truth
     #[command(
@@ -137,15 +137,30 @@ pub struct DemoArgs {
     /// Address of the dashboard
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8321")]
     pub listen: SocketAddr,
-    /// Print the report and end
+    /// Not live: simulate a day that is over, import it, print its report and end
     #[arg(long)]
     pub once: bool,
     /// Seed of the simulated network
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Orders to simulate
+    /// Messages a second on its feed
+    #[arg(long, default_value_t = 500)]
+    pub rate: u32,
+    /// Orders a second
+    #[arg(long, default_value_t = 20)]
+    pub orders_per_s: u32,
+    /// Let packets go straight into the readers, as where no network namespace may be made
+    #[arg(long)]
+    pub no_wires: bool,
+    /// Captures are kept up to this size; older ones go
+    #[arg(long, value_name = "MIB", default_value_t = 256)]
+    pub keep_mib: u64,
+    /// Orders of the day of --once
     #[arg(long, default_value_t = 2000)]
     pub orders: u32,
+    /// Of the process inside the namespace
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub inside: Option<PathBuf>,
 }
 
 /// How much goes wrong in the simulated network.

@@ -23,6 +23,8 @@ use taptrail_store::ship::{NodeName, Policy};
 pub struct CaptureConfig {
     /// Whether a live node decodes what it keeps.
     pub decode: bool,
+    /// Whether its messages are shown before their segment is sealed.
+    pub live: bool,
     /// Bytes kept of each packet.
     pub snaplen: u32,
     /// The kernel's ring, in MiB.
@@ -174,6 +176,7 @@ impl Default for CaptureConfig {
     fn default() -> Self {
         Self {
             decode: true,
+            live: true,
             snaplen: 65_535,
             buffer_mib: 64,
             promiscuous: true,

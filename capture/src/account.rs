@@ -31,6 +31,9 @@ pub const DRIVER_COUNTERS_MAX: usize = 64;
 /// than the format has a place for.
 pub(crate) const OPTION_STAMP: u16 = 0x8003;
 
+/// The option of a section header with the name of the segment that it begins.
+pub(crate) const OPTION_SEGMENT: u16 = 0x8004;
+
 /// The option with one clock's state, as text; may stand several times.
 pub(crate) const OPTION_CLOCK: u16 = 0x8002;
 

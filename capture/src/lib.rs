@@ -68,6 +68,7 @@ pub mod point;
 pub mod replay;
 #[cfg(target_os = "linux")]
 pub mod ring;
+pub mod segment_id;
 pub mod source;
 pub mod system;
 pub mod time;

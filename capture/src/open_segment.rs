@@ -21,6 +21,7 @@ use crate::file;
 use crate::packet::{LinkType, PacketBatch};
 use crate::pcapng_writer::PcapngWriter;
 use crate::point::{PointName, TimestampFrom};
+use crate::segment_id::new_segment_id;
 use crate::source::CaptureError;
 use crate::system::free_bytes;
 use std::fs::{self, File};
@@ -111,6 +112,7 @@ pub struct OpenSegment {
 #[derive(Debug)]
 struct Current {
     path: PathBuf,
+    id: String,
     file: File,
     writer: PcapngWriter<Vec<u8>>,
     /// Bytes of the file that are whole blocks.
@@ -119,6 +121,8 @@ struct Current {
     held: Tally,
     /// Bytes of packets in the file.
     bytes: u64,
+    /// Packets that were given to it.
+    packets: u32,
     opened: Instant,
     synced: Instant,
 }
@@ -155,6 +159,11 @@ impl OpenSegment {
         self.current.as_ref().map(|current| (current.opened, current.synced))
     }
 
+    /// The name of the open file's segment, and how many packets it was given.
+    pub fn place(&self) -> Option<(&str, u32)> {
+        self.current.as_ref().map(|current| (current.id.as_str(), current.packets))
+    }
+
     /// Goes on with packets of another link type, in a new file.
     pub fn set_link_type(&mut self, link_type: LinkType) -> Outcome {
         if link_type == self.link_type {
@@ -189,7 +198,10 @@ impl OpenSegment {
             meta.interface = 0;
             let one = Tally { packets: 1, bytes: packet.data.len() as u64 };
             match current.writer.write(&meta, packet.data) {
-                Ok(()) => current.held.add(one),
+                Ok(()) => {
+                    current.held.add(one);
+                    current.packets = current.packets.saturating_add(1);
+                }
                 // A time before 1970.
                 Err(_) => outcome.unwritable.add(one),
             }
@@ -313,12 +325,15 @@ impl OpenSegment {
         let file = File::create_new(&path)?;
         self.number += 1;
         let interfaces = [(self.link_type, self.interface.as_str())];
-        let mut writer = PcapngWriter::new(Vec::with_capacity(2 * BUFFER_BYTES), &interfaces)?;
+        let id = new_segment_id();
+        let buffer = Vec::with_capacity(2 * BUFFER_BYTES);
+        let mut writer = PcapngWriter::of_segment(buffer, &interfaces, Some(&id))?;
         if let Some(last) = &self.last {
             writer.write_stats(last)?;
         }
         let (now, held) = (Instant::now(), Tally::default());
-        Ok(Current { path, file, writer, good: 0, held, bytes: 0, opened: now, synced: now })
+        let (opened, synced) = (now, now);
+        Ok(Current { path, id, file, writer, good: 0, held, bytes: 0, packets: 0, opened, synced })
     }
 }
 

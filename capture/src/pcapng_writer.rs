@@ -8,7 +8,7 @@
 //! Every block is written with one call, so that a file that was synced ends
 //! at a block unless a block itself was torn.
 
-use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_STAMP, StatsRecord};
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_SEGMENT, OPTION_STAMP, StatsRecord};
 use crate::packet::{CAPLEN_MAX, Direction, LinkType, PacketMeta, ts_flags};
 use crate::pcap_writer::{checked_len, invalid};
 use crate::source::LossCounters;
@@ -39,12 +39,27 @@ impl<W: Write> PcapngWriter<W> {
     /// # Errors
     /// What the writer says.
     pub fn new(out: W, interfaces: &[(LinkType, &str)]) -> io::Result<Self> {
+        Self::of_segment(out, interfaces, None)
+    }
+
+    /// The same; the header keeps the name of a live capture's segment.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn of_segment(
+        out: W,
+        interfaces: &[(LinkType, &str)],
+        segment: Option<&str>,
+    ) -> io::Result<Self> {
         let mut writer = Self { out, link_types: Vec::new(), block: Vec::new() };
         writer.begin(SECTION_HEADER);
         writer.put(&0x1a2b_3c4d_u32.to_le_bytes());
         writer.put(&[1, 0, 0, 0]);
         writer.put(&(-1i64).to_le_bytes());
         writer.option(4, b"taptrail");
+        if let Some(segment) = segment {
+            writer.option(OPTION_SEGMENT, segment.as_bytes());
+        }
         writer.end_options();
         writer.end()?;
         for &(link_type, name) in interfaces {

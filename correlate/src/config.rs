@@ -52,13 +52,23 @@ pub struct CorrelateConfig {
     /// follow what triggered it, in seconds. Must exceed the largest clock
     /// offset that is not configured. Costs memory: every message is held this long.
     pub window_s: u32,
+    /// The same in milliseconds, instead.
+    pub window_ms: Option<u32>,
     /// `[[correlate.key]]`: which fields say that messages belong together.
     pub key: Vec<KeyRule>,
 }
 
 impl Default for CorrelateConfig {
     fn default() -> Self {
-        Self { window_s: 2, key: Vec::new() }
+        Self { window_s: 2, window_ms: None, key: Vec::new() }
+    }
+}
+
+impl CorrelateConfig {
+    /// The window, ns.
+    pub fn window_ns(&self) -> i64 {
+        let of_s = i64::from(self.window_s) * 1_000_000_000;
+        self.window_ms.map_or(of_s, |ms| i64::from(ms) * 1_000_000)
     }
 }
 
@@ -139,8 +149,8 @@ impl Settings {
     /// names of `[[point]]`, `clocks` the clocks they name.
     pub fn check(&self, points: &[&str], clocks: &[&str]) -> Vec<String> {
         let mut wrong = Vec::new();
-        if self.correlate.window_s == 0 {
-            wrong.push("[correlate] window_s = 0: needs at least 1 second".to_owned());
+        if self.correlate.window_ns() == 0 {
+            wrong.push("[correlate] the window is 0: messages take time".to_owned());
         }
         wrong.extend(keys::check(&self.correlate.key));
         for hop in &self.hops {
@@ -191,7 +201,7 @@ mod tests {
     #[test]
     fn every_error_is_named_at_once() {
         let settings = Settings {
-            correlate: CorrelateConfig { window_s: 0, key: Vec::new() },
+            correlate: CorrelateConfig { window_s: 0, ..CorrelateConfig::default() },
             hops: vec![HopConfig { from: "P1".into(), to: "PX".into(), floor_ns: None }],
             clocks: vec![ClockConfig {
                 name: "C9".into(),

@@ -13,6 +13,7 @@
 
 use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
+use crate::early::Early;
 use crate::event::{Event, Identity, Sighting, StreamIx};
 use crate::hops::Hops;
 use crate::lineage::{Story, Words};
@@ -92,6 +93,8 @@ pub struct Correlator {
     gauge: Option<Gauge>,
     /// Where nothing else is made.
     measuring: Option<Measuring>,
+    /// Where links are told as soon as they are certain.
+    early: Option<Early>,
 }
 
 /// A run that only measures clocks and the order of points, by a sample.
@@ -153,6 +156,7 @@ impl Correlator {
             links: Vec::new(),
             gauge: None,
             measuring: None,
+            early: None,
         }
     }
 
@@ -188,6 +192,12 @@ impl Correlator {
     /// The same correlator, which besides gathers what crosses between clocks.
     pub fn gauging(mut self) -> Self {
         self.gauge = Some(Gauge::default());
+        self
+    }
+
+    /// The same correlator, which tells links of feeds as soon as they are certain.
+    pub fn telling_early(mut self) -> Self {
+        self.early = Some(Early::default());
         self
     }
 
@@ -317,7 +327,37 @@ impl Correlator {
         }
         let home = self.gatherer.push(&known, stream, way);
         self.streams.join(home, stream);
+        if way == Way::Feed && self.early.is_some() {
+            self.tell_early();
+        }
         self.advance(observation.at);
+    }
+
+    /// Tells the links of the event just seen where it was seen everywhere.
+    fn tell_early(&mut self) {
+        let Self { gatherer, early: Some(early), streams, topology, clocks, .. } = self else {
+            return;
+        };
+        let Some(event) = gatherer.touched() else { return };
+        let Some(last) = event.sightings.last() else { return };
+        early.note(event.stream, last.point, last.line);
+        let Some(stream) = streams.get(event.stream) else { return };
+        let conversation = streams.conversation(stream.conversation);
+        let route = Route { protocol: stream.protocol, conversation, way: Way::Feed };
+        let way = topology.path(route);
+        let told = !event.same.is_empty() || event.sightings.iter().any(|s| s.marked);
+        if told || !same::is_linked(event.obs.kind) || !early.is_everywhere(event, way) {
+            return;
+        }
+        event.path = topology::order(way, event);
+        let on_line = |point, line| self.losses.on_line(event.stream, point, line);
+        same::links(event, way, clocks, &on_line, &mut self.links);
+        event.same.clone_from(&self.links);
+        let mut links = std::mem::take(&mut self.links);
+        for link in links.drain(..) {
+            self.emit(&link, None);
+        }
+        self.links = links;
     }
 
     /// Remembers market data, and what came before a new order.
@@ -406,7 +446,12 @@ impl Correlator {
         if self.measuring.is_none() {
             self.lines.add(&event);
         }
-        for link in links {
+        let told = std::mem::take(&mut event.same);
+        let is_told = |link: &Link| {
+            told.iter()
+                .any(|t| (t.from.identity, t.to.identity) == (link.from.identity, link.to.identity))
+        };
+        for link in links.iter().filter(|link| !is_told(link)) {
             self.emit(link, None);
         }
         let relayed = event.obs.trigger_seq.is_some();

@@ -92,7 +92,7 @@ pub struct Event {
     /// For each point of its way that did not see it: how many of `path` come
     /// before it.
     pub missed: SmallVec<[u16; 8]>,
-    /// Links between its sightings.
+    /// Links between its sightings; while it is open, those that were told already.
     pub same: Vec<Link>,
     /// Orders that its further entries name.
     pub entries: Vec<Entry>,

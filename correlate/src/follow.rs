@@ -14,21 +14,36 @@
 //! is where messages came too late (unless that had cost more than a twentieth
 //! of the time), where a capture was decoded anew, or where a new point appeared. The tables say that they are live; a run over all of
 //! it has the last word.
+//!
+//! Captures under way are taken piece by piece ([`UnderWay`]), which is what makes
+//! it quick; once they are sealed, only what the pieces did not have.
 
 use crate::config::Settings;
-use crate::pass::{Pass, SAMPLE_MESSAGES, messages_in};
+use crate::merge::Reading;
+use crate::pass::{Pass, messages_in};
 use crate::run::{CorrelateError, LOCK_PATIENCE, Outcome, Progress};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use taptrail_capture::point::PointConfig;
+use taptrail_store::catalog::live::UnderWay;
 use taptrail_store::catalog::manifest::{CorrelateManifest, ImportManifest};
 use taptrail_store::catalog::replace::Replacement;
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::error::StoreError;
 
 /// Between two commits, where there is something new.
-pub const COMMIT_EVERY: Duration = Duration::from_millis(500);
+pub const COMMIT_EVERY: Duration = Duration::from_millis(200);
+
+/// Between two commits that say no more than that time has passed.
+const COMMIT_QUIET_EVERY: Duration = Duration::from_secs(1);
+
+/// Between two looks at which captures retention has left; what is told of others goes.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
+
+/// The order of points is learned again until it was from so many messages: all is
+/// taken anew then, and nothing shown meanwhile.
+const LEARNED_MESSAGES: u64 = 1 << 17;
 
 /// Between two measurements of the clocks.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -57,6 +72,8 @@ struct Live {
     manifest: Option<Arc<CorrelateManifest>>,
     /// Captures that were taken, with their revisions.
     taken: BTreeMap<u64, u32>,
+    /// What was taken of captures under way.
+    pieces: BTreeMap<u64, Pieces>,
     shown: BTreeMap<String, Shown>,
     /// Messages that the order of points was learned from.
     learned_from: u64,
@@ -65,7 +82,33 @@ struct Live {
     measured: (Instant, Duration),
     /// Everything up to this corrected time was taken.
     until: i64,
+    /// When it was last committed.
+    committed: Instant,
+    /// What was told before this is of captures that are gone, and when that was looked
+    /// up.
+    since: (Option<SystemTime>, Instant),
     outcome: Outcome,
+}
+
+/// What was taken of a capture under way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pieces {
+    count: usize,
+    packets: u32,
+    complete: bool,
+}
+
+/// What there is: sealed, and under way.
+struct Seen {
+    catalog: Catalog,
+    live: UnderWay,
+}
+
+/// What of it is new.
+#[derive(Default)]
+struct New {
+    messages: Vec<Reading>,
+    packets: Vec<Arc<ImportManifest>>,
 }
 
 /// How far a point has shown its messages.
@@ -101,14 +144,13 @@ impl Follower {
     /// Where the store cannot be read or written.
     pub fn round(&mut self) -> Result<Option<Outcome>, CorrelateError> {
         let live = self.live.take();
-        let catalog = self.store.catalog()?;
-        let nothing = catalog.imports.is_empty() || catalog.is_correlated(&self.config_hash);
+        let seen = self.seen()?;
         let mut live = match live {
-            None if nothing => return Ok(None),
-            Some(live) if !live.must_begin_anew(&catalog) => live,
-            _ => self.begin(&catalog)?,
+            None if seen.is_told(&self.config_hash) => return Ok(None),
+            Some(live) if !live.must_begin_anew(&seen) => live,
+            _ => self.begin(&seen)?,
         };
-        let told = self.go_on(&mut live, &catalog)?;
+        let told = self.go_on(&mut live, &seen)?;
         self.live = Some(live);
         Ok(told)
     }
@@ -127,32 +169,45 @@ impl Follower {
         Ok(())
     }
 
+    fn seen(&self) -> Result<Seen, CorrelateError> {
+        let catalog = self.store.catalog()?;
+        let live = self.store.live(&catalog)?;
+        Ok(Seen { catalog, live })
+    }
+
     /// Takes everything from the start.
-    fn begin(&self, catalog: &Catalog) -> Result<Live, CorrelateError> {
+    fn begin(&self, seen: &Seen) -> Result<Live, CorrelateError> {
         let start = Instant::now();
-        let pass = Pass::new(&self.store, catalog, &self.settings, &self.points)?.gauging();
+        let pass = Pass::new(&self.store, &seen.all(), &self.settings, &self.points)?.following();
         Ok(Live {
             pass,
             manifest: None,
             taken: BTreeMap::new(),
+            pieces: BTreeMap::new(),
             shown: BTreeMap::new(),
-            learned_from: catalog.imports.iter().map(|import| messages_in(import)).sum(),
+            learned_from: seen.messages(),
             begun: (start, Duration::ZERO),
             measured: (start, Duration::ZERO),
             until: i64::MIN,
+            committed: start,
+            since: (None, start),
             outcome: Outcome::default(),
         })
     }
 
-    fn go_on(&self, live: &mut Live, catalog: &Catalog) -> Result<Option<Outcome>, CorrelateError> {
-        let new = live.not_taken(catalog);
-        live.pass.add(&self.store, catalog, &new)?;
-        live.note(&new);
+    fn go_on(&self, live: &mut Live, seen: &Seen) -> Result<Option<Outcome>, CorrelateError> {
+        let new = live.take(seen);
+        live.pass.add_readings(&self.store, &seen.catalog, &new.messages, &new.packets)?;
         let until = live.shown_by_all(self.patience, self.settled_ns());
-        if until <= live.until {
+        let quiet = new.packets.is_empty()
+            && !live.pass.has_until(until)
+            && live.manifest.is_some()
+            && live.committed.elapsed() < COMMIT_QUIET_EVERY;
+        if until <= live.until || quiet {
             return Ok(None);
         }
-        let mut replacement = self.replacement(live, catalog)?;
+        live.look_for_retention(&self.store)?;
+        let mut replacement = self.replacement(live, &seen.catalog)?;
         live.pass.feed(until, &mut replacement, &mut live.outcome, &mut |_: Progress| {})?;
         live.pass.advance(until);
         live.until = until;
@@ -162,6 +217,7 @@ impl Follower {
             live.begun = (Instant::now(), live.begun.0.elapsed());
         }
         live.manifest = Some(replacement.commit(&self.store.lock_within(LOCK_PATIENCE)?)?);
+        live.committed = Instant::now();
         Ok(Some(live.outcome))
     }
 
@@ -169,40 +225,65 @@ impl Follower {
     fn replacement(&self, live: &Live, catalog: &Catalog) -> Result<Replacement, CorrelateError> {
         let tables = self.store.replace_tables(catalog.inputs(), &self.config_hash)?.live();
         Ok(match &live.manifest {
-            Some(before) => tables.extending(Arc::clone(before)),
+            Some(before) => tables.extending(Arc::clone(before)).since(live.since.0),
             None => tables,
         })
     }
 
     fn settled_ns(&self) -> i64 {
-        let window_ns = i64::from(self.settings.correlate.window_s) * 1_000_000_000;
-        window_ns.saturating_mul(SETTLED_WINDOWS)
+        self.settings.correlate.window_ns().saturating_mul(SETTLED_WINDOWS)
+    }
+}
+
+impl Seen {
+    /// Whether a correlation of all of it has been told.
+    fn is_told(&self, config_hash: &str) -> bool {
+        let nothing = self.catalog.imports.is_empty() || self.catalog.is_correlated(config_hash);
+        self.live.captures.iter().all(|live| live.pieces.is_empty()) && nothing
+    }
+
+    /// All of it as imports.
+    fn all(&self) -> Catalog {
+        let live = self.live.captures.iter().map(|live| Arc::new(live.as_import(0)));
+        let imports = self.catalog.imports.iter().cloned().chain(live).collect();
+        Catalog { imports, correlate: self.catalog.correlate.clone() }
+    }
+
+    fn messages(&self) -> u64 {
+        let sealed = self.catalog.imports.iter().map(|import| messages_in(import));
+        sealed.chain(self.live.captures.iter().map(|live| live.messages())).sum()
     }
 }
 
 impl Live {
-    fn not_taken(&self, catalog: &Catalog) -> Vec<Arc<ImportManifest>> {
-        let new = |import: &&Arc<ImportManifest>| !self.taken.contains_key(&import.capture_id);
-        catalog.imports.iter().filter(new).cloned().collect()
+    /// Captures that are sealed and of which nothing was taken.
+    fn not_taken<'s>(&self, seen: &'s Seen) -> impl Iterator<Item = &'s Arc<ImportManifest>> {
+        let new = |import: &&Arc<ImportManifest>| {
+            let id = import.capture_id;
+            !self.taken.contains_key(&id) && !self.pieces.contains_key(&id)
+        };
+        seen.catalog.imports.iter().filter(new)
     }
 
     /// Whether what was taken is no longer what there is. Captures that are
     /// gone were kept for as long as they should be.
-    fn must_begin_anew(&self, catalog: &Catalog) -> bool {
+    fn must_begin_anew(&self, seen: &Seen) -> bool {
+        let imports = &seen.catalog.imports;
         let other = |import: &Arc<ImportManifest>| {
             let revision = self.taken.get(&import.capture_id);
             revision.is_some_and(|&revision| revision != import.revision)
         };
-        let stranger = |import: &Arc<ImportManifest>| !self.pass.knows(import);
-        let messages: u64 = catalog.imports.iter().map(|import| messages_in(import)).sum();
-        let learns_more = self.learned_from < SAMPLE_MESSAGES
+        let points = imports.iter().map(|import| import.point.as_str());
+        let live = seen.live.captures.iter().map(|live| live.point_config.name.as_str());
+        let stranger = points.chain(live).any(|point| !self.pass.knows(point));
+        let messages = seen.messages();
+        let learns_more = self.learned_from < LEARNED_MESSAGES
             && messages >= self.learned_from.saturating_mul(2)
             && messages > self.learned_from;
         let (at, took) = self.begun;
         let may = self.manifest.is_some() && at.elapsed() >= took.saturating_mul(SHARE);
-        let late = may
-            && (self.pass.late() > 0 || self.not_taken(catalog).iter().any(|i| self.is_late(i)));
-        late || learns_more || catalog.imports.iter().any(|i| other(i) || stranger(i))
+        let late = may && (self.pass.late() > 0 || self.not_taken(seen).any(|i| self.is_late(i)));
+        late || learns_more || stranger || imports.iter().any(other)
     }
 
     /// Whether an import begins before what is told by now.
@@ -212,15 +293,45 @@ impl Live {
         at.is_some_and(|at| at < self.until)
     }
 
-    fn note(&mut self, imports: &[Arc<ImportManifest>]) {
-        for import in imports {
-            self.taken.insert(import.capture_id, import.revision);
+    /// What is new; from here on it is taken.
+    fn take(&mut self, seen: &Seen) -> New {
+        let mut new = New::default();
+        for import in &seen.catalog.imports {
+            if self.taken.insert(import.capture_id, import.revision).is_some() {
+                continue;
+            }
+            new.packets.push(import.clone());
             let ends = import.files_of("packets").filter_map(|file| Some(file.time?.max_ns));
-            let Some(newest_ts) = ends.max() else { continue };
-            let now = Shown { at: Instant::now(), newest_ts };
-            let shown = self.shown.entry(import.point.clone()).or_insert(now);
-            shown.newest_ts = shown.newest_ts.max(newest_ts);
-            shown.at = Instant::now();
+            self.note(&import.point, ends.max());
+            match self.pieces.remove(&import.capture_id) {
+                Some(pieces) if pieces.complete => {}
+                Some(Pieces { packets, .. }) => {
+                    new.messages.push(Reading { import: import.clone(), from_packet: packets });
+                }
+                None => new.messages.push(import.clone().into()),
+            }
+        }
+        for (point, &shown_ts) in &seen.live.shown {
+            self.note(point, Some(shown_ts));
+        }
+        for live in &seen.live.captures {
+            let pieces = self.pieces.entry(live.capture_id).or_default();
+            if live.pieces.len() > pieces.count {
+                new.messages.push(Arc::new(live.as_import(pieces.count)).into());
+            }
+            let (count, packets) = (live.pieces.len(), live.packets);
+            *pieces = Pieces { count, packets, complete: live.complete };
+        }
+        new
+    }
+
+    /// A point has shown its messages up to a time.
+    fn note(&mut self, point: &str, newest_ts: Option<i64>) {
+        let Some(newest_ts) = newest_ts else { return };
+        let now = Shown { at: Instant::now(), newest_ts: i64::MIN };
+        let shown = self.shown.entry(point.to_owned()).or_insert(now);
+        if newest_ts > shown.newest_ts {
+            *shown = Shown { at: Instant::now(), newest_ts };
         }
     }
 
@@ -234,6 +345,16 @@ impl Live {
             let newest = self.shown.iter().filter_map(at).max();
             newest.map_or(i64::MIN, |newest| newest.saturating_add(settled_ns))
         })
+    }
+
+    /// Finds out since when captures are kept.
+    fn look_for_retention(&mut self, store: &Store) -> Result<(), CorrelateError> {
+        let (since, at) = &mut self.since;
+        if at.elapsed() >= RETENTION_EVERY {
+            *at = Instant::now();
+            *since = store.oldest_placed()?.and_then(|at| at.checked_sub(RETENTION_EVERY));
+        }
+        Ok(())
     }
 
     fn measure_clocks(&mut self) {

@@ -16,6 +16,7 @@ pub mod calibrate;
 pub mod clock;
 pub mod columns;
 pub mod config;
+pub mod early;
 pub mod engine;
 pub mod event;
 pub mod follow;

@@ -18,6 +18,7 @@ use crate::run::CorrelateError;
 use crate::sample::{self, Sample};
 use crate::text::Texts;
 use arrow::array::RecordBatch;
+use hashbrown::HashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -31,12 +32,17 @@ use taptrail_store::segment::{RowGroup, Segment, TimeRange};
 use taptrail_store::tables::flows::FlowRow;
 use taptrail_store::tables::row::Row;
 
+/// Captures whose flows are remembered for their next piece.
+const LAST_FLOWS_MAX: usize = 1024;
+
 /// Rows of one place: a segment or one of its row groups.
 struct Source {
     file: PathBuf,
     row_groups: Option<Vec<usize>>,
     point: PointIx,
     capture: usize,
+    /// Position of the first packet whose messages are read.
+    from_packet: u32,
     /// While it is being read.
     cursor: Option<Box<Cursor>>,
 }
@@ -83,6 +89,21 @@ impl Cursor {
     }
 }
 
+/// An import and which of its messages are read.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The import.
+    pub import: Arc<ImportManifest>,
+    /// Those of packets from this position on.
+    pub from_packet: u32,
+}
+
+impl From<Arc<ImportManifest>> for Reading {
+    fn from(import: Arc<ImportManifest>) -> Self {
+        Self { import, from_packet: 0 }
+    }
+}
+
 /// A source's place in the heap: time first, then its number, so that equal
 /// times come in the same order every time.
 type Next = Reverse<(i64, usize)>;
@@ -96,15 +117,27 @@ pub struct Merge {
     since: i64,
     sources: Vec<Source>,
     flows: Vec<FlowNames>,
+    /// By capture: its files of flows and their number.
+    last_flows: HashMap<u64, (String, usize)>,
     heap: BinaryHeap<Next>,
+    /// Numbers of sources that were read to their end.
+    read: Vec<usize>,
 }
 
 impl Merge {
     /// Over nothing yet.
     pub fn empty(clocks: Clocks) -> Self {
         let (sample, since) = (Sample::WHOLE, i64::MIN);
-        let (sources, flows, heap) = (Vec::new(), Vec::new(), BinaryHeap::new());
-        Self { clocks, sample, since, sources, flows, heap }
+        Self {
+            clocks,
+            sample,
+            since,
+            sources: Vec::new(),
+            flows: Vec::new(),
+            last_flows: HashMap::new(),
+            heap: BinaryHeap::new(),
+            read: Vec::new(),
+        }
     }
 
     /// Reads only a part of the feeds.
@@ -145,26 +178,72 @@ impl Merge {
         points: &Points,
         texts: &mut Texts,
     ) -> Result<(), CorrelateError> {
-        let known = imports.iter().filter_map(|i| Some((points.find(&i.point)?, i)));
-        let mut imports: Vec<(PointIx, &Arc<ImportManifest>)> = known.collect();
-        imports.sort_by_key(|(point, import)| (*point, import.capture_id));
-        for (point, import) in imports {
-            let mut rows: Vec<FlowRow> = Vec::new();
-            for segment in import.files_of("flows") {
-                for batch in SegmentReader::of(store, segment, None)? {
-                    rows.extend(FlowRow::from_batch(&batch?)?);
-                }
-            }
-            let capture = self.flows.len();
-            self.flows.push(flow_names(&rows, texts));
+        let whole: Vec<Reading> = imports.iter().cloned().map(Reading::from).collect();
+        self.add_readings(store, &whole, points, texts)
+    }
+
+    /// The same, of some of whose messages only the later ones are read.
+    ///
+    /// # Errors
+    /// Where `flows` cannot be read.
+    pub fn add_readings(
+        &mut self,
+        store: &Store,
+        readings: &[Reading],
+        points: &Points,
+        texts: &mut Texts,
+    ) -> Result<(), CorrelateError> {
+        let known = readings.iter().filter_map(|r| Some((points.find(&r.import.point)?, r)));
+        let mut readings: Vec<(PointIx, &Reading)> = known.collect();
+        readings.sort_by_key(|(point, reading)| (*point, reading.import.capture_id));
+        for (point, Reading { import, from_packet }) in readings {
+            let capture = self.flows_of(store, import, texts)?;
             for segment in import.files_of("messages") {
                 let file = store.file(segment);
                 let row_groups = segment.groups_in_file();
-                let source = Source { file, row_groups, point, capture, cursor: None };
+                let from_packet = *from_packet;
+                let source = Source { file, row_groups, point, capture, from_packet, cursor: None };
                 self.add_segment(source, segment);
             }
         }
         Ok(())
+    }
+
+    /// The number of an import's flows; those of the last piece of the same capture
+    /// where they are the same.
+    fn flows_of(
+        &mut self,
+        store: &Store,
+        import: &ImportManifest,
+        texts: &mut Texts,
+    ) -> Result<usize, CorrelateError> {
+        let paths: Vec<&str> = import.files_of("flows").map(|file| file.path.as_str()).collect();
+        let paths = paths.join(" ");
+        if let Some((known, number)) = self.last_flows.get(&import.capture_id)
+            && *known == paths
+        {
+            return Ok(*number);
+        }
+        let mut rows: Vec<FlowRow> = Vec::new();
+        for segment in import.files_of("flows") {
+            for batch in SegmentReader::of(store, segment, None)? {
+                rows.extend(FlowRow::from_batch(&batch?)?);
+            }
+        }
+        let number = self.flows.len();
+        self.flows.push(flow_names(&rows, texts));
+        // Only captures under way come in pieces, and of a point there is one.
+        if self.last_flows.len() >= LAST_FLOWS_MAX {
+            self.last_flows.clear();
+        }
+        self.last_flows.insert(import.capture_id, (paths, number));
+        Ok(number)
+    }
+
+    /// Whether there is an observation up to a corrected time, as far as sources say
+    /// that were not opened yet.
+    pub fn has_until(&self, until: i64) -> bool {
+        self.heap.peek().is_some_and(|Reverse((at, _))| *at <= until)
     }
 
     /// From here on times are corrected so.
@@ -198,8 +277,13 @@ impl Merge {
     fn add(&mut self, source: Source, time: Option<TimeRange>) {
         let start = time.map_or(i64::MIN, |time| time.min_ns);
         let at = self.clocks.corrected(Stamp { point: source.point, ts: start });
-        self.heap.push(Reverse((at, self.sources.len())));
-        self.sources.push(source);
+        // Where captures come piece by piece, sources would be without number.
+        let number = self.read.pop().unwrap_or(self.sources.len());
+        self.heap.push(Reverse((at, number)));
+        match self.sources.get_mut(number) {
+            Some(place) => *place = source,
+            None => self.sources.push(source),
+        }
     }
 
     /// The next observation; `None` at the end.
@@ -231,7 +315,10 @@ impl Merge {
                 source.cursor = Cursor::open(source, wanted, &self.clocks, texts)?.map(Box::new);
                 match &source.cursor {
                     Some(cursor) => *first = Reverse((cursor.at(), number)),
-                    None => drop(PeekMut::pop(first)),
+                    None => {
+                        PeekMut::pop(first);
+                        self.read.push(number);
+                    }
                 }
                 continue;
             };
@@ -245,11 +332,17 @@ impl Merge {
                 let next = Cursor::fill(read.reader, point, &self.clocks, texts)?;
                 source.cursor = next.map(Box::new);
             }
+            let is_read = found.packet_ix >= source.from_packet;
             match &source.cursor {
                 Some(cursor) => *first = Reverse((cursor.at(), number)),
-                None => drop(PeekMut::pop(first)),
+                None => {
+                    PeekMut::pop(first);
+                    self.read.push(number);
+                }
             }
-            return Ok(Some(found));
+            if is_read {
+                return Ok(Some(found));
+            }
         }
         Ok(None)
     }

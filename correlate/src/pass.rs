@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::engine::{Correlator, Measured};
 use crate::losses::health::{CountedCapture, Drops, Health};
 use crate::matching::reaction::Reactions;
-use crate::merge::{Merge, is_telling};
+use crate::merge::{Merge, Reading, is_telling};
 use crate::points::Points;
 use crate::run::{CorrelateError, Outcome, Progress};
 use crate::sample::Sample;
@@ -104,15 +104,16 @@ impl Pass {
         })
     }
 
-    /// The same, gathering what crosses between clocks to measure them anew.
-    pub fn gauging(mut self) -> Self {
-        self.correlator = self.correlator.gauging();
+    /// The same, for messages that go on coming: it gathers what crosses between clocks
+    /// to measure them anew, and tells what is certain at once.
+    pub fn following(mut self) -> Self {
+        self.correlator = self.correlator.gauging().telling_early();
         self
     }
 
-    /// Whether it knows the point of an import.
-    pub fn knows(&self, import: &ImportManifest) -> bool {
-        self.points.find(&import.point).is_some()
+    /// Whether it knows a point.
+    pub fn knows(&self, point: &str) -> bool {
+        self.points.find(point).is_some()
     }
 
     /// Reads these imports of `catalog` next.
@@ -125,11 +126,34 @@ impl Pass {
         catalog: &Catalog,
         imports: &[Arc<ImportManifest>],
     ) -> Result<(), CorrelateError> {
-        self.correlator.set_health(health(catalog, &self.points));
-        self.merge.add_imports(store, imports, &self.points, self.correlator.texts())?;
-        self.wires.read(store, imports, &self.configured)?;
-        self.of += imports.iter().map(|import| messages_in(import)).sum::<u64>();
+        let messages: Vec<Reading> = imports.iter().cloned().map(Reading::from).collect();
+        self.add_readings(store, catalog, &messages, imports)
+    }
+
+    /// The same, where not all messages of the imports are read: `messages` says which,
+    /// `packets` are those whose packets are, too.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn add_readings(
+        &mut self,
+        store: &Store,
+        catalog: &Catalog,
+        messages: &[Reading],
+        packets: &[Arc<ImportManifest>],
+    ) -> Result<(), CorrelateError> {
+        if !packets.is_empty() {
+            self.correlator.set_health(health(catalog, &self.points));
+        }
+        self.merge.add_readings(store, messages, &self.points, self.correlator.texts())?;
+        self.wires.read(store, packets, &self.configured)?;
+        self.of += messages.iter().map(|reading| messages_in(&reading.import)).sum::<u64>();
         Ok(())
+    }
+
+    /// Whether a message up to a corrected time was added and not taken yet.
+    pub fn has_until(&self, until: i64) -> bool {
+        self.merge.has_until(until)
     }
 
     /// Takes what was added up to a corrected time and writes the rows that are

@@ -198,5 +198,5 @@ pub(crate) fn case(request: &Observation, conversation: TextId, before: Lookback
 }
 
 pub(crate) fn window_ns(settings: &Settings) -> i64 {
-    i64::from(settings.correlate.window_s) * 1_000_000_000
+    settings.correlate.window_ns()
 }

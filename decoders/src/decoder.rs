@@ -26,6 +26,7 @@ use crate::pipeline::counters::Counters;
 use crate::pipeline::sink::{Cut, Engine, Outcome, OwnMessage, Sink};
 use crate::sbe::decode::SbeDecoder;
 use crate::tcp::origin::Bytes;
+use crate::tcp::reassembly::Lost;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -98,14 +99,50 @@ impl Decoder {
         sink.hand_out(&mut self.pipeline.shared.names);
     }
 
+    /// The packets that follow are another capture's, of the same wire, that goes on
+    /// where this one ended: their positions count from 0 again, and what waits for
+    /// its end stays. A message then is that of the capture that completed it.
+    pub fn go_on(&mut self) {
+        self.pipeline.go_on();
+    }
+
+    /// Takes in the last packets of the capture before, for what of its TCP streams goes
+    /// on: no rows come of it. [`begin`](Self::begin) ends it.
+    pub fn lead_in(&mut self, packets: &PacketBatch) {
+        let nothing = &mut |_: &MessageBatch, _: &Names| {};
+        let learning = self.engines.learning.take();
+        let mut sink = RowSink::new(&mut self.engines, &mut self.batch, nothing);
+        packets.iter().for_each(|packet| self.pipeline.lead_in(packet, &mut sink));
+        sink.hand_out(&mut self.pipeline.shared.names);
+        self.engines.learning = learning;
+    }
+
+    /// The packets that follow are the capture's own. What the lead-in has taught is
+    /// forgotten, but the numbers of FIX sessions.
+    pub fn begin(&mut self) {
+        self.pipeline.begin();
+        self.engines.begin();
+    }
+
+    /// The capture has ended, and another one may go on: as [`finish`](Self::finish), but
+    /// a message that it cuts is left to the next one, and counted.
+    pub fn end(&mut self, out: &mut dyn FnMut(&MessageBatch, &Names)) {
+        self.close(Lost::GoesOn, out);
+    }
+
     /// The capture has ended: gives the rows of what still waited.
     pub fn finish(&mut self, out: &mut dyn FnMut(&MessageBatch, &Names)) {
+        self.close(Lost::Unfinished, out);
+    }
+
+    fn close(&mut self, why: Lost, out: &mut dyn FnMut(&MessageBatch, &Names)) {
         let mut sink = RowSink::new(&mut self.engines, &mut self.batch, out);
-        self.pipeline.finish(&mut sink);
+        self.pipeline.finish(why, &mut sink);
         sink.hand_out(&mut self.pipeline.shared.names);
     }
 
-    /// The flows so far, at the index of their `flow_id`.
+    /// The flows so far, at the index of their `flow_id`; those that only the lead-in had
+    /// without packets.
     pub fn flows(&self) -> &[FlowInfo] {
         self.pipeline.shared.flows.infos()
     }
@@ -132,6 +169,13 @@ impl Engines {
             learning: None,
             library,
         }
+    }
+
+    /// Forgets everything but the numbers of FIX sessions.
+    fn begin(&mut self) {
+        self.fixed.fill_with(|| None);
+        self.sbe.fill_with(|| None);
+        self.fast.clear();
     }
 
     /// The decoder of a fixed protocol, made where it is new.

@@ -22,7 +22,8 @@ use crate::library::{Library, ProtocolRef};
 use crate::names::{Names, latin1};
 use crate::pipeline::Pipeline;
 use crate::pipeline::counters::Counters;
-use crate::pipeline::sink::{Cut, Engine, Header, Outcome, Place, Sink};
+use crate::pipeline::sink::{Cut, Engine, Header, Nothing, Outcome, Place, Sink};
+use crate::tcp::reassembly::Lost;
 use serde::{Serialize, Serializer};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -118,7 +119,18 @@ impl Explainer {
     /// The capture has ended: gives what still waited.
     pub fn finish(&mut self, out: &mut dyn FnMut(ExplainedMessage)) {
         let (engines, scratch) = (&mut self.engines, &mut self.scratch);
-        self.pipeline.finish(&mut TextSink { engines, scratch, out });
+        self.pipeline.finish(Lost::Unfinished, &mut TextSink { engines, scratch, out });
+    }
+
+    /// Takes in the last packets of the capture before, as
+    /// [`Decoder::lead_in`](crate::decoder::Decoder::lead_in) does.
+    pub fn lead_in(&mut self, packets: &PacketBatch) {
+        packets.iter().for_each(|packet| self.pipeline.lead_in(packet, &mut Nothing));
+    }
+
+    /// The packets that follow are the capture's own.
+    pub fn begin(&mut self) {
+        self.pipeline.begin();
     }
 
     /// The flows so far.

@@ -186,6 +186,9 @@ impl FlowTable {
         };
         self.last = Some((key, id));
         let info = self.infos.get_mut(id as usize)?;
+        if info.packets == 0 {
+            info.first_ts = ts;
+        }
         info.packets += 1;
         info.bytes += u64::from(segment.wire_len);
         info.last_ts = ts;
@@ -208,6 +211,16 @@ impl FlowTable {
     /// The flow in the other direction of `segment`'s, where seen.
     pub fn peer(&self, segment: &Segment) -> Option<u32> {
         self.index.get(&FlowKey::of(segment).reversed()).copied()
+    }
+
+    /// Nothing was seen yet of the flows that are known.
+    pub fn begin(&mut self) {
+        for info in &mut self.infos {
+            let counts = [&mut info.packets, &mut info.bytes, &mut info.messages];
+            let faults = [&mut info.gaps, &mut info.missing, &mut info.errors];
+            counts.into_iter().chain(faults).for_each(|count| *count = 0);
+            info.note = None;
+        }
     }
 
     /// All flows, at the index of their number.

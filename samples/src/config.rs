@@ -46,6 +46,9 @@ pub struct SimConfig {
     pub troubles: Troubles,
     /// Start of the day in nanoseconds since the epoch, UTC.
     pub start_ns: i64,
+    /// Whether the tap of every point appends a trailer with its stamp, as that of P3
+    /// always does.
+    pub trailers: bool,
     /// Whether to keep and give out the truth. A run without it needs memory
     /// only for what is in flight.
     pub truth: bool,
@@ -68,6 +71,7 @@ impl Default for SimConfig {
             faults: Faults::None,
             troubles: Troubles::new(),
             start_ns: DEFAULT_START_NS,
+            trailers: false,
             truth: true,
         }
     }

@@ -22,6 +22,7 @@ pub mod desk;
 pub mod encode;
 pub mod event;
 pub mod flood;
+pub mod live;
 pub mod net;
 pub mod output;
 pub mod points;

@@ -35,18 +35,18 @@ const HOPS: [(&str, &str, Option<u32>); 7] = [
 /// The text of `taptrail.toml`.
 pub fn text(sim: &mut Simulation) -> String {
     let mut out = String::from("# The simulated trading site.\n");
-    for section in [points(), feeds(), sessions(), hops(), clocks(sim)] {
+    for section in [points(sim.config.trailers), feeds(), sessions(), hops(), clocks(sim)] {
         out.push_str(&section);
     }
     let _ = writeln!(out, "[decode]\nschemas = \"{SCHEMAS_DIR}/\"");
     out
 }
 
-fn points() -> String {
+fn points(trailers: bool) -> String {
     let mut out = String::new();
     for point in POINTS {
         let (name, clock, gbps) = (point.name, CLOCK_NAMES[point.clock], point.link_gbps);
-        let timestamp = if point.trailer { "metamako" } else { "record" };
+        let timestamp = if point.trailer || trailers { "metamako" } else { "record" };
         // One more than the noise for the rounding of a stamp.
         let noise_ns = STAMP_NOISE_NS + 1;
         let _ = write!(

@@ -11,8 +11,11 @@ use taptrail_correlate::follow::{COMMIT_EVERY, Follower, is_passing};
 use taptrail_correlate::run::{Outcome, correlate};
 use taptrail_store::catalog::Store;
 
-/// Between two looks at whether to stop.
-const TICK: Duration = Duration::from_millis(50);
+/// Between two looks at whether to stop, or something is new.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Between two looks at what there is, where nothing says that it changed.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// After an error that does not pass by itself.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -68,11 +71,15 @@ pub fn follow(store: &Store, config: &Config, stop: &AtomicBool) {
     let (settings, points) = (&config.settings, &config.points);
     let mut follower = Follower::new(store, settings, points, &config.hash, patience);
     let mut next = Instant::now();
+    let (mut changed, mut looked) = (store.changed(), None::<Instant>);
     while !stop.load(Ordering::Relaxed) {
-        if Instant::now() < next {
+        let now = store.changed();
+        let late = looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+        if Instant::now() < next || now == changed && !late {
             std::thread::sleep(TICK);
             continue;
         }
+        (changed, looked) = (now, Some(Instant::now()));
         next = Instant::now() + COMMIT_EVERY;
         if let Err(error) = follower.round()
             && !is_passing(&error)

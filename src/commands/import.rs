@@ -10,6 +10,7 @@ use anyhow::bail;
 use std::path::Path;
 use std::sync::Arc;
 use taptrail_capture::point::PointConfig;
+use taptrail_capture::segment_id::segment_id;
 use taptrail_decoders::library::Library;
 use taptrail_store::catalog::Store;
 use taptrail_store::import::{Decoders, ImportReport, ImportRequest, import};
@@ -62,17 +63,38 @@ impl<'a> Importer<'a> {
         failed
     }
 
+    /// What turns packets into messages.
+    pub fn decoders(&self) -> Decoders {
+        Decoders {
+            config: Arc::new(self.config.decoder.clone()),
+            library: Arc::clone(&self.library),
+            base: self.config.dir.clone(),
+        }
+    }
+
     /// Imports one capture and says what was in it.
     pub fn one(&self, store: &Store, point: &PointConfig, path: &Path) -> anyhow::Result<()> {
+        self.named(store, point, path, None)
+    }
+
+    /// The same of a segment of live capture, which is known by its name.
+    pub fn segment(&self, store: &Store, point: &PointConfig, path: &Path) -> anyhow::Result<()> {
+        self.named(store, point, path, segment_id(path)?)
+    }
+
+    fn named(
+        &self,
+        store: &Store,
+        point: &PointConfig,
+        path: &Path,
+        segment: Option<String>,
+    ) -> anyhow::Result<()> {
         let request = ImportRequest {
             point: point.clone(),
             path: path.to_path_buf(),
-            decoders: self.decode.then(|| Decoders {
-                config: Arc::new(self.config.decoder.clone()),
-                library: Arc::clone(&self.library),
-                base: self.config.dir.clone(),
-            }),
+            decoders: self.decode.then(|| self.decoders()),
             config_hash: self.config.hash.clone(),
+            segment,
         };
         let bar = Progress::new(&format!("importing {}", point.name), 0);
         let report = import(store, &request, &mut |at| bar.set_of(at.bytes, at.total_bytes));

@@ -29,7 +29,7 @@ pub fn run(args: ServeArgs) -> anyhow::Result<()> {
 }
 
 /// Serves a store while what comes is correlated.
-fn serve_and_follow(store: Store, config: &Config, listen: SocketAddr) -> anyhow::Result<()> {
+pub fn serve_and_follow(store: Store, config: &Config, listen: SocketAddr) -> anyhow::Result<()> {
     let stop = AtomicBool::new(false);
     let followed = store.clone();
     std::thread::scope(|scope| {

@@ -84,6 +84,7 @@ fn bench(bencher: Bencher, decoders: Option<Decoders>) {
         path,
         decoders,
         config_hash: String::new(),
+        segment: None,
     };
     bencher
         .counter(BytesCount::new(bytes))

@@ -13,6 +13,7 @@ use crate::arrays::packets::{PacketRows, READ_COLUMNS};
 use crate::catalog::Store;
 use crate::catalog::manifest::{ImportManifest, hex};
 use crate::error::StoreError;
+use crate::import::lead_in;
 use crate::segment::reader::{SegmentReader, row_groups_with};
 use arrow::array::{
     Array, AsArray, RecordBatch, StringArray, TimestampNanosecondArray, UInt16Array, UInt32Array,
@@ -67,6 +68,10 @@ pub fn explain_message(
         }
     }
     let mut explainer = Explainer::new(config, library);
+    if let Some(before) = import.continues.and_then(|id| catalog.import(id)) {
+        lead_in::read(store.root(), before, &mut |batch| explainer.lead_in(batch))?;
+        explainer.begin();
+    }
     replay(store, capture_id, conversation.as_ref(), &mut explainer, &wanted)
 }
 

@@ -3,8 +3,13 @@
 //!
 //! ```text
 //! a.pcap ──────────┐
-//! a.pcap.gz ─gunzip┴─> content ─BLAKE3─> content hash ─with the point's name─BLAKE3─> capture_id
+//! a.pcap.gz ─gunzip┴─> content ─BLAKE3─> content hash ─┐
+//!                                                      ├with the point's name─BLAKE3─> capture_id
+//! live capture ─> the segment's own name ──────────────┘
 //! ```
+//!
+//! A segment of live capture is called by its name, since its messages are shown before
+//! its content is known.
 
 use crate::error::StoreError;
 use flate2::bufread::MultiGzDecoder;
@@ -63,13 +68,22 @@ impl Content {
 
     /// The id of this content captured at `point`.
     pub fn capture_id(&self, point: &PointName) -> u64 {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(point.as_str().as_bytes());
-        hasher.update(&[0]);
-        hasher.update(self.hash.as_bytes());
-        let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        id_at(point, self.hash.as_bytes())
     }
+}
+
+/// The id of a segment of live capture at `point`, by its name.
+pub fn segment_capture_id(point: &PointName, segment: &str) -> u64 {
+    id_at(point, segment.as_bytes())
+}
+
+fn id_at(point: &PointName, named: &[u8]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(point.as_str().as_bytes());
+    hasher.update(&[0]);
+    hasher.update(named);
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.finalize().as_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// BLAKE3 of some bytes, in hex: names a configuration.

@@ -278,17 +278,22 @@ fn segments_of_an_hour_are_joined_and_stay_what_they_were() {
     assert_eq!(sql_n(&store, "SELECT count(*) AS n FROM packets"), 2_000);
 }
 
+/// How often a node is killed, unless `TAPTRAIL_KILLS` says otherwise.
+const KILLS: u32 = 100;
+
 #[test]
-fn killed_dozens_of_times_what_was_synced_is_there_once() {
+fn killed_a_hundred_times_what_was_synced_is_there_once() {
     let Some(wire) = Wire::new() else { return };
     let store = wire.store();
+    let told = std::env::var("TAPTRAIL_KILLS").ok().and_then(|kills| kills.parse().ok());
     let mut seed = 7_u64;
-    for round in 0..30 {
-        let node = wire.capture(&store, &["rx0"], "segment_s = 1\nsegment_mib = 1");
-        let mut sending = wire.start_sending("tx0", round, 3_000, 400);
+    for round in 0..told.unwrap_or(KILLS) {
+        let keys = "segment_s = 1\nsegment_mib = 1\nkeep_free_mib = 0";
+        let node = wire.spawn(&store, &["rx0"], keys, "");
         // Knuth's multiplier: another moment each time, the same ones in each run.
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        sleep(ms(seed >> 33 & 127));
+        let mut sending = wire.start_sending("tx0", round, 3_000, 400);
+        sleep(ms(30 + (seed >> 33) % 200));
         node.kill();
         sending.wait().unwrap();
     }

@@ -4,9 +4,11 @@
 mod bad_input;
 mod browser;
 mod capture;
+mod demo;
 mod follow;
 mod golden;
 mod layout;
+mod live;
 mod network;
 mod score;
 mod ship;

@@ -395,3 +395,64 @@ fn what_is_wrong_with_a_certificate_is_said_on_both_sides() {
     assert!(run.code == 1 && run.err.contains("point P1 is one of node a"), "{}", run.err);
     assert_eq!(messages(&site.hub_store()), messages(&node.store));
 }
+
+/// The packets of a point in pieces of time, a capture each.
+fn pieces(site: &Site, point: &str, pieces: i64) -> Vec<String> {
+    let whole = network().store();
+    let end = |of: &str| {
+        let from = format!("FROM packets WHERE point = '{point}'");
+        sql_n(&whole, &format!("SELECT {of}(cast(ts AS bigint)) AS n {from}"))
+    };
+    let (lo, hi) = (end("min"), end("max") + 1);
+    let at = |piece: i64| lo + (hi - lo) * piece / pieces;
+    let cut = |piece: i64| {
+        let file = site.path(&format!("{point}-{piece}.pcapng"));
+        let which = format!(
+            "point = '{point}' AND cast(ts AS bigint) >= {} AND cast(ts AS bigint) < {}",
+            at(piece),
+            at(piece + 1)
+        );
+        let (store, out) = (whole.to_str().unwrap(), file.to_str().unwrap());
+        taptrail_ok(&["export", "--store", store, "--where", &which, "-o", out]);
+        format!("{point}={out}")
+    };
+    (0..pieces).map(cut).collect()
+}
+
+#[test]
+fn an_hour_that_was_joined_is_shipped_as_the_captures_it_was() {
+    let site = Site::new();
+    let hub = site.hub();
+    let all = pieces(&site, "P1", 4);
+    let compact =
+        |store: &Path| taptrail_ok(&["compact", "--store", store.to_str().unwrap(), "--all"]).out;
+    let a = site.node("a", &all[..2], "policy = 'all'");
+    // The first two are joined before they go, the others after.
+    assert!(compact(&a.store).contains(" files became "));
+    let first = a.ship_once();
+    assert!(first.out.starts_with("2 imports shipped"), "{}{}", first.out, first.err);
+    site.node("a", &all[2..], "policy = 'all'");
+    let second = a.ship_once();
+    assert!(second.out.starts_with("2 imports shipped"), "{}{}", second.out, second.err);
+    compact(&a.store);
+    let packets = "SELECT count(*) AS n, sum(cast(packet_ix AS bigint)) AS places, \
+                   count(DISTINCT capture_id) AS captures, min(ts) AS lo, max(ts) AS hi FROM packets";
+    let same = || {
+        assert_eq!(sql(&site.hub_store(), packets), sql(&a.store, packets));
+        assert_eq!(messages(&site.hub_store()), messages(&a.store));
+    };
+    same();
+    // Joining is no news; nor is it to a node that has forgotten what it shipped.
+    assert!(a.ship_once().out.starts_with("0 imports shipped"));
+    fs::remove_file(a.store.join("shipped.json")).unwrap();
+    let again = a.ship_once();
+    assert_eq!(again.code, 0, "{}", again.err);
+    same();
+    // The hub joins on its own account, and knows what it has.
+    compact(&site.hub_store());
+    same();
+    fs::remove_file(a.store.join("shipped.json")).unwrap();
+    assert_eq!(a.ship_once().code, 0);
+    same();
+    assert_eq!(hub.nodes().len(), 1);
+}

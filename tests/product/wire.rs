@@ -82,6 +82,13 @@ impl Wire {
 
     /// The same, `more` behind the last point.
     pub fn capture_with(&self, store: &Path, interfaces: &[&str], keys: &str, more: &str) -> Node {
+        let node = self.spawn(store, interfaces, keys, more);
+        node.wait_for("metrics: http");
+        node
+    }
+
+    /// The same, without waiting until it is ready.
+    pub fn spawn(&self, store: &Path, interfaces: &[&str], keys: &str, more: &str) -> Node {
         let mut text = format!("[capture]\nlisten = '127.0.0.1:9461'\n{keys}\n");
         for interface in interfaces {
             text += &format!("[[point]]\nname = '{interface}'\ninterface = '{interface}'\n");
@@ -98,9 +105,7 @@ impl Wire {
             .stderr(fs::File::create(&errors).unwrap())
             .spawn()
             .unwrap();
-        let node = Node { child, errors, rx: self.rx.clone() };
-        node.wait_for("metrics: http");
-        node
+        Node { child, errors, rx: self.rx.clone() }
     }
 
     /// Sends `packets` of `len` bytes, numbered, marked with `round`.

@@ -2,7 +2,7 @@
 //! both made from this one list.
 
 use crate::api::{
-    health, hops, lines, message, metrics, nodes, order, orders, sql, summary, tables,
+    events, health, hops, lines, message, metrics, nodes, order, orders, sql, summary, tables,
 };
 use crate::state::App;
 use crate::{assets, openapi};
@@ -92,6 +92,13 @@ pub(crate) const ROUTES: &[Route] = &[
         summary: "The nodes that ship into this store: last seen, lag, spool, health",
         params: &[],
         handler: || get(nodes::nodes),
+    },
+    Route {
+        path: "/api/events",
+        method: "get",
+        summary: "What /api/state says, as an event stream: now, and whenever it changes",
+        params: &[],
+        handler: || get(events::events),
     },
     Route {
         path: "/api/hops",

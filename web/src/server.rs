@@ -16,7 +16,7 @@ use std::time::Duration;
 use taptrail_store::catalog::Store;
 use taptrail_store::sql::session;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Where the dashboard is unless told: this machine only.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8321);
@@ -47,6 +47,7 @@ pub struct Server {
     listener: Limited,
     address: SocketAddr,
     router: Router,
+    stopping: watch::Sender<bool>,
 }
 
 impl Server {
@@ -75,9 +76,10 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let listener = Limited::new(listener, CONNECTIONS_MAX);
         let hosts: Hosts = options.hosts.clone().into();
-        let router = router(App::new(store, context, options.probe.clone()))
+        let (stopping, stopped) = watch::channel(false);
+        let router = router(App::new(store, context, options.probe.clone(), stopped))
             .layer(from_fn_with_state(hosts, guard));
-        Ok(Self { listener, address, router })
+        Ok(Self { listener, address, router, stopping })
     }
 
     /// The address, with the port that was chosen where port 0 was asked for.
@@ -94,8 +96,10 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServeError> {
         let (stopping, stopped) = oneshot::channel();
+        let streams = self.stopping;
         let told = async move {
             stop.await;
+            streams.send_replace(true);
             // Nobody listens any more where the server has ended by itself.
             let _ = stopping.send(());
         };

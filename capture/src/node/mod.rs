@@ -5,6 +5,7 @@
 //! interface ─▶ reader ─▶ queue (bounded, says what it drops) ─▶ writer ─▶ open segment
 //!                │                                               │
 //!                └────────────▶ Status: the account ◀────────────┘ ◀── clocks, once a second
+//!                                          Tail: what was written ◀────┘
 //! ```
 //!
 //! The reader waits for nothing but packets: not for the disk, not for a
@@ -16,13 +17,15 @@ mod clocks;
 mod reader;
 mod source;
 pub mod status;
+pub mod tail;
 mod writer;
 
+use crate::adapter::stamps::Stamps;
 use crate::live::LiveOptions;
 use crate::open_segment::{OpenSegment, Rotation};
 use crate::packet::{LinkType, PacketBatch};
 use crate::point::PointName;
-use crate::source::CaptureError;
+use crate::source::{CaptureError, PacketSource};
 pub use clocks::Clocks;
 use reader::Reader;
 use source::Source;
@@ -33,6 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
+use tail::Tail;
 use writer::Writer;
 
 /// Batches that may wait between reader and writer, whatever their size.
@@ -57,6 +61,8 @@ pub struct PointOptions {
     pub dir: PathBuf,
     /// When they are complete.
     pub rotation: Rotation,
+    /// Whether somebody wants to see what is written at once.
+    pub tail: bool,
 }
 
 /// Why a point cannot start.
@@ -82,6 +88,7 @@ pub struct RunningPoint {
     pub options: PointOptions,
     /// Its account and state.
     pub status: Arc<Status>,
+    tail: Option<Tail>,
     threads: [JoinHandle<()>; 2],
 }
 
@@ -97,6 +104,29 @@ impl RunningPoint {
         clocks: Clocks,
     ) -> Result<Self, StartError> {
         let (source, stamps) = Source::open(&options)?;
+        Self::run(options, (source, stamps), stop, clocks)
+    }
+
+    /// The same of packets that come from elsewhere than the interface; once they end,
+    /// the interface is tried.
+    ///
+    /// # Errors
+    /// Where no segment can be made.
+    pub fn feed(
+        options: PointOptions,
+        packets: Box<dyn PacketSource + Send>,
+        stop: Arc<AtomicBool>,
+        clocks: Clocks,
+    ) -> Result<Self, StartError> {
+        Self::run(options, (Source::fed(packets), Stamps::default()), stop, clocks)
+    }
+
+    fn run(
+        options: PointOptions,
+        (source, stamps): (Source, Stamps),
+        stop: Arc<AtomicBool>,
+        clocks: Clocks,
+    ) -> Result<Self, StartError> {
         let (dir, point) = (&options.dir, options.point.clone());
         let segment =
             OpenSegment::new(dir, point, source.link_type(), &options.interface, options.rotation);
@@ -105,6 +135,10 @@ impl RunningPoint {
         status.update(|state| state.stamps = stamps);
         let (queue, batches) = sync_channel(QUEUE_BATCHES);
         let (spent, pool) = sync_channel(64);
+        let (told, tail) = match options.tail {
+            true => Some(tail::tail(spent.clone())).unzip(),
+            false => (None, None),
+        };
         let reader = Reader {
             options: options.clone(),
             status: Arc::clone(&status),
@@ -121,10 +155,16 @@ impl RunningPoint {
             spent,
             segment,
             clocks,
+            tail: told,
         };
         let threads =
             [std::thread::spawn(move || reader.run()), std::thread::spawn(move || writer.run())];
-        Ok(Self { options, status, threads })
+        Ok(Self { options, status, tail, threads })
+    }
+
+    /// What it writes, as it writes it, where that was asked for; once.
+    pub fn take_tail(&mut self) -> Option<Tail> {
+        self.tail.take()
     }
 
     /// Whether both threads have ended.

@@ -9,15 +9,28 @@ use crate::packet::{LinkType, PacketBatch};
 use crate::ring::{RingOptions, RingSource};
 use crate::source::{CaptureError, PacketSource, Progress, Warning};
 use crate::system::with_network;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An open interface.
 pub(super) enum Source {
     Pcap(Box<LiveSource>),
     Ring(Box<RingSource>),
+    Fed(Fed),
+}
+
+/// Packets that come from elsewhere.
+pub(super) struct Fed {
+    source: Box<dyn PacketSource + Send>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Source {
+    /// Whatever gives packets; it must not keep a reader waiting for long.
+    pub(super) fn fed(source: Box<dyn PacketSource + Send>) -> Self {
+        Self::Fed(Fed { source, stop: Arc::new(AtomicBool::new(false)) })
+    }
+
     /// Opens a point's interface, and says what it can stamp by then.
     pub(super) fn open(options: &PointOptions) -> Result<(Self, Stamps), CaptureError> {
         let PointOptions { interface, live, .. } = options;
@@ -34,6 +47,7 @@ impl Source {
         let handle = match self {
             Self::Pcap(source) => source.stop_handle(),
             Self::Ring(source) => source.stop_handle(),
+            Self::Fed(fed) => Arc::clone(&fed.stop),
         };
         handle.store(stop, Ordering::Relaxed);
     }
@@ -42,6 +56,11 @@ impl Source {
         match self {
             Self::Pcap(source) => source.next_batch(batch),
             Self::Ring(source) => source.next_batch(batch),
+            Self::Fed(fed) => {
+                let stopped = fed.stop.load(Ordering::Relaxed);
+                let progress = fed.source.next_batch(batch)?;
+                Ok(if stopped { Progress::End } else { progress })
+            }
         }
     }
 
@@ -49,13 +68,14 @@ impl Source {
         match self {
             Self::Pcap(source) => source.take_warnings(),
             Self::Ring(source) => source.take_warnings(),
+            Self::Fed(fed) => fed.source.take_warnings(),
         }
     }
 
     pub(super) fn link_type(&self) -> LinkType {
         match self {
             Self::Pcap(source) => source.link_type(),
-            Self::Ring(_) => LinkType::ETHERNET,
+            Self::Ring(_) | Self::Fed(_) => LinkType::ETHERNET,
         }
     }
 
@@ -64,13 +84,14 @@ impl Source {
         match self {
             Self::Pcap(source) => source.kernel_counts(),
             Self::Ring(source) => source.kernel_counts(),
+            Self::Fed(_) => None,
         }
     }
 
     /// Packets that the adapter stamped since then, where it was asked to.
     pub(super) fn stamped_adapter(&self) -> Option<u64> {
         match self {
-            Self::Pcap(_) => None,
+            Self::Pcap(_) | Self::Fed(_) => None,
             Self::Ring(source) => Some(source.stamped_by().hardware),
         }
     }

@@ -115,6 +115,11 @@ impl Status {
         change(&mut self.lock().state);
     }
 
+    /// How long ago the reader looked for packets.
+    pub(super) fn reader_silence(&self) -> Duration {
+        self.lock().reader_alive.elapsed()
+    }
+
     pub(super) fn reader_lives(&self) {
         self.lock().reader_alive = Instant::now();
     }

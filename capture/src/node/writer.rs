@@ -3,6 +3,7 @@
 use super::Queued;
 use super::clocks::Clocks;
 use super::status::Status;
+use super::tail::TailSender;
 use crate::account::StatsRecord;
 use crate::adapter::counters::{DriverGrowth, NicGrowth, nic_counts};
 use crate::open_segment::{OpenSegment, Outcome};
@@ -19,6 +20,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// How long the writer waits for packets before it writes what it holds.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// How long a packet may lie in the kernel's ring before the reader sees it, the
+/// ring's own delay (`timeout_ms`) twice over.
+const RING_DELAY: Duration = Duration::from_millis(200);
+
 /// What the adapter counted so far.
 #[derive(Default)]
 struct Adapter {
@@ -34,6 +39,8 @@ pub(super) struct Writer {
     pub spent: SyncSender<PacketBatch>,
     pub segment: OpenSegment,
     pub clocks: Clocks,
+    /// Who sees what is written at once.
+    pub tail: Option<TailSender>,
 }
 
 impl Writer {
@@ -49,6 +56,7 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {
                     let outcome = self.segment.flush();
                     self.settle(outcome);
+                    self.tell_quiet();
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -71,8 +79,24 @@ impl Writer {
         let bytes = batch.bytes_len() as u64;
         self.status.update(|state| state.queue_bytes = state.queue_bytes.saturating_sub(bytes));
         self.settle(outcome);
-        // A full pool has enough of them.
-        let _ = self.spent.try_send(batch);
+        let place = self.segment.place();
+        let batch = match self.tail.as_mut().zip(place) {
+            Some((tail, place)) => tail.packets(place, batch),
+            None => Some(batch),
+        };
+        if let Some(batch) = batch {
+            // A full pool has enough of them.
+            let _ = self.spent.try_send(batch);
+        }
+    }
+
+    /// Says up to when nothing more can come: nothing waited for a while, and the
+    /// reader has looked at its ring since.
+    fn tell_quiet(&mut self) {
+        let Some(tail) = &mut self.tail else { return };
+        let looked = self.status.reader_silence().saturating_add(RING_DELAY);
+        let ago = i64::try_from(looked.as_nanos()).unwrap_or(i64::MAX);
+        tail.quiet(now().ns().saturating_sub(ago));
     }
 
     /// Writes the account; packets before it are in the file first, so that it
@@ -97,8 +121,19 @@ impl Writer {
     }
 
     /// Enters what a call did into the account.
-    fn settle(&self, outcome: Outcome) {
-        let Outcome { written, lost, unwritable, error, synced, .. } = outcome;
+    fn settle(&mut self, outcome: Outcome) {
+        let Outcome { written, lost, unwritable, error, synced, complete } = outcome;
+        if let Some(tail) = &mut self.tail {
+            let differs = lost.packets > 0 || unwritable.packets > 0 || error.is_some();
+            match self.segment.place() {
+                Some((segment, _)) if differs => tail.give_up(segment),
+                _ if differs => tail.give_up_told(),
+                _ => {}
+            }
+            if complete.is_some() {
+                tail.closed();
+            }
+        }
         self.status.update(|state| {
             let counts = &mut state.counts;
             counts.written = counts.written.saturating_add(written.packets);

@@ -183,6 +183,8 @@ pub struct Gatherer {
     /// The message that began the newest event.
     newest: Option<Identity>,
     closed_early: u64,
+    /// The event that the last observation was a first sighting of.
+    touched: Option<u64>,
 }
 
 impl Gatherer {
@@ -196,6 +198,7 @@ impl Gatherer {
             spare: Vec::new(),
             newest: None,
             closed_early: 0,
+            touched: None,
         }
     }
 
@@ -216,6 +219,7 @@ impl Gatherer {
         match self.home(key, content, observation) {
             Home::Open { number, copy } => {
                 self.attach(number, observation, copy);
+                self.touched = (!copy).then_some(number);
                 self.open(number).map_or(stream, |open| open.event.stream)
             }
             Home::New { after } => {
@@ -293,6 +297,12 @@ impl Gatherer {
         let unsure = observation.is_unsure();
         let opened_at = observation.at;
         self.open.push_back(Open { key, content, unsure, opened_at, next: None, event });
+        self.touched = Some(number);
+    }
+
+    /// The event that the last observation was a first sighting of.
+    pub fn touched(&mut self) -> Option<&mut Event> {
+        self.touched.and_then(|number| self.open_mut(number)).map(|open| &mut *open.event)
     }
 
     /// The next event, oldest first, whose window has passed at `watermark`

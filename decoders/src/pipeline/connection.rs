@@ -13,7 +13,7 @@ use crate::kind::Sender;
 use crate::library::ProtocolRef;
 use crate::names::Name;
 use crate::recognise::{self, Carrier};
-use crate::tcp::reassembly::{Budget, Incoming, Reassembly};
+use crate::tcp::reassembly::{Budget, Counts, Incoming, Lost, Reassembly};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -70,6 +70,10 @@ pub(super) struct Half {
     pub recent: VecDeque<Recent>,
     pub completed: Completed,
 }
+
+/// Why a message gets no place.
+const TOO_MANY: &str = "more than 65535 messages in a packet";
+const EARLIER: &str = "message of an earlier capture behind a hole";
 
 /// How many messages each packet has completed, for the latest packet and
 /// those that still wait in order behind a hole.
@@ -174,7 +178,7 @@ impl Connection {
             self.acknowledge(1 - side, tcp.ack, arrived.ts, shared, budget, sink);
         }
         if matches!(self.common.mode, Mode::Ignored) {
-            self.finish(shared, budget, sink);
+            self.finish(Lost::Unfinished, shared, budget, sink);
         }
     }
 
@@ -203,8 +207,15 @@ impl Connection {
         }
     }
 
-    /// Lets go of everything that waits.
-    pub fn finish<'p>(
+    /// Another capture begins, in which the connection goes on.
+    pub fn go_on(&mut self) {
+        self.halves.iter_mut().for_each(|half| half.completed = Completed::default());
+        self.streams.iter_mut().for_each(Reassembly::go_on);
+    }
+
+    /// A capture begins in which the connection goes on that a lead-in has shown: what
+    /// waits behind a hole belongs to the capture before.
+    pub fn begin<'p>(
         &mut self,
         shared: &mut Shared,
         budget: &mut Budget,
@@ -214,8 +225,28 @@ impl Connection {
             let Some(flow_id) = self.common.flows.get(side).copied().flatten() else { continue };
             let common = &mut self.common;
             let mut cutter = Cutter { common, half, side, flow_id, shared, sink };
+            let before = stream.held();
+            stream.give_up_holes(&mut cutter);
+            budget.used = (budget.used + stream.held()).saturating_sub(before);
+            stream.counts = Counts::default();
+        }
+        self.go_on();
+    }
+
+    /// Lets go of everything that waits; `why` a message that is not whole is lost.
+    pub fn finish<'p>(
+        &mut self,
+        why: Lost,
+        shared: &mut Shared,
+        budget: &mut Budget,
+        sink: &mut impl Sink<'p>,
+    ) {
+        for (side, (half, stream)) in self.halves.iter_mut().zip(&mut self.streams).enumerate() {
+            let Some(flow_id) = self.common.flows.get(side).copied().flatten() else { continue };
+            let common = &mut self.common;
+            let mut cutter = Cutter { common, half, side, flow_id, shared, sink };
             budget.used = budget.used.saturating_sub(stream.held());
-            stream.flush(&mut cutter);
+            stream.end(why, &mut cutter);
             count_gaps(stream, flow_id, shared);
         }
     }
@@ -333,12 +364,15 @@ impl Completed {
         self.packet_ix = packet_ix;
     }
 
-    /// The place of the next message that `packet_ix` completes; `None` beyond
-    /// 65,535.
+    /// The place of the next message that `packet_ix` completes.
+    ///
+    /// # Errors
+    /// Beyond 65,535, and where the packet was in an earlier capture: why not.
     #[inline]
-    pub fn next(&mut self, packet_ix: u32) -> Option<u16> {
+    pub fn next(&mut self, packet_ix: i64) -> Result<u16, &'static str> {
+        let Ok(packet_ix) = u32::try_from(packet_ix) else { return Err(EARLIER) };
         self.switch(packet_ix);
-        (self.count < u16::MAX).then_some(self.count)
+        if self.count < u16::MAX { Ok(self.count) } else { Err(TOO_MANY) }
     }
 
     /// The packet asked for last completes so many more.

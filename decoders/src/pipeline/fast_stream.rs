@@ -67,9 +67,11 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     ) {
         let Some(before) = piece(run, at..at + prefix_len) else { return };
         let Some(message) = piece(run, at + prefix_len..at + total) else { return };
-        let Some(msg_ix) = self.half.completed.next(message.span.last.packet_ix) else {
-            let len = message.bytes.get().len();
-            return self.shared.counters.undecoded("more than 65535 messages in a packet", len);
+        let msg_ix = match self.half.completed.next(message.span.last.packet_ix) {
+            Ok(msg_ix) => msg_ix,
+            Err(reason) => {
+                return self.shared.counters.undecoded(reason, message.bytes.get().len());
+            }
         };
         let mut head = self.head(&message, msg_ix);
         let Mode::Fast { protocol, .. } = self.common.mode else { return };

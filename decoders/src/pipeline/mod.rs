@@ -38,11 +38,11 @@ use crate::headers::{self, Segment, Transport};
 use crate::library::{Library, ProtocolRef};
 use crate::names::{Name, Names};
 use crate::recognise::Carrier;
-use crate::tcp::reassembly::Budget;
+use crate::tcp::reassembly::{Budget, Lost};
 use connection::Connection;
 use counters::Counters;
 use datagram::Datagrams;
-use sink::Sink;
+use sink::{Nothing, Sink};
 use std::collections::HashMap;
 use std::sync::Arc;
 use taptrail_capture::packet::Packet;
@@ -157,10 +157,33 @@ impl Pipeline {
         }
     }
 
-    /// The capture ends: whatever waits is let go.
-    pub fn finish<'p>(&mut self, sink: &mut impl Sink<'p>) {
+    /// Another capture begins, in which everything goes on.
+    pub fn go_on(&mut self) {
+        self.connections.iter_mut().for_each(Connection::go_on);
+    }
+
+    /// Takes in a packet of the capture before, for what of its TCP streams goes on.
+    pub fn lead_in<'p>(&mut self, packet: Packet<'p>, sink: &mut impl Sink<'p>) {
+        let segment = headers::parse(packet.meta.link_type, packet.data);
+        if segment.is_ok_and(|segment| segment.transport == Transport::Tcp) {
+            self.packet(packet, sink);
+        }
+    }
+
+    /// The lead-in is over: the packets that follow are the capture's own.
+    pub fn begin(&mut self) {
         for connection in &mut self.connections {
-            connection.finish(&mut self.shared, &mut self.budget, sink);
+            connection.begin(&mut self.shared, &mut self.budget, &mut Nothing);
+        }
+        self.shared.counters = Counters::default();
+        self.shared.flows.begin();
+    }
+
+    /// The capture ends: whatever waits is let go; `why` messages are lost that are not
+    /// whole.
+    pub fn finish<'p>(&mut self, why: Lost, sink: &mut impl Sink<'p>) {
+        for connection in &mut self.connections {
+            connection.finish(why, &mut self.shared, &mut self.budget, sink);
         }
     }
 

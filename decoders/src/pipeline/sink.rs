@@ -114,3 +114,12 @@ pub(crate) struct Header<'a> {
     pub bytes: &'a [u8],
     pub fields: &'a dyn Fn(&[u8]) -> Vec<Field>,
 }
+
+/// Takes messages in and makes nothing of them.
+pub(crate) struct Nothing;
+
+impl<'p> Sink<'p> for Nothing {
+    fn message(&mut self, _: &mut Names, _: Cut<'p, '_, '_>) -> Outcome {
+        Outcome::ONE
+    }
+}

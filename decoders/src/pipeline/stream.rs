@@ -47,6 +47,7 @@ pub const GAP_MSG_IX: u16 = u16::MAX;
 pub(super) const NOT_RECOGNISED: &str = "protocol not recognised";
 pub(super) const NO_MESSAGE: &str = "no message begins here";
 const UNFINISHED: &str = "message not finished";
+const GOES_ON: &str = "message cut by the capture's end";
 
 /// Cuts messages out of one direction's bytes.
 pub(super) struct Cutter<'c, S> {
@@ -85,7 +86,7 @@ impl Piece<'_, '_> {
 
 pub(super) fn place_of(origin: &Origin, at: u64) -> Place {
     Place {
-        packet_ix: origin.packet_ix,
+        packet_ix: origin.place_ix(),
         ts: origin.ts,
         at: at as i64 - origin.payload_at,
         payload_off: origin.frame_off,
@@ -174,6 +175,7 @@ impl<'p, S: Sink<'p>> Consumer<'p> for Cutter<'_, S> {
         }
         let reason = match why {
             Lost::Unfinished => UNFINISHED,
+            Lost::GoesOn => GOES_ON,
             Lost::TooLong => "message too long",
         };
         self.shared.counters.undecoded(reason, left.len());
@@ -370,8 +372,9 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     fn decode_unit(&mut self, piece: Piece<'p, '_>, arrival: Arrival, library: &Library) {
         let Some((known, framing)) = self.declared(library) else { return };
         let len = piece.bytes.get().len();
-        let Some(msg_ix) = self.half.completed.next(piece.span.last.packet_ix) else {
-            return self.shared.counters.undecoded("more than 65535 messages in a packet", len);
+        let msg_ix = match self.half.completed.next(piece.span.last.packet_ix) {
+            Ok(msg_ix) => msg_ix,
+            Err(reason) => return self.shared.counters.undecoded(reason, len),
         };
         let mut head = self.head(&piece, msg_ix);
         head.flags |= arrival.flags;
@@ -432,9 +435,11 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         if self.common.recognised != Recognised::Configured {
             self.common.publish(protocol, self.shared);
         }
-        let Some(msg_ix) = self.half.completed.next(piece.span.last.packet_ix) else {
-            let len = piece.bytes.get().len();
-            return self.shared.counters.undecoded("more than 65535 messages in a packet", len);
+        let msg_ix = match self.half.completed.next(piece.span.last.packet_ix) {
+            Ok(msg_ix) => msg_ix,
+            Err(reason) => {
+                return self.shared.counters.undecoded(reason, piece.bytes.get().len());
+            }
         };
         let mut head = self.head(&piece, msg_ix);
         head.protocol = protocol;
@@ -457,7 +462,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
             Mode::Fix { protocol } => self.fix_message(protocol, piece, flags),
             Mode::Fast { protocol, .. } => {
                 let mut head = self.head(&piece, 0);
-                let Some(msg_ix) = self.half.completed.next(head.packet_ix) else { return };
+                let Ok(msg_ix) = self.half.completed.next(head.packet_ix.into()) else { return };
                 (head.protocol, head.msg_ix) = (protocol, msg_ix);
                 head.flags |= flags;
                 let outcome = self.give(&head, piece, Engine::Opaque);
@@ -507,7 +512,7 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
             ts: last.ts,
             ts_first: (first.packet_ix != last.packet_ix).then_some(first.ts),
             ts_send: None,
-            packet_ix: last.packet_ix,
+            packet_ix: last.place_ix(),
             msg_ix,
             flow_id: self.flow_id,
             protocol: self.shared.ids.unknown,

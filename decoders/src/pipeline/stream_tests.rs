@@ -7,13 +7,15 @@ use crate::decoder::Decoder;
 use crate::explain::{ExplainedMessage, Explainer};
 use crate::fixed::encode::{Dice, Seeded, message};
 use crate::flow::Recognised;
+use crate::headers;
 use crate::headers::transport::tcp_flags::ACK;
 use crate::kind::{Kind, Sender, flags};
 use crate::library::{Library, ProtocolRef};
 use crate::testing::{Frame, meta};
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
-use taptrail_capture::packet::PacketBatch;
+use taptrail_capture::packet::{PacketBatch, PacketMeta};
+use taptrail_capture::source::PacketSource;
 
 const SERVER: &str = "10.2.0.9:9101";
 const CLIENT: &str = "10.2.0.5:40001";
@@ -442,6 +444,94 @@ proptest! {
         }
         for config in [open(), session(CARRIED[of].1), session(CARRIED[of].0)] {
             prop_assert_eq!(check(&config, &frames), at);
+        }
+    }
+}
+
+/// The frames of a sample capture, its TCP payload in pieces of at most `most` bytes.
+fn sample(name: &str, most: usize) -> Vec<Vec<u8>> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/captures/");
+    let mut source = taptrail_capture::file::open(
+        std::path::Path::new(&format!("{folder}{name}")),
+        taptrail_capture::point::TimestampFrom::Record,
+    )
+    .unwrap();
+    let (mut read, mut frames) = (PacketBatch::new(), Vec::new());
+    loop {
+        let progress = source.next_batch(&mut read).unwrap();
+        for packet in read.iter() {
+            let segment = headers::parse(packet.meta.link_type, packet.data).unwrap();
+            let payload = &packet.data[segment.payload.clone()];
+            let Some(tcp) = segment.tcp.filter(|_| !payload.is_empty()) else {
+                frames.push(packet.data.to_vec());
+                continue;
+            };
+            let [src, dst] = [(segment.src, segment.src_port), (segment.dst, segment.dst_port)]
+                .map(|(address, port)| format!("{address}:{port}"));
+            for (number, piece) in payload.chunks(most).enumerate() {
+                let seq = tcp.seq.wrapping_add((number * most) as u32);
+                frames.push(Frame::tcp(&src, &dst, seq, ACK, piece).ethernet());
+            }
+        }
+        if progress == taptrail_capture::source::Progress::End {
+            return frames;
+        }
+    }
+}
+
+/// The rows of frames in two captures that go on from each other, positions counted as in
+/// one; the second with or without what the first one ended with.
+fn in_two(frames: &[Vec<u8>], at: usize, lead_in: bool) -> (Vec<Row>, u64) {
+    let whole = batch(frames);
+    let part = |range: std::ops::Range<usize>| {
+        let mut part = PacketBatch::new();
+        for (packet_ix, packet) in range.map(|at| whole.get(at)).enumerate() {
+            part.push(PacketMeta { packet_ix: packet_ix as u32, ..packet.meta }, packet.data);
+        }
+        part
+    };
+    let (first, second) = (part(0..at), part(at..frames.len()));
+    let mut rows = Vec::new();
+    let mut decoder = Decoder::new(open(), Arc::clone(&LIBRARY));
+    decoder.decode(&first, &mut |batch, names| rows.extend(rows_of(batch, names)));
+    decoder.end(&mut |batch, names| rows.extend(rows_of(batch, names)));
+    let mut decoder = Decoder::new(open(), Arc::clone(&LIBRARY));
+    if lead_in {
+        decoder.lead_in(&first);
+        decoder.begin();
+    }
+    let mut more = Vec::new();
+    decoder.decode(&second, &mut |batch, names| more.extend(rows_of(batch, names)));
+    decoder.end(&mut |batch, names| more.extend(rows_of(batch, names)));
+    more.iter_mut().for_each(|row| row.packet_ix += at as u32);
+    rows.extend(more);
+    let packets: u64 = decoder.flows().iter().map(|flow| flow.packets).sum();
+    (rows, packets)
+}
+
+#[test]
+fn a_capture_cut_anywhere_is_the_same_messages() {
+    for name in ["fix.4.4.pcap", "nasdaq.ouch.5.0.pcap"] {
+        for most in [usize::MAX, 41, 7] {
+            let mut frames = sample(name, most);
+            frames.truncate(120);
+            let mut decoder = Decoder::new(open(), Arc::clone(&LIBRARY));
+            let mut whole = Vec::new();
+            decoder.decode(&batch(&frames), &mut |b, names| whole.extend(rows_of(b, names)));
+            decoder.end(&mut |b, names| whole.extend(rows_of(b, names)));
+            assert!(whole.len() > 2, "{name}");
+            let mut straddled = 0;
+            for at in 1..frames.len() {
+                let (rows, packets) = in_two(&frames, at, true);
+                assert_eq!(rows, whole, "{name} in pieces of {most}, cut at packet {at}");
+                assert_eq!(packets, (frames.len() - at) as u64, "only its own packets count");
+                let (alone, _) = in_two(&frames, at, false);
+                straddled += usize::from(alone.len() < whole.len());
+                // Where bytes alone tell what they are, nothing is taken for a message.
+                let invented = alone.iter().filter(|row| !row.is_like_one_of(&whole)).count();
+                assert!(invented == 0 || !name.starts_with("fix"), "{name}, cut at {at}");
+            }
+            assert!(most > 41 || straddled > 10, "{name}: {straddled} cuts in messages");
         }
     }
 }

@@ -38,6 +38,15 @@ pub(super) struct Row {
     pub symbol: Option<String>,
 }
 
+impl Row {
+    /// Whether one of the others is the same message: numbers and names that come from
+    /// what was said before may differ.
+    pub(super) fn is_like_one_of(&self, others: &[Self]) -> bool {
+        let key = |row: &Self| (row.packet_ix, row.ts, row.msg_type.clone(), row.kind);
+        others.iter().any(|other| key(other) == key(self))
+    }
+}
+
 pub(super) fn rows_of(batch: &MessageBatch, names: &Names) -> Vec<Row> {
     let text = |number: u32| names.texts()[number as usize].to_string();
     let name = |row: usize, col: NameCol| {

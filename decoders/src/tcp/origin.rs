@@ -7,8 +7,9 @@ use std::ops::Range;
 pub struct Origin {
     /// First stream offset taken from the packet.
     pub from: u64,
-    /// The packet's position in its capture.
-    pub packet_ix: u32,
+    /// The packet's position in its capture; below 0 where it was one that came
+    /// before, whose stream goes on in this one.
+    pub packet_ix: i64,
     /// Its time, ns since the epoch.
     pub ts: i64,
     /// Stream offset of the packet's first payload byte; below 0 where the
@@ -18,7 +19,20 @@ pub struct Origin {
     pub frame_off: u32,
 }
 
+/// From a capture to the next: more positions than one has.
+const CAPTURE: i64 = 1 << 32;
+
 impl Origin {
+    /// The packet's position; 0 where it came in an earlier capture.
+    pub fn place_ix(&self) -> u32 {
+        u32::try_from(self.packet_ix).unwrap_or(0)
+    }
+
+    /// Another capture begins.
+    pub fn go_on(&mut self) {
+        self.packet_ix = self.packet_ix.saturating_sub(CAPTURE);
+    }
+
     /// The later of two packets.
     pub fn later(self, other: Origin) -> Origin {
         if other.packet_ix >= self.packet_ix { other } else { self }

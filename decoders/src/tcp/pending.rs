@@ -80,6 +80,11 @@ impl Pending {
         self.chunks.first_key_value().map(|(&from, chunk)| (from, chunk.origin))
     }
 
+    /// The packets of all pieces, to change.
+    pub fn origins_mut(&mut self) -> impl Iterator<Item = &mut Origin> {
+        self.chunks.values_mut().map(|chunk| &mut chunk.origin)
+    }
+
     /// Takes the first piece where it begins at or before `offset`.
     pub fn take_at(&mut self, offset: u64) -> Option<(u64, Chunk)> {
         let entry = self.chunks.first_entry()?;

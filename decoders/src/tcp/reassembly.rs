@@ -74,6 +74,8 @@ pub struct Incoming<'p> {
 pub enum Lost {
     /// A gap or the end of the capture came inside a message.
     Unfinished,
+    /// The end of the capture did, and the next capture may have the rest.
+    GoesOn,
     /// More waited for the end of a message than is kept.
     TooLong,
 }
@@ -256,7 +258,7 @@ impl Reassembly {
         };
         let origin = Origin {
             from: self.next,
-            packet_ix: incoming.packet_ix,
+            packet_ix: incoming.packet_ix.into(),
             ts: incoming.ts,
             payload_at: start,
             frame_off: incoming.frame_off,
@@ -292,7 +294,7 @@ impl Reassembly {
         let missing = distance.max(0) as u64;
         let behind = Origin {
             from: self.next + missing,
-            packet_ix: incoming.packet_ix,
+            packet_ix: incoming.packet_ix.into(),
             ts: incoming.ts,
             payload_at: (self.next + missing) as i64,
             frame_off: incoming.frame_off,
@@ -493,13 +495,30 @@ impl Reassembly {
         self.next_seq = self.next_seq.map(|seq| seq.wrapping_add(missing as u32));
     }
 
+    /// Another capture begins, in which the stream goes on.
+    pub fn go_on(&mut self) {
+        let repeats = self.repeats.iter_mut().map(|repeat| &mut repeat.origin);
+        let ready = self.ready.origins.iter_mut().chain(&mut self.latest);
+        ready.chain(self.pending.origins_mut()).chain(repeats).for_each(Origin::go_on);
+    }
+
     /// Lets everything go: holes are given up, what is left is lost. The
     /// stream may go on afterwards.
     pub fn flush<'p>(&mut self, consumer: &mut impl Consumer<'p>) {
+        self.end(Lost::Unfinished, consumer);
+    }
+
+    /// The same, with why the message that is not whole is lost.
+    pub fn end<'p>(&mut self, why: Lost, consumer: &mut impl Consumer<'p>) {
+        self.give_up_holes(consumer);
+        self.lose_ready(why, consumer);
+    }
+
+    /// Gives all holes up.
+    pub fn give_up_holes<'p>(&mut self, consumer: &mut impl Consumer<'p>) {
         while !self.pending.is_empty() {
             self.give_up_hole(consumer);
         }
-        self.lose_ready(Lost::Unfinished, consumer);
     }
 
     /// Whether this very segment was seen a moment ago.

@@ -27,7 +27,8 @@ impl<'p> Consumer<'p> for Fours {
         while let Some(record) = run.bytes.slice(done..done + 4).get().first_chunk::<4>().copied() {
             let span = run.span(done..done + 4).unwrap();
             let at = run.start + done as u64;
-            self.records.push((at, record, span.first.packet_ix, span.last.packet_ix, span.whole));
+            let (first, last) = (span.first.place_ix(), span.last.place_ix());
+            self.records.push((at, record, first, last, span.whole));
             done += 4;
         }
         done

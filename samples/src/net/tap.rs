@@ -99,6 +99,8 @@ pub struct Taps {
     pub faults_on: bool,
     /// Whether a capture keeps the first bytes only.
     cuts: bool,
+    /// Whether every point's tap appends a trailer.
+    trailers: bool,
     ready: VecDeque<SimPacket>,
 }
 
@@ -114,6 +116,7 @@ impl Taps {
             rates: FaultRates::of(config.faults),
             faults_on: false,
             cuts,
+            trailers: config.trailers,
             ready: VecDeque::new(),
         }
     }
@@ -286,7 +289,7 @@ impl Taps {
             });
         }
         let mut data = held.frame;
-        let trailer = POINTS[point].trailer;
+        let trailer = self.has_trailer(point);
         if trailer {
             metamako::append(&mut data, stamped_ns, TRAILER_DEVICE, TRAILER_PORT);
         }
@@ -306,9 +309,13 @@ impl Taps {
         self.ready.push_back(SimPacket { point, meta, data, dropped });
     }
 
+    fn has_trailer(&self, point: PointIx) -> bool {
+        self.trailers || POINTS[point].trailer
+    }
+
     /// The record's own time, never before the one before.
     fn record_ns(&mut self, point: PointIx, stamped_ns: i64) -> i64 {
-        let record_ns = if POINTS[point].trailer {
+        let record_ns = if self.has_trailer(point) {
             let late_ns = HOST_DELAY_NS + self.rng.below(HOST_JITTER_NS) as i64;
             (stamped_ns + late_ns).div_euclid(1_000) * 1_000
         } else {

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! two threads a point: interface ─▶ open segment (pcapng, synced each second)
+//! one more a point:    what was just written ─▶ decoded, shown piece by piece
 //! the main thread:     complete segments ─▶ import ─▶ store, then retention
 //! where told:          a thread that ships what was imported, and gives way to all else
 //! beside them:         compaction · clocks · /metrics and /healthz · the service manager's watchdog
@@ -11,6 +12,7 @@
 //! name, and what a crash leaves there is imported at the next start.
 
 mod compact;
+mod live;
 mod metrics;
 mod notify;
 mod seal;
@@ -25,6 +27,7 @@ use compact::Compactor;
 use metrics::Node;
 use notify::Notify;
 use seal::Sealer;
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use taptrail_capture::live::LiveOptions;
 use taptrail_capture::node::{Clocks, PointOptions, RunningPoint};
 use taptrail_capture::open_segment::{Rotation, recover};
 use taptrail_capture::point::{PointConfig, TimestampFrom};
+use taptrail_capture::source::PacketSource;
 use taptrail_capture::system::drop_privileges;
 use taptrail_store::catalog::Store;
 use taptrail_store::ship::send::Shipper;
@@ -46,15 +50,32 @@ const ROUND: Duration = Duration::from_millis(100);
 /// A thread that gave no sign of life for so long is stuck.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(30);
 
+/// Packets of points that come from elsewhere than their interfaces, by point.
+pub type Feeds = BTreeMap<String, Box<dyn PacketSource + Send>>;
+
 /// Captures until SIGINT or SIGTERM; what is open then is sealed.
 pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
     let config = Config::load(Some(&args.config))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    stop_on_signals(Arc::clone(&stop), Notify::from_environment())?;
+    node(&config, args.point.as_deref(), &args.store.store, stop, Feeds::new())
+        .with_context(|| args.config.display().to_string())
+}
+
+/// Captures at the configured points, or the one of a name, until told to stop.
+pub fn node(
+    config: &Config,
+    only: Option<&str>,
+    store: &Path,
+    stop: Arc<AtomicBool>,
+    mut feeds: Feeds,
+) -> anyhow::Result<()> {
     let wanted = |point: &&PointConfig| {
-        point.interface.is_some() && args.point.as_deref().is_none_or(|p| p == point.name.as_str())
+        point.interface.is_some() && only.is_none_or(|only| only == point.name.as_str())
     };
     let wanted: Vec<&PointConfig> = config.points.iter().filter(wanted).collect();
     if wanted.is_empty() {
-        bail!("{}: no [[point]] with an interface to capture on", args.config.display());
+        bail!("no [[point]] with an interface to capture on");
     }
     let listener = config.capture.listen.map(|listen| {
         TcpListener::bind(listen).with_context(|| format!("cannot listen on {listen}"))
@@ -63,20 +84,23 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
     if config.capture.drop_privileges {
         drop_privileges().context("cannot give up privileges")?;
     }
-    let store = Store::open_or_create(&args.store.store)?;
+    let store = Store::open_or_create(store)?;
     let dir = store.open_directory();
     recover(&dir).with_context(|| format!("{}: open segments", dir.display()))?;
-    let stop = Arc::new(AtomicBool::new(false));
     let notify = Notify::from_environment();
-    stop_on_signals(Arc::clone(&stop), notify.clone())?;
     let (clocks, clock_thread) = Clocks::start(Arc::clone(&stop));
     let mut points = Vec::new();
     for point in wanted {
-        let options = options(&config, point, &dir);
+        let options = options(config, point, &dir);
         eprintln!("taptrail: capturing at {} on {}", point.name, options.interface);
-        points.push(RunningPoint::start(options, Arc::clone(&stop), clocks.clone())?);
+        let (stop, clocks) = (Arc::clone(&stop), clocks.clone());
+        points.push(match feeds.remove(point.name.as_str()) {
+            Some(feed) => RunningPoint::feed(options, feed, stop, clocks)?,
+            None => RunningPoint::start(options, stop, clocks)?,
+        });
     }
     let shipping = config.ship.as_ref().map(|ship| Shipping::prepare(ship, &config.dir, &store));
+    let showing = live::start(config, &store, &mut points)?;
     // A node without its certificate still captures, and says what is wrong.
     let shipper = shipping.as_ref().map(|prepared| match prepared {
         Ok(shipping) => Ok(Arc::clone(&shipping.shipper)),
@@ -99,9 +123,10 @@ pub fn run(args: CaptureArgs) -> anyhow::Result<()> {
         false => Compactor::off(),
     };
     let shipper = shipper.and_then(Result::ok);
-    let sealed = seal_until_finished(&config, &store, shipper, &node, &points, compactor);
+    let sealed = seal_until_finished(config, &store, shipper, &node, &points, compactor);
     stop.store(true, Ordering::Relaxed);
     let ended = finish(points);
+    showing.into_iter().for_each(|thread| drop(thread.join()));
     // It only asks clocks.
     let _ = clock_thread.join();
     sealed.and(ended)
@@ -136,6 +161,7 @@ fn options(config: &Config, point: &PointConfig, dir: &Path) -> PointOptions {
         cpu: point.cpu,
         dir: dir.to_path_buf(),
         rotation,
+        tail: general.decode && general.live,
     }
 }
 

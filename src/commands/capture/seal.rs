@@ -75,7 +75,7 @@ impl<'a> Sealer<'a> {
 
     /// Imports a complete segment and removes its file.
     fn seal(&mut self, node: &Node, point: &PointName, path: &Path) {
-        let imported = self.importer.one(self.store, &self.config.point(point), path);
+        let imported = self.importer.segment(self.store, &self.config.point(point), path);
         // An import is complete by the rename of its manifest: a file that a
         // kill leaves here is known by its content and adds nothing.
         let done = imported.and_then(|()| Ok(fs::remove_file(path)?));
@@ -105,11 +105,17 @@ impl<'a> Sealer<'a> {
 
     fn retain(&mut self, node: &Node) {
         let retention = &self.config.retention;
-        let early = self.retained.is_some_and(|at| at.elapsed() < RETAIN_EVERY);
-        if early || !retention.is_set() {
+        if self.retained.is_some_and(|at| at.elapsed() < RETAIN_EVERY) {
             return;
         }
         self.retained = Some(Instant::now());
+        let points: Vec<String> = self.config.points.iter().map(|p| p.name.to_string()).collect();
+        if let Err(error) = self.store.clean_live(&points, false) {
+            node.sealing_error(format!("pieces of sealed segments: {error}"));
+        }
+        if !retention.is_set() {
+            return;
+        }
         match self.try_retain(node, retention) {
             Ok(removed) if removed.captures > 0 => eprintln!(
                 "taptrail: retention: {} captures removed, {} bytes",

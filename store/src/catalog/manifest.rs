@@ -2,11 +2,12 @@
 //! from.
 
 use crate::catalog::drops::{self, DropPlace, Drops};
+use crate::identity::{Content, segment_capture_id};
 use crate::segment::Segment;
 use crate::ship::NodeName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use taptrail_capture::point::PointConfig;
+use taptrail_capture::point::{PointConfig, PointName};
 
 /// Most warnings that a manifest keeps; the rest is counted.
 pub const WARNINGS_MAX: usize = 1000;
@@ -33,6 +34,30 @@ pub mod hex_id {
     }
 }
 
+/// The same of one that there may be.
+pub mod maybe_hex_id {
+    use serde::{Deserializer, Serializer};
+
+    /// Writes the digits.
+    ///
+    /// # Errors
+    /// Where the serializer fails.
+    pub fn serialize<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => super::hex_id::serialize(id, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// Reads the digits.
+    ///
+    /// # Errors
+    /// Where they are none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(source: D) -> Result<Option<u64>, D::Error> {
+        super::hex_id::deserialize(source).map(Some)
+    }
+}
+
 /// A capture id as file names have it.
 pub fn hex(capture_id: u64) -> String {
     format!("{capture_id:016x}")
@@ -48,6 +73,19 @@ pub struct SourceFile {
     pub bytes: u64,
     /// BLAKE3 of its uncompressed bytes, in hex.
     pub content_blake3: String,
+    /// The name of the live capture's segment that it was; `None`: any other file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub segment: Option<String>,
+}
+
+impl SourceFile {
+    /// The id of this at a point; `None` where the hash is none.
+    pub fn capture_id(&self, point: &PointName) -> Option<u64> {
+        let hash = blake3::Hash::from_hex(&self.content_blake3).ok()?;
+        let content = Content { hash, bytes: self.bytes };
+        let named = self.segment.as_deref().map(|segment| segment_capture_id(point, segment));
+        Some(named.unwrap_or_else(|| content.capture_id(point)))
+    }
 }
 
 /// Packets that the source itself says it lost; `null` where it cannot tell.
@@ -159,6 +197,9 @@ pub struct ImportManifest {
     /// or nothing was decoded.
     #[serde(default)]
     pub first_ts: Option<i64>,
+    /// The capture whose TCP streams it goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "maybe_hex_id")]
+    pub continues: Option<u64>,
     /// What its messages teach, and where that began.
     #[serde(default)]
     pub learned: Vec<LearnedScope>,

@@ -9,6 +9,7 @@
 //! <store>/links/7-0.parquet                segments of generation 7
 //! <store>/nodes/a.json                     a hub's node: when it was heard of, how it is
 //! <store>/incoming/a/..                    files of that node whose manifest has not come
+//! <store>/live/..                          what captures under way show before they are sealed
 //! <store>/shipped.json                     what a hub has taken of this store
 //! <store>/tmp/..                           being written
 //! ```
@@ -21,6 +22,7 @@ pub(crate) mod arrive;
 pub mod compact;
 pub mod drops;
 pub mod import;
+pub mod live;
 pub mod lock;
 pub mod manifest;
 pub(crate) mod place;

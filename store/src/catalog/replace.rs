@@ -46,6 +46,8 @@ pub struct Replacement {
     inputs: Vec<Input>,
     /// What the new rows are added to.
     extends: Option<Arc<CorrelateManifest>>,
+    /// Rows that were written before this are left out.
+    since: Option<SystemTime>,
     live: bool,
     writers: BTreeMap<&'static str, TableWriter>,
 }
@@ -75,6 +77,7 @@ impl Store {
             inputs,
             config_hash: config_hash.to_owned(),
             extends: None,
+            since: None,
             live: false,
         })
     }
@@ -91,6 +94,12 @@ impl Replacement {
     /// `before`.
     pub fn extending(mut self, before: Arc<CorrelateManifest>) -> Self {
         self.extends = Some(before);
+        self
+    }
+
+    /// The same, without files that were written before `since`.
+    pub fn since(mut self, since: Option<SystemTime>) -> Self {
+        self.since = since;
         self
     }
 
@@ -130,7 +139,8 @@ impl Replacement {
         let mut files = Vec::new();
         if let Some(extends) = self.extends.take() {
             for table in ADDED_TO {
-                let kept = extends.files_of(table).cloned().collect();
+                let kept = extends.files_of(table).filter(|file| self.is_kept(file)).cloned();
+                let kept = kept.collect();
                 files.extend(self.join_small(table, kept)?);
             }
         }
@@ -162,6 +172,12 @@ impl Replacement {
         place::write_file(&self.scratch.path().join("manifest.json"), &path, &json)?;
         lock.remove_unnamed(Some(&manifest))?;
         Ok(Arc::new(manifest))
+    }
+
+    fn is_kept(&self, file: &Segment) -> bool {
+        let Some(since) = self.since else { return true };
+        let written = fs::metadata(self.store.file(file)).and_then(|found| found.modified());
+        written.map_or(true, |at| at >= since)
     }
 
     /// Reads files that are too many and too small into the one that is being
@@ -310,6 +326,29 @@ mod tests {
         let manifest = store.catalog().unwrap().correlate.unwrap();
         assert!(manifest.files_of("losses").count() <= SMALL_FILES, "joined");
         assert!(!store.catalog().unwrap().is_correlated("config"), "not the last word");
+    }
+
+    #[test]
+    fn what_was_told_of_captures_that_are_gone_goes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open_or_create(directory.path()).unwrap();
+        let told = |seq, before: Option<Arc<CorrelateManifest>>, since| {
+            let mut more = store.replace_tables(Vec::new(), "config").unwrap().live();
+            if let Some(before) = before {
+                more = more.extending(before).since(since);
+            }
+            more.write_rows(&[loss(seq)]).unwrap();
+            more.commit(&store.lock().unwrap()).unwrap()
+        };
+        let first = told(1, None, None);
+        let hour_ago = SystemTime::now() - Duration::from_secs(3600);
+        let file = store.file(first.files_of("losses").next().unwrap());
+        fs::File::open(file).unwrap().set_modified(hour_ago).unwrap();
+        let second = told(2, Some(first), Some(hour_ago));
+        assert_eq!(losses(&store).len(), 2);
+        told(3, Some(second), Some(hour_ago + Duration::from_secs(60)));
+        let left: Vec<_> = losses(&store).iter().map(|loss| loss.first_seq).collect();
+        assert_eq!(left, [Some(2), Some(3)]);
     }
 
     #[test]

@@ -118,6 +118,17 @@ impl WriteLock {
     }
 }
 
+impl Store {
+    /// When the oldest capture that is kept was placed on disk; `None` where there is
+    /// none.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn oldest_placed(&self) -> Result<Option<SystemTime>, StoreError> {
+        Ok(placed(self)?.first().map(|first| first.at))
+    }
+}
+
 /// All captures, in the order in which their first segment was placed.
 fn placed(store: &Store) -> Result<Vec<Placed>, StoreError> {
     let mut placed = Vec::new();

@@ -15,6 +15,7 @@
 use crate::catalog::manifest::{ImportManifest, Input, LearnedScope};
 use crate::catalog::{Catalog, Store};
 use crate::error::StoreError;
+use crate::import::lead_in;
 use crate::segment::TimeRange;
 use crate::segment::reader::SegmentReader;
 use crate::tables::learned::{LearnedRow, NEXT, SEQUENCE};
@@ -61,7 +62,7 @@ fn source_of<'c>(
     timed.max_by_key(|(last, import)| (*last, import.capture_id)).map(|(_, import)| import)
 }
 
-fn last_ts(import: &ImportManifest) -> Option<i64> {
+pub(super) fn last_ts(import: &ImportManifest) -> Option<i64> {
     let times = import.files_of("packets").filter_map(|file| file.time);
     times.reduce(TimeRange::union).map(|time| time.max_ns)
 }
@@ -70,6 +71,12 @@ fn last_ts(import: &ImportManifest) -> Option<i64> {
 pub fn is_stale(catalog: &Catalog, import: &ImportManifest) -> bool {
     let Some(first_ts) = import.first_ts else { return false };
     let fresh = import.decode.as_ref().is_some_and(|decode| decode.is_fresh());
+    let here = (import.point.as_str(), import.capture_id, first_ts);
+    // Where the one before is gone, what was taken from it stays right.
+    let before = lead_in::before(catalog, here).map(|before| before.capture_id);
+    if import.decode.is_some() && !fresh && before.is_some() && before != import.continues {
+        return true;
+    }
     import.learned.iter().filter(|scope| scope.begins && !fresh).any(|scope| {
         let here = (import.point.as_str(), import.capture_id, first_ts);
         let from = source_of(catalog, here, &scope.key()).map(|import| import.input());

@@ -119,6 +119,7 @@ impl House {
             path,
             decoders: Some(self.decoders.clone()),
             config_hash: "c".to_owned(),
+            segment: None,
         };
         import(&self.store, &request, &mut |_| {}).unwrap().manifest
     }

@@ -15,7 +15,9 @@
 //! with the file. A file that cannot be read leaves nothing behind.
 
 mod accounts;
+pub(crate) mod lead_in;
 pub mod learned;
+pub mod live;
 mod pipeline;
 pub mod redecode;
 
@@ -26,7 +28,7 @@ use crate::catalog::manifest::{
 use crate::catalog::scratch::Scratch;
 use crate::catalog::{FORMAT_VERSION, Store};
 use crate::error::StoreError;
-use crate::identity::Content;
+use crate::identity::{Content, segment_capture_id};
 use crate::import::accounts::Accounts;
 use crate::import::pipeline::{Decoding, Stages};
 use crate::segment::properties::Provenance;
@@ -70,6 +72,8 @@ pub struct ImportRequest {
     pub decoders: Option<Decoders>,
     /// Hash of the configuration, for the manifest.
     pub config_hash: String,
+    /// The name of the live capture's segment that the file is, by which it is known.
+    pub segment: Option<String>,
 }
 
 /// How far an import is.
@@ -118,7 +122,10 @@ pub fn import_locked(
     let scratch = lock.scratch()?;
     let (path, name) = readable(&request.path, &scratch)?;
     let content = Content::of(&path)?;
-    let capture_id = content.capture_id(&request.point.name);
+    let capture_id = match &request.segment {
+        Some(segment) => segment_capture_id(&request.point.name, segment),
+        None => content.capture_id(&request.point.name),
+    };
     if let Some(manifest) = lock.store().catalog()?.import(capture_id) {
         return Ok(ImportReport { known: true, manifest: manifest.clone() });
     }
@@ -154,6 +161,7 @@ pub fn import_locked(
     accounts.uncounted().for_each(|drops| seen.counters.dropped(drops));
     output.segments.extend(accounts.finish()?);
     let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
+    let continues = output.decoding.continues;
     seen.decoding(output.decoding);
     let manifest = ImportManifest {
         format: FORMAT_VERSION,
@@ -168,12 +176,14 @@ pub fn import_locked(
             name,
             bytes: content.bytes,
             content_blake3: content.hash.to_hex().to_string(),
+            segment: request.segment.clone(),
         },
         node: None,
         counters: seen.counters,
         warnings: seen.warnings,
         warnings_dropped: seen.warnings_dropped,
         first_ts,
+        continues,
         learned,
         files: Vec::new(),
     };

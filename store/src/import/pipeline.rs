@@ -5,8 +5,8 @@ use crate::arrays::packets::PacketArrays;
 use crate::catalog::Store;
 use crate::catalog::manifest::LearnedScope;
 use crate::error::StoreError;
-use crate::import::Decoders;
 use crate::import::learned::{Begun, EarlierCaptures, LearnedRows};
+use crate::import::{Decoders, lead_in};
 use crate::segment::properties::Provenance;
 use crate::segment::writer::{TableWriter, Unplaced};
 use crate::tables::flows::FlowRow;
@@ -57,6 +57,8 @@ pub(super) struct Decoding {
     pub(super) not_decoded: BTreeMap<String, u64>,
     /// Time of the first packet.
     pub(super) first_ts: Option<i64>,
+    /// The capture whose TCP streams go on.
+    pub(super) continues: Option<u64>,
     pub(super) learned: Vec<LearnedScope>,
 }
 
@@ -103,7 +105,8 @@ pub(super) fn run<S: PacketSource>(
 impl Output {
     fn add(&mut self, other: Self) {
         self.segments.extend(other.segments);
-        let Decoding { rows, messages, not_decoded, first_ts, learned } = other.decoding;
+        let Decoding { rows, messages, not_decoded, first_ts, continues, learned } = other.decoding;
+        self.decoding.continues = self.decoding.continues.or(continues);
         self.decoding.rows += rows;
         self.decoding.messages.extend(messages);
         self.decoding.not_decoded.extend(not_decoded);
@@ -147,7 +150,7 @@ fn give_back(batch: Arc<PacketBatch>, spent: &SyncSender<PacketBatch>) {
     }
 }
 
-fn table(name: &str) -> Result<&'static Table, StoreError> {
+pub(super) fn table(name: &str) -> Result<&'static Table, StoreError> {
     let table = PER_CAPTURE.iter().find(|table| table.name == name);
     table.ok_or_else(|| StoreError::NoTable { name: name.to_owned() })
 }
@@ -190,6 +193,7 @@ fn decode<'scope>(
     let mut lessons = Lessons::new(stages, decoders, first_ts)?;
     let decoder = Decoder::new(Arc::clone(&decoders.config), Arc::clone(&decoders.library));
     let mut decoder = decoder.learning(lessons.earlier.take());
+    let continues = go_on(stages, decoders, first_ts, &mut decoder)?;
     for batch in first.into_iter().chain(batches) {
         decoder.decode(&batch, &mut |batch, names| sender.send(batch, names));
         last_ts = times(&batch).into_iter().fold(last_ts, i64::max);
@@ -199,7 +203,7 @@ fn decode<'scope>(
             break;
         }
     }
-    decoder.finish(&mut |batch, names| sender.send(batch, names));
+    decoder.end(&mut |batch, names| sender.send(batch, names));
     let (counts, failure) = sender.finish();
     let mut segments = joined(messages, "the thread that writes messages")?;
     if let Some(error) = failure {
@@ -208,8 +212,26 @@ fn decode<'scope>(
     segments.extend(write_flows(stages, &decoder)?);
     lessons.write(&mut decoder)?;
     let learned = lessons.finish(&decoder, last_ts, &mut segments)?;
-    let decoding = Decoding { first_ts, learned, ..decoding(&decoder, &counts) };
+    let decoding = Decoding { first_ts, continues, learned, ..decoding(&decoder, &counts) };
     Ok(Output { segments, decoding })
+}
+
+/// Lets TCP streams go on from the capture before; which one that is.
+fn go_on(
+    stages: &Stages<'_>,
+    decoders: &Decoders,
+    first_ts: Option<i64>,
+    decoder: &mut Decoder,
+) -> Result<Option<u64>, StoreError> {
+    let Some(first_ts) = first_ts.filter(|_| !decoders.config.decode.fresh) else {
+        return Ok(None);
+    };
+    let catalog = stages.store.catalog()?;
+    let here = (stages.point, stages.capture_id, first_ts);
+    let Some(before) = lead_in::before(&catalog, here) else { return Ok(None) };
+    lead_in::read(stages.store.root(), before, &mut |batch| decoder.lead_in(batch))?;
+    decoder.begin();
+    Ok(Some(before.capture_id))
 }
 
 fn write_messages(
@@ -357,13 +379,16 @@ impl<'a> Lessons<'a> {
     }
 }
 
+/// The flows that a decoder knows.
+pub(super) fn flow_rows(capture_id: u64, decoder: &Decoder) -> Vec<FlowRow> {
+    let names = decoder.names();
+    let flows = (0..).zip(decoder.flows()).filter(|(_, info)| info.packets > 0);
+    flows.map(|(flow_id, info)| flow(capture_id, flow_id, info, names)).collect()
+}
+
 fn write_flows(stages: &Stages<'_>, decoder: &Decoder) -> Result<Vec<Unplaced>, StoreError> {
     let mut writer = writer("flows", stages)?;
-    let names = decoder.names();
-    let rows: Vec<FlowRow> = (0..)
-        .zip(decoder.flows())
-        .map(|(flow_id, info)| flow(stages.capture_id, flow_id, info, names))
-        .collect();
+    let rows = flow_rows(stages.capture_id, decoder);
     writer.write(FlowRow::to_batch(&rows).map_err(StoreError::rows("flows"))?)?;
     writer.finish()
 }

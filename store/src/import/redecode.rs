@@ -42,6 +42,7 @@ pub fn redecode(
     let output = pipeline::run(&mut store.packets(capture_id)?, &stages, &mut |_, _| {})?;
     let mut seen = Seen { counters: before.counters.clone(), ..Seen::default() };
     let (first_ts, learned) = (output.decoding.first_ts, output.decoding.learned.clone());
+    let continues = output.decoding.continues;
     seen.decoding(output.decoding);
     let manifest = ImportManifest {
         software: env!("CARGO_PKG_VERSION").to_owned(),
@@ -50,6 +51,7 @@ pub fn redecode(
         revision: before.revision + 1,
         counters: seen.counters,
         first_ts,
+        continues,
         learned,
         files: KEPT.iter().flat_map(|table| before.files_of(table)).cloned().collect(),
         ..ImportManifest::clone(before)

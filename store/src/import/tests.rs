@@ -157,6 +157,7 @@ fn request(point: &str, path: &Path) -> ImportRequest {
         path: path.to_owned(),
         decoders: Some(decoders()),
         config_hash: "c".to_owned(),
+        segment: None,
     }
 }
 

@@ -36,6 +36,23 @@ impl StoredSource {
         Self { groups: groups.collect(), current: None, next_row: 0 }
     }
 
+    /// The last packets of `segments`: at most so many, and of the last row group.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn last<'a>(
+        root: &Path,
+        segments: impl Iterator<Item = &'a Segment>,
+        packets: usize,
+    ) -> Result<Self, StoreError> {
+        let mut source = Self::new(root, segments);
+        source.groups = source.groups.pop_back().into_iter().collect();
+        if let Some(group) = source.current()? {
+            source.next_row = group.num_rows().saturating_sub(packets);
+        }
+        Ok(source)
+    }
+
     /// The row group with rows left to give; `None` at the end.
     fn current(&mut self) -> Result<Option<RecordBatch>, StoreError> {
         let left = |batch: &RecordBatch| self.next_row < batch.num_rows();

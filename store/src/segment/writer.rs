@@ -49,6 +49,7 @@ pub struct TableWriter {
     held_bytes: usize,
     open: Option<OpenSegment>,
     finished: Vec<Unplaced>,
+    synced: bool,
 }
 
 struct OpenSegment {
@@ -71,7 +72,13 @@ impl TableWriter {
             held_bytes: 0,
             open: None,
             finished: Vec::new(),
+            synced: true,
         }
+    }
+
+    /// The same, of files that need not outlive a power cut.
+    pub fn unsynced(self) -> Self {
+        Self { synced: false, ..self }
     }
 
     /// Takes rows that have the table's schema.
@@ -141,7 +148,7 @@ impl TableWriter {
 
     fn seal(&mut self) -> Result<(), StoreError> {
         if let Some(open) = self.open.take() {
-            self.finished.push(open.seal(self.table.name)?);
+            self.finished.push(open.seal(self.table.name, self.synced)?);
         }
         Ok(())
     }
@@ -170,12 +177,14 @@ impl OpenSegment {
         rows >= SEGMENT_ROWS || self.writer.bytes_written() >= SEGMENT_BYTES
     }
 
-    fn seal(mut self, table: &str) -> Result<Unplaced, StoreError> {
+    fn seal(mut self, table: &str, synced: bool) -> Result<Unplaced, StoreError> {
         let sorted = if self.sorted { "segment" } else { "row group" };
         let pair = KeyValue::new("taptrail.sorted".to_owned(), sorted.to_owned());
         self.writer.append_key_value_metadata(pair);
         let output = self.writer.into_inner().map_err(StoreError::segment(&self.file))?;
-        output.sync_all().map_err(StoreError::io(&self.file))?;
+        if synced {
+            output.sync_all().map_err(StoreError::io(&self.file))?;
+        }
         let bytes = output.metadata().map_err(StoreError::io(&self.file))?.len();
         let times = self.row_groups.iter().filter_map(|group| group.time);
         let segment = Segment {

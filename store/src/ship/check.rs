@@ -41,11 +41,13 @@ pub(super) fn check(offer: &Offer, node: &NodeName, bytes_max: u64) -> Result<()
     if import.node.as_ref().is_some_and(|of| of != node) {
         return Err("the import came from another node".to_owned());
     }
-    let content = blake3::Hash::from_hex(&import.source.content_blake3);
-    let content = content.map_err(|error| format!("content_blake3: {error}"))?;
     let point = PointName::try_from(import.point.clone())?;
-    let content = crate::identity::Content { hash: content, bytes: import.source.bytes };
-    if content.capture_id(&point) != import.capture_id {
+    let segment = import.source.segment.as_deref();
+    if !segment.is_none_or(taptrail_capture::segment_id::is_segment_id) {
+        return Err("the segment's name is none".to_owned());
+    }
+    let named = import.source.capture_id(&point).ok_or("content_blake3 is no hash")?;
+    if named != import.capture_id {
         return Err("capture_id is not that of this point and content".to_owned());
     }
     check_files(&import.files, &offer.files, bytes_max)

@@ -59,7 +59,26 @@ impl SegmentTable {
     fn list(&self) -> Result<Vec<Listed>, StoreError> {
         let catalog = self.store.catalog()?;
         let derived = DERIVED.iter().any(|table| table.name == self.table.name);
-        Ok(if derived { self.derived(&catalog) } else { self.imported(&catalog) })
+        let mut listed = if derived { self.derived(&catalog) } else { self.imported(&catalog) };
+        if matches!(self.table.name, "messages" | "flows") {
+            listed.extend(self.live(&catalog)?);
+        }
+        Ok(listed)
+    }
+
+    /// What captures under way show.
+    fn live(&self, catalog: &Catalog) -> Result<Vec<Listed>, StoreError> {
+        let mut listed = Vec::new();
+        for live in self.store.live(catalog)?.captures {
+            let point = live.point_config.name.to_string();
+            let files = if self.table.name == "flows" { &live.flows } else { &live.pieces };
+            listed.extend(files.iter().map(|file| Listed {
+                segment: file.clone(),
+                point: Some(point.clone()),
+                capture_id: Some(live.capture_id),
+            }));
+        }
+        Ok(listed)
     }
 
     fn derived(&self, catalog: &Catalog) -> Vec<Listed> {

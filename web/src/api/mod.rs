@@ -1,5 +1,6 @@
 //! The answers, one file a subject.
 
+pub(crate) mod events;
 pub(crate) mod health;
 pub(crate) mod hops;
 pub(crate) mod lines;

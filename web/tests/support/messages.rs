@@ -154,6 +154,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
             name: format!("{point}.pcap"),
             bytes: packets * (FRAME + 16),
             content_blake3: String::new(),
+            segment: None,
         },
         node: None,
         counters: Counters {
@@ -168,6 +169,7 @@ fn manifest(point: &str, capture_id: u64, packets: u64) -> ImportManifest {
         warnings: Vec::new(),
         warnings_dropped: 0,
         first_ts: None,
+        continues: None,
         learned: Vec::new(),
         files: Vec::new(),
     }

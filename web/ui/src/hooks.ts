@@ -1,5 +1,5 @@
 import { createContext } from "preact";
-import { useContext, useEffect, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { get } from "./api";
 
 /** Changes whenever the store does: answers are then asked for again. */
@@ -15,17 +15,39 @@ export interface Asked<T> {
 export function useApi<T>(path: string | null): Asked<T> {
   const version = useContext(Version);
   const [asked, setAsked] = useState<Asked<T> & { path?: string | null }>({ loading: true });
+  // An answer under way is waited for: a store that changes often would be asked and
+  // never heard.
+  const wanted = useRef({ version, ask: () => {} });
   useEffect(() => {
     if (path === null) return setAsked({ loading: false, path });
     const abort = new AbortController();
-    setAsked((before) => (before.path === path ? { ...before, loading: true } : { loading: true }));
-    get<T>(path, abort.signal)
-      .then((data) => setAsked({ data, loading: false, path }))
-      .catch((error: Error) => {
-        if (!abort.signal.aborted) setAsked({ error: error.message, loading: false, path });
-      });
+    let answered = "";
+    let busy = false;
+    const ask = () => {
+      if (busy) return;
+      busy = true;
+      const about = wanted.current.version;
+      setAsked((before) => (before.path === path ? { ...before, loading: true } : { loading: true }));
+      get<T>(path, abort.signal)
+        .then((data) => setAsked({ data, loading: false, path }))
+        .catch((error: Error) => {
+          if (!abort.signal.aborted) setAsked({ error: error.message, loading: false, path });
+        })
+        .finally(() => {
+          busy = false;
+          answered = about;
+          if (!abort.signal.aborted && wanted.current.version !== answered) ask();
+        });
+    };
+    wanted.current.ask = ask;
+    ask();
     return () => abort.abort();
-  }, [path, version]);
+  }, [path]);
+  useEffect(() => {
+    if (wanted.current.version === version) return;
+    wanted.current.version = version;
+    wanted.current.ask();
+  }, [version]);
   return asked;
 }
 

@@ -2,7 +2,6 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import "uplot/dist/uPlot.min.css";
 import "./style.css";
-import { get } from "./api";
 import { useRoute, Version } from "./hooks";
 import { HopPage } from "./pages/hop";
 import { LossesPage } from "./pages/losses";
@@ -12,7 +11,8 @@ import { OverviewPage } from "./pages/overview";
 import { PointsPage } from "./pages/points";
 import { SqlPage } from "./pages/sql";
 
-const POLL_MS = 500;
+/** Between two tries where the server cannot be reached. */
+const RETRY_MS = 500;
 
 const PAGES: [string, string][] = [
   ["", "Overview"],
@@ -33,22 +33,20 @@ function useStoreState(): { state?: State; reachable: boolean } {
   const [now, setNow] = useState<{ state?: State; reachable: boolean }>({ reachable: true });
   useEffect(() => {
     let timer = 0;
-    let over = false;
-    const poll = async () => {
-      try {
-        const state = await get<State>("/api/state");
-        setNow((before) =>
-          before.reachable && before.state?.version === state.version ? before : { state, reachable: true },
-        );
-      } catch {
+    let events: EventSource;
+    const listen = () => {
+      events = new EventSource("/api/events");
+      events.addEventListener("state", (event) => setNow({ state: JSON.parse(event.data), reachable: true }));
+      events.onerror = () => {
+        events.close();
         setNow((before) => (before.reachable ? { ...before, reachable: false } : before));
-      }
-      if (!over) timer = window.setTimeout(poll, POLL_MS);
+        timer = window.setTimeout(listen, RETRY_MS);
+      };
     };
-    void poll();
+    listen();
     return () => {
-      over = true;
       clearTimeout(timer);
+      events.close();
     };
   }, []);
   return now;
