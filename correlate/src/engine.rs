@@ -552,6 +552,7 @@ impl Correlator {
             let candidate = case.before.candidates.get(choice.candidate)?;
             Some(Likely {
                 seq: candidate.seq,
+                heard: candidate.heard,
                 relayed: candidate.relayed,
                 confidence: choice.confidence,
                 candidates: case.before.candidates.len() as u32,

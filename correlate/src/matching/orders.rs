@@ -154,8 +154,15 @@ impl Book {
         {
             self.merge(a, b);
         }
-        let by_venue =
-            || obs.order_id.and_then(|id| self.by_own_order_id.get(&(conversation, id)).copied());
+        // Two venues may number their orders alike.
+        let is_of = |number: &OrderNumber| {
+            let symbol = self.orders.get(number).and_then(|order| order.symbol.some());
+            symbol.zip(obs.symbol.some()).is_none_or(|(a, b)| a == b)
+        };
+        let by_venue = || {
+            let id = obs.order_id?;
+            self.by_own_order_id.get(&(conversation, id)).copied().filter(is_of)
+        };
         let known = before.or(own).or_else(by_venue);
         let nameless = obs.cl_ord_id.is_none() && obs.order_id.is_none();
         if known.is_none() && nameless {

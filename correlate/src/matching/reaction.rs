@@ -493,8 +493,11 @@ impl Reactions {
     /// The chances of a case's candidates: certain where it names one.
     fn chances(&self, case: &Case) -> Vec<f64> {
         if let Some(named) = case.named {
-            let is = |c: &Candidate| if c.seq == named { 1.0 } else { 0.0 };
-            return case.before.candidates.iter().map(is).collect();
+            // One number may be of several messages.
+            let is = |c: &&Candidate| c.seq == named;
+            let each = 1.0 / case.before.candidates.iter().filter(is).count().max(1) as f64;
+            let chance = |c: &Candidate| if c.seq == named { each } else { 0.0 };
+            return case.before.candidates.iter().map(chance).collect();
         }
         let above = self.protocols.get(&case.protocol);
         match self.sessions.get(&case.conversation) {

@@ -59,6 +59,7 @@ fn candidate(seq: u64, latency_ns: i64, price: i128) -> Candidate {
         mates: 1,
         kind: Kind::OrderAdd,
         mapped: false,
+        heard: Identity { capture_id: 1, packet_ix: seq as u32, msg_ix: 0 },
         side: Some(Side::Buy),
         price: Some(price),
     }

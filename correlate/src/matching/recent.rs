@@ -11,13 +11,13 @@
 //! the newest before of the same price and side. Messages of one packet arrive
 //! as one.
 
-use crate::event::StreamIx;
+use crate::event::{Identity, Sighting, StreamIx};
 use crate::observation::Observation;
 use crate::points::PointIx;
 use crate::text::TextId;
 use hashbrown::{HashMap, HashSet};
 use std::collections::VecDeque;
-use taptrail_decoders::kind::{Kind, Side};
+use taptrail_decoders::kind::{Kind, SeqUnit, Side};
 
 /// How far a request looks back for what triggered it.
 pub const REACTION_MAX_NS: i64 = 5_000_000;
@@ -49,7 +49,15 @@ struct Sighted {
     price: Option<i128>,
     /// Of another instrument than the order's, which it may follow.
     mapped: bool,
+    /// Which message it is.
+    heard: Identity,
+    /// Which message of its packet, where packets are numbered.
+    part: u64,
 }
+
+/// Whether it came over a bus, the feed's number, the stream, and which of
+/// those with that number.
+type Key = (bool, u64, StreamIx, u64);
 
 /// A message that may have triggered a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,6 +82,8 @@ pub struct Candidate {
     pub price: Option<i128>,
     /// Whether it is of another instrument, which the order may follow.
     pub mapped: bool,
+    /// Which message it is: one number may be of several.
+    pub heard: Identity,
 }
 
 /// What a request could react to, as seen when it passed.
@@ -129,23 +139,32 @@ impl Recent {
             side: obs.side,
             price: obs.price.get(),
             mapped: false,
+            heard: Sighting::of(obs, false).identity,
+            part: match obs.seq_unit {
+                Some(SeqUnit::Packet) => u64::from(obs.msg_ix),
+                _ => 0,
+            },
         });
     }
 
     /// What a request at `at` could react to: messages of the instruments that
     /// it follows, its own first.
     pub fn before(&self, instruments: &[TextId], at: i64) -> Lookback {
-        let mut heard: HashMap<(bool, u64, StreamIx), Sighted> = HashMap::new();
+        let mut heard: HashMap<Key, Sighted> = HashMap::new();
         let early = |s: &&Sighted| s.at < at && at.saturating_sub(s.at) <= RATE_SPAN_NS;
         for (place, symbol) in instruments.iter().enumerate() {
             let Some(seen) = self.instruments.get(symbol) else { continue };
             for (ix, sighted) in seen.iter().enumerate().filter(|(_, s)| early(s)) {
                 let mut sighted = Sighted { mapped: place > 0, ..*sighted };
-                if sighted.source.is_none() && self.relays.contains(&sighted.stream) {
-                    sighted.source = self.source(seen, ix);
+                if sighted.source.is_none()
+                    && self.relays.contains(&sighted.stream)
+                    && let Some((source, heard)) = self.source(seen, ix)
+                {
+                    (sighted.source, sighted.heard) = (Some(source), heard);
                 }
                 let relayed = sighted.source.is_some();
-                let key = (relayed, sighted.source.unwrap_or(sighted.seq), sighted.stream);
+                let part = if relayed { sighted.seq } else { sighted.part };
+                let key = (relayed, sighted.source.unwrap_or(sighted.seq), sighted.stream, part);
                 let nearest = heard.entry(key).or_insert(sighted);
                 // In order of time: another point later is nearer to the request,
                 // the same point again is another line or a copy.
@@ -159,7 +178,7 @@ impl Recent {
 
     /// What a bus message that does not say so was made of: the newest feed
     /// message before it with its price and side.
-    fn source(&self, seen: &VecDeque<Sighted>, ix: usize) -> Option<u64> {
+    fn source(&self, seen: &VecDeque<Sighted>, ix: usize) -> Option<(u64, Identity)> {
         let relay = seen.get(ix)?;
         let near = |s: &&Sighted| relay.at.saturating_sub(s.at) <= REACTION_MAX_NS;
         let before = seen.iter().take(ix).rev().take_while(near);
@@ -168,21 +187,21 @@ impl Recent {
             is_feed && (s.price, s.side) == (relay.price, relay.side)
         };
         let found = before.filter(|_| relay.price.is_some()).find(alike);
-        found.map(|s| s.seq)
+        found.map(|s| (s.seq, s.heard))
     }
 }
 
-fn lookback(heard: HashMap<(bool, u64, StreamIx), Sighted>, at: i64) -> Lookback {
+fn lookback(heard: HashMap<Key, Sighted>, at: i64) -> Lookback {
     let mut found = Lookback::default();
     let relays = heard.keys().filter(|(relayed, ..)| *relayed);
-    let over_bus: HashSet<u64> = relays.map(|(_, seq, _)| *seq).collect();
+    let over_bus: HashSet<u64> = relays.map(|(_, seq, ..)| *seq).collect();
     let mut kept: Vec<(Candidate, PointIx)> = Vec::new();
-    for ((relayed, seq, stream), sighted) in heard {
+    for ((relayed, seq, stream, _), sighted) in heard {
         if !relayed && over_bus.contains(&seq) {
             continue;
         }
         let latency_ns = at.saturating_sub(sighted.at);
-        let Sighted { kind, side, price, point, mapped, .. } = sighted;
+        let Sighted { kind, side, price, point, mapped, heard, .. } = sighted;
         let (packet, mates) = (0, 1);
         let candidate = Candidate {
             seq,
@@ -195,6 +214,7 @@ fn lookback(heard: HashMap<(bool, u64, StreamIx), Sighted>, at: i64) -> Lookback
             side,
             price,
             mapped,
+            heard,
         };
         kept.push((candidate, point));
     }

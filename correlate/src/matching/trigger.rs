@@ -13,7 +13,7 @@
 
 use crate::clock::Clocks;
 use crate::config::Instruments;
-use crate::event::{Event, Sighting};
+use crate::event::{Event, Identity, Sighting};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::matching::recent::REACTION_MAX_NS;
 use crate::observation::Observation;
@@ -79,6 +79,8 @@ pub fn explicit(
 pub struct Likely {
     /// Number of the feed message.
     pub seq: u64,
+    /// What was heard: the message, or what a bus made of it.
+    pub heard: Identity,
     /// Whether it was heard over a bus.
     pub relayed: bool,
     /// The chance that it is the one.
@@ -99,7 +101,23 @@ pub fn reacted(
     let rule = if likely.relayed { "bus_reaction" } else { "feed_reaction" };
     let Likely { confidence, candidates, .. } = *likely;
     let learned = |_, _| Evidence { rule, confidence, candidates, skipped: 0 };
-    of_sequence(request, likely.seq, &likely.found, follows, clocks, learned)
+    let found = meant(likely);
+    of_sequence(request, likely.seq, &found, follows, clocks, learned)
+}
+
+/// The events with the number that are what was heard, or what that was made
+/// of; all, where it is not among them.
+fn meant(likely: &Likely) -> Vec<Arc<Event>> {
+    let is_own = |event: &&Arc<Event>| event.obs.trigger_seq.is_none();
+    let is_heard = |event: &&Arc<Event>| event.sightings.iter().any(|s| s.identity == likely.heard);
+    let Some(heard) = likely.found.iter().find(is_heard) else { return likely.found.clone() };
+    if heard.obs.trigger_seq.is_none() {
+        let copies = likely.found.iter().filter(|event| !is_own(event));
+        return copies.chain([heard]).cloned().collect();
+    }
+    let own: Vec<&Arc<Event>> = likely.found.iter().filter(is_own).collect();
+    let sources = likest(&own, |event| unlike_source(&heard.obs, event));
+    sources.into_iter().chain([heard]).cloned().collect()
 }
 
 /// The trigger with a number; `evidence` is made of how many messages have it
