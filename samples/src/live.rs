@@ -23,7 +23,12 @@ pub const DAY_S: u64 = 86_400;
 pub struct LiveSite {
     sim: Simulation,
     began: Instant,
+    /// What the simulation has told before its time: it goes from event to event.
+    early: Vec<SimPacket>,
 }
+
+/// How far a tap's clock may be ahead, ns.
+const AHEAD_NS: i64 = 1_500_000;
 
 impl LiveSite {
     /// A site whose day begins now: `orders_per_s` and the feed's messages a second of
@@ -37,7 +42,7 @@ impl LiveSite {
             truth: false,
             ..config.clone()
         };
-        Self { sim: Simulation::new(&config), began: Instant::now() }
+        Self { sim: Simulation::new(&config), began: Instant::now(), early: Vec::new() }
     }
 
     /// The day under way, for the site's configuration.
@@ -53,7 +58,7 @@ impl LiveSite {
     fn passed_at(&mut self, elapsed: Duration) -> Vec<SimPacket> {
         let elapsed_ns = i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX);
         let now_ns = self.sim.config.start_ns.saturating_add(elapsed_ns);
-        let mut passed = Vec::new();
+        let mut passed = std::mem::take(&mut self.early);
         while self.sim.now_ns() < now_ns {
             match self.sim.next() {
                 Some(Output::Packet(packet)) => passed.push(packet),
@@ -68,6 +73,9 @@ impl LiveSite {
             }
         }
         passed.sort_by_key(|packet| packet.meta.ts);
+        let until_ns = now_ns.saturating_add(AHEAD_NS);
+        let due = passed.partition_point(|packet| packet.meta.ts.ns() < until_ns);
+        self.early = passed.split_off(due);
         passed
     }
 }
