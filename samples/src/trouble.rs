@@ -28,7 +28,7 @@ pub enum Trouble {
     Baskets,
     /// The captures behind which nobody else looks count what they drop.
     DropCounts,
-    /// The exchange is another one, which speaks Cboe's protocols.
+    /// The exchange is another one, which publishes Cboe's PITCH.
     OtherVenue,
 }
 

@@ -13,7 +13,7 @@ use crate::trouble::{Trouble, Troubles};
 pub enum Dialect {
     /// Nasdaq's.
     Nasdaq,
-    /// Those of Cboe's US equities exchanges.
+    /// That of Cboe's US equities exchanges, for the feed.
     Cboe,
 }
 
