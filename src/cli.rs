@@ -212,7 +212,7 @@ pub struct SimNetwork {
     #[arg(long, value_enum, default_value_t = FaultLevel::Light)]
     pub faults: FaultLevel,
     /// What else happens: clock-step, tai-clock, session-reset, sequence-wrap,
-    /// snaplen, batching, throttling, baskets, drop-counts
+    /// snaplen, batching, throttling, baskets, drop-counts, other-venue
     #[arg(long, value_name = "TROUBLE", value_delimiter = ',')]
     pub with: Vec<Trouble>,
     /// Seconds of trading

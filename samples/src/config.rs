@@ -1,6 +1,6 @@
 //! What to simulate.
 
-use crate::trouble::Troubles;
+use crate::trouble::{Trouble, Troubles};
 use std::str::FromStr;
 
 /// How much goes wrong in the simulated network.
@@ -77,6 +77,22 @@ impl Default for SimConfig {
     }
 }
 
+impl SimConfig {
+    /// Whether what shall happen can happen together.
+    ///
+    /// # Errors
+    /// Which troubles exclude each other, and why.
+    pub fn check(&self) -> Result<(), String> {
+        let both = [Trouble::SessionReset, Trouble::OtherVenue];
+        if both.iter().all(|trouble| self.troubles.contains(trouble)) {
+            return Err("session-reset and other-venue exclude each other: the units of the \
+                        other venue's feed have one session a day"
+                .into());
+        }
+        Ok(())
+    }
+}
+
 /// How often each fault happens, in parts of a million, by [`Faults`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FaultRates {
@@ -132,5 +148,22 @@ impl FaultRates {
                 leader_switches: true,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_venue_has_no_session_to_reset() {
+        let of = |troubles: &[Trouble]| {
+            let troubles = troubles.iter().copied().collect();
+            SimConfig { troubles, ..SimConfig::default() }.check()
+        };
+        assert!(of(&[Trouble::OtherVenue, Trouble::SequenceWrap]).is_ok());
+        assert!(of(&[Trouble::SessionReset]).is_ok());
+        let refused = of(&[Trouble::OtherVenue, Trouble::SessionReset]);
+        assert!(refused.is_err_and(|why| why.starts_with("session-reset and other-venue")));
     }
 }

@@ -26,6 +26,7 @@ use crate::net::tap::SimPacket;
 use crate::points::{P1, P5, P6, P7};
 use crate::trouble::Trouble;
 use crate::truth::{CountTable, Truth};
+use crate::venue::dialect::Dialect;
 use crate::venue::engine::Venue;
 
 /// Number of the OUCH connection; FIX connections follow, the drop copy last.
@@ -113,9 +114,10 @@ impl Simulation {
         let date = calendar::utc_date(config.start_ns);
         let soup_session = format!("OU{date}");
         let day = Day::new(config);
+        let dialect = Dialect::of(&config.troubles);
         let mut sim = Self {
             connections: connections(config, &soup_session, &mut ctx),
-            venue: Venue::new(&format!("NQ{date}"), config.rate_msgs_per_s),
+            venue: Venue::new(dialect, &format!("NQ{date}"), config.rate_msgs_per_s),
             handler: Handler::new(),
             bus: Bus::new(),
             desk: Desk::default(),

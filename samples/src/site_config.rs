@@ -14,6 +14,7 @@ use crate::net::addresses::{BUS, DROP_SERVER, FEED_A, FEED_B, FIX_SERVER, OUCH_S
 use crate::points::POINTS;
 use crate::rng::SimRng;
 use crate::sim::Simulation;
+use crate::venue::dialect::Dialect;
 use std::fmt::Write;
 
 /// Folder of the templates beside the configuration.
@@ -35,7 +36,9 @@ const HOPS: [(&str, &str, Option<u32>); 7] = [
 /// The text of `taptrail.toml`.
 pub fn text(sim: &mut Simulation) -> String {
     let mut out = String::from("# The simulated trading site.\n");
-    for section in [points(sim.config.trailers), feeds(), sessions(), hops(), clocks(sim)] {
+    let dialect = Dialect::of(&sim.config.troubles);
+    let points = points(sim.config.trailers);
+    for section in [points, feeds(dialect), sessions(), hops(), clocks(sim)] {
         out.push_str(&section);
     }
     let _ = writeln!(out, "[decode]\nschemas = \"{SCHEMAS_DIR}/\"");
@@ -58,13 +61,14 @@ fn points(trailers: bool) -> String {
     out
 }
 
-fn feeds() -> String {
+fn feeds(dialect: Dialect) -> String {
     let mut out = String::new();
+    let protocol = dialect.feed_protocol();
     for (line, group) in [("A", FEED_A), ("B", FEED_B)] {
         let (address, port) = (group.ip(), group.port());
         let _ = write!(
             out,
-            "\n[[feed]]\nprotocol = \"nasdaq.totalview-itch.5.0\"\nline = \"{line}\"\n\
+            "\n[[feed]]\nprotocol = \"{protocol}\"\nline = \"{line}\"\n\
              group = \"{address}\"\nport = {port}\n"
         );
     }

@@ -28,6 +28,8 @@ pub enum Trouble {
     Baskets,
     /// The captures behind which nobody else looks count what they drop.
     DropCounts,
+    /// The exchange is another one, which publishes Cboe's PITCH.
+    OtherVenue,
 }
 
 /// Bytes of a packet kept under [`Trouble::Snaplen`].
@@ -35,7 +37,7 @@ pub const SNAPLEN: usize = 256;
 
 impl Trouble {
     /// Every one.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::ClockStep,
         Self::TaiClock,
         Self::SessionReset,
@@ -45,6 +47,7 @@ impl Trouble {
         Self::Throttling,
         Self::Baskets,
         Self::DropCounts,
+        Self::OtherVenue,
     ];
 
     /// As the command line writes it.
@@ -59,6 +62,7 @@ impl Trouble {
             Self::Throttling => "throttling",
             Self::Baskets => "baskets",
             Self::DropCounts => "drop-counts",
+            Self::OtherVenue => "other-venue",
         }
     }
 }

@@ -36,7 +36,8 @@ pub struct MessageTag {
     pub session: Arc<str>,
     /// Sequence number in the session, where it has one.
     pub seq: Option<u64>,
-    /// Native type code.
+    /// Native type code; of a protocol whose codes are numbers, the character
+    /// with that number.
     pub code: char,
 }
 

@@ -6,6 +6,7 @@ use common::{config, frame, mold, run, streams};
 use std::collections::BTreeMap;
 use taptrail_samples::config::{Faults, SimConfig};
 use taptrail_samples::points::{P1, P2, P3, P4, P5, P6, P7, POINTS};
+use taptrail_samples::trouble::Trouble;
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
@@ -194,5 +195,58 @@ fn the_bus_starts_every_datagram_with_its_number() {
         let frame = frame(&packet.data);
         let number = u32::from_le_bytes(frame.payload[..4].try_into().expect("four"));
         assert_eq!(number as usize, position + 1);
+    }
+}
+
+/// The first number and the messages of a datagram of Cboe's.
+fn unit_messages(payload: &[u8]) -> (u32, Vec<&[u8]>) {
+    let length = usize::from(u16::from_le_bytes([payload[0], payload[1]]));
+    assert_eq!((length, payload[3]), (payload.len(), 1), "unit 1");
+    let first = u32::from_le_bytes(payload[4..8].try_into().expect("four bytes"));
+    let (mut rest, mut messages) = (&payload[8..], Vec::new());
+    while !rest.is_empty() {
+        let (message, after) = rest.split_at(usize::from(rest[0]));
+        messages.push(message);
+        rest = after;
+    }
+    assert_eq!(messages.len(), usize::from(payload[2]));
+    (first, messages)
+}
+
+#[test]
+fn the_other_venue_numbers_its_unit_and_tells_every_second_once() {
+    let troubles = [Trouble::OtherVenue].into();
+    let run = run(&SimConfig { troubles, ..config(Faults::None) });
+    for point in [P1, P2, P3] {
+        let mut lines: BTreeMap<[u8; 4], (u32, Vec<u8>, Vec<u32>)> = BTreeMap::new();
+        for packet in run.at(point) {
+            let frame = frame(&packet.data);
+            if frame.tcp.is_some() {
+                continue;
+            }
+            let (first, messages) = unit_messages(frame.payload);
+            let (next, codes, seconds) =
+                lines.entry(frame.target).or_insert((1, Vec::new(), Vec::new()));
+            assert_eq!(first, *next, "{}", POINTS[point].name);
+            *next += messages.len() as u32;
+            for message in messages {
+                codes.push(message[1]);
+                let number = u32::from_le_bytes(message[2..6].try_into().expect("four bytes"));
+                match message[1] {
+                    0x20 => seconds.push(number),
+                    _ => assert!(number < 1_000_000_000, "nanoseconds of a second: {number}"),
+                }
+            }
+        }
+        assert_eq!(lines.len(), 2, "lines");
+        for (_, codes, seconds) in lines.into_values() {
+            assert_eq!(codes[..3], [0x20, 0x97, 0x31], "a time, clear the unit, trade");
+            assert_eq!(codes.last(), Some(&0x2D), "the end of the session");
+            // 09:30 in New York.
+            assert_eq!(seconds, [34_200, 34_201]);
+            for code in [0x22, 0x23, 0x24, 0x26, 0x28, 0x29, 0x2B, 0x2F] {
+                assert!(codes.contains(&code), "{code:#x}");
+            }
+        }
     }
 }

@@ -42,6 +42,7 @@ fn network(args: SimNetwork) -> anyhow::Result<()> {
         troubles: args.with.into_iter().collect(),
         ..SimConfig::default()
     };
+    config.check().map_err(anyhow::Error::msg)?;
     let summary = write(&config, &out)?;
     println!(
         "{}: {} packets at {} points, {} orders; import with\n  {}",

@@ -271,7 +271,7 @@ impl Truth {
 /// Whether a message is content: not a heartbeat, not the end of a session.
 fn is_linked(protocol: &str, code: char) -> bool {
     match protocol {
-        "moldudp64" => false,
+        "moldudp64" | "cboe-suh" => false,
         "soupbintcp" => !"HRZ".contains(code),
         "fix.4.4" => code != '0',
         _ => true,

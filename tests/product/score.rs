@@ -146,3 +146,29 @@ fn the_wire_is_right_where_the_configuration_is_not() {
     }
     bounds_hold(&score);
 }
+
+#[test]
+fn an_exchange_that_publishes_pitch_is_told_as_well() {
+    let score = score(&["--faults", "light", "--with", "other-venue"]);
+    for (kind, recall_ppm) in [
+        ("same", 999_000),
+        ("relay", 995_000),
+        ("ack", 995_000),
+        ("fill", 995_000),
+        ("chain", 995_000),
+        ("public", 995_000),
+        ("trigger", 900_000),
+    ] {
+        let found = of(&score, "kinds", "kind", kind);
+        assert!(found["truth"].as_u64().unwrap() > 50, "{found}");
+        assert!(found["recall_ppm"].as_u64().unwrap() >= recall_ppm, "{found}");
+    }
+    for rule in
+        ["session_seq", "explicit_tag", "late_bound_order_id", "match_id", "order_id", "source_seq"]
+    {
+        let found = of(&score, "rules", "rule", rule);
+        assert!(found["links"].as_u64().unwrap() > 50, "{found}");
+        assert!(found["precision_ppm"].as_u64().unwrap() >= 999_000, "{found}");
+    }
+    bounds_hold(&score);
+}

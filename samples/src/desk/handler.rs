@@ -7,9 +7,9 @@
 //! ```
 
 use crate::context::Context;
-use crate::encode::itch::Itch;
 use crate::event::Event;
 use crate::net::feed_line::{FeedItem, FeedPacket};
+use crate::venue::public::Public;
 use crate::venue::symbols::SYMBOLS;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -147,31 +147,30 @@ impl Handler {
 
     /// Takes a message into the known orders; what it means for the bus.
     fn learn(&mut self, item: &FeedItem) -> Option<(u32, &'static str, u32, u32)> {
-        match item.itch {
-            Itch::Add { reference, side, shares, price_e4, .. }
-            | Itch::AddMpid { reference, side, shares, price_e4, .. } => {
+        match item.public? {
+            Public::Added { reference, side, shares, price_e4, .. } => {
                 self.know(reference, Known { side, price_e4, shares });
                 Some((0, entry_type(side), price_e4, shares))
             }
-            Itch::Executed { reference, shares, .. }
-            | Itch::ExecutedPrice { reference, shares, .. } => {
+            Public::Executed { reference, shares, .. }
+            | Public::ExecutedAt { reference, shares, .. } => {
                 let known = self.reduce(reference, shares)?;
                 Some((0, "2", known.price_e4, shares))
             }
-            Itch::Cancel { reference, shares } => {
+            Public::Reduced { reference, shares } => {
                 let known = self.reduce(reference, shares)?;
                 Some((1, entry_type(known.side), known.price_e4, known.shares))
             }
-            Itch::Delete { reference } => {
+            Public::Deleted { reference } => {
                 let known = self.orders.remove(&reference)?;
                 Some((2, entry_type(known.side), known.price_e4, 0))
             }
-            Itch::Replace { original, reference, shares, price_e4 } => {
+            Public::Replaced { original, reference, shares, price_e4 } => {
                 let known = self.orders.remove(&original)?;
                 self.know(reference, Known { shares, price_e4, ..known });
                 Some((1, entry_type(known.side), price_e4, shares))
             }
-            Itch::Trade { shares, price_e4, .. } => Some((0, "2", price_e4, shares)),
+            Public::HiddenTrade { shares, price_e4, .. } => Some((0, "2", price_e4, shares)),
             _ => None,
         }
     }

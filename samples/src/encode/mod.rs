@@ -1,10 +1,11 @@
 //! Bytes as they go over the wire, built from the published layouts.
 //!
 //! ```text
-//! itch ─► mold ─► udp ─┐
-//! fast ─────────► udp ─┼─► ip ─► ether ─► [metamako trailer]
-//! ouch ─► soup ─► tcp ─┤
-//! fix  ─────────► tcp ─┘
+//! itch  ─► mold ────────► udp ─┐
+//! pitch ─► unit header ─► udp ─┤
+//! fast  ────────────────► udp ─┼─► ip ─► ether ─► [metamako trailer]
+//! ouch  ─► soup ────────► tcp ─┤
+//! fix   ────────────────► tcp ─┘
 //! ```
 //!
 //! Written without a look at the decoders, so that a mistake made there does
@@ -19,9 +20,11 @@ pub mod itch;
 pub mod metamako;
 pub mod mold;
 pub mod ouch;
+pub mod pitch;
 pub mod soup;
 pub mod tcp;
 pub mod udp;
+pub mod unit_header;
 
 /// Appends `text` left-justified in `width` bytes, padded with spaces; what
 /// does not fit is cut off.

@@ -3,13 +3,13 @@
 
 use crate::config::FaultRates;
 use crate::context::Context;
-use crate::encode::itch::Itch;
-use crate::encode::{ether, ip, mold, udp};
+use crate::encode::{ether, ip, udp};
 use crate::net::addresses::{FEED_A, FEED_B, PUBLISHER};
 use crate::net::delay::{Delay, wire_ns};
 use crate::net::tap::Sighting;
 use crate::points::{P1, P2, P3, POINTS, PointIx};
 use crate::truth::{LossTruth, MessageTag};
+use crate::venue::public::Public;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
@@ -27,9 +27,11 @@ const OVERTAKEN: Delay = Delay::new(2_000, 60_000);
 /// A datagram of the feed.
 #[derive(Debug)]
 pub struct FeedPacket {
-    /// MoldUDP64 payload.
+    /// What the datagram carries.
     pub payload: Vec<u8>,
-    /// MoldUDP64 session.
+    /// Protocol id of its messages.
+    pub protocol: &'static str,
+    /// MoldUDP64 session, or the number of the unit.
     pub session: Arc<str>,
     /// Sequence of the first message (of the next, where there is none).
     pub first_seq: u64,
@@ -37,13 +39,15 @@ pub struct FeedPacket {
     pub tags: Vec<MessageTag>,
     /// What they say, beside `tags`; empty for a heartbeat.
     pub items: Vec<FeedItem>,
+    /// Where in the payload each of them ends; empty for a heartbeat.
+    pub ends: Vec<usize>,
 }
 
 /// A message of the feed as the handler reads it.
 #[derive(Clone, Debug)]
 pub struct FeedItem {
-    /// The message.
-    pub itch: Itch,
+    /// The message; `None`: what time it is.
+    pub public: Option<Public>,
     /// The instrument, an index of [`SYMBOLS`](crate::venue::symbols::SYMBOLS).
     pub symbol: usize,
 }
@@ -57,16 +61,10 @@ impl FeedPacket {
     /// How many of its tags are of messages that are whole in the first `len`
     /// bytes of its payload.
     fn whole_in(&self, len: usize) -> usize {
-        if self.items.is_empty() {
+        if self.ends.is_empty() {
             return self.tags.len();
         }
-        let mut end = mold::HEADER_LEN;
-        let ends = self.tags.iter().map_while(|_| {
-            let size: [u8; 2] = self.payload.get(end..end + 2)?.try_into().ok()?;
-            end += 2 + usize::from(u16::from_be_bytes(size));
-            (end <= len).then_some(end)
-        });
-        ends.count()
+        self.ends.partition_point(|end| *end <= len)
     }
 }
 
@@ -211,7 +209,7 @@ impl FeedLine {
         ctx.truth.loss(LossTruth {
             cause,
             point: POINTS[point].name,
-            protocol: "nasdaq.totalview-itch.5.0",
+            protocol: packet.protocol,
             session: packet.session.clone(),
             line: Some(self.name),
             unit: "message",

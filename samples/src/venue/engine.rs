@@ -5,9 +5,10 @@
 
 use crate::context::Context;
 use crate::desk::messages::{Answer, Ask, OuchReport, OuchRequest, Terms};
-use crate::encode::itch::Itch;
 use crate::event::Event;
 use crate::venue::book::Book;
+use crate::venue::dialect::Dialect;
+use crate::venue::public::{Public, Stage};
 use crate::venue::publisher::Publisher;
 use crate::venue::symbols::SYMBOLS;
 use std::collections::BTreeMap;
@@ -63,6 +64,7 @@ pub struct Venue {
     pub trading: bool,
     /// How much they do.
     pub(crate) rate_msgs_per_s: u64,
+    dialect: Dialect,
     live: BTreeMap<u32, Live>,
     next_reference: u64,
     next_match: u64,
@@ -71,13 +73,14 @@ pub struct Venue {
 }
 
 impl Venue {
-    /// Before the day.
-    pub fn new(session: &str, rate_msgs_per_s: u64) -> Self {
+    /// Before the day; `session` names the feed's.
+    pub fn new(dialect: Dialect, session: &str, rate_msgs_per_s: u64) -> Self {
         Self {
-            publisher: Publisher::new(session),
+            publisher: Publisher::new(dialect, session),
             books: (0..SYMBOLS.len()).map(Book::new).collect(),
             trading: false,
             rate_msgs_per_s,
+            dialect,
             live: BTreeMap::new(),
             next_reference: 1_000_000,
             next_match: 50_000,
@@ -89,6 +92,11 @@ impl Venue {
     pub(crate) fn new_reference(&mut self) -> u64 {
         self.next_reference += 1;
         self.next_reference
+    }
+
+    /// The number of an order after a replace.
+    pub(crate) fn reference_after(&mut self, before: u64) -> u64 {
+        if self.dialect.keeps_reference() { before } else { self.new_reference() }
     }
 
     pub(crate) fn new_match(&mut self) -> u64 {
@@ -114,19 +122,17 @@ impl Venue {
 
     /// Reference data and the start of the day, on the feed.
     pub fn open_feed(&mut self, ctx: &mut Context) {
-        self.publisher.take(ctx, Itch::SystemEvent { event: b'O' }, None);
-        for (symbol, spec) in SYMBOLS.iter().enumerate() {
-            let stock = spec.name;
-            self.publisher.take(ctx, Itch::StockDirectory { stock, round_lot: 100 }, Some(symbol));
-            let trading = Itch::TradingAction { stock, state: b'T', reason: "" };
-            self.publisher.take(ctx, trading, Some(symbol));
+        self.publisher.take(ctx, Public::Day(Stage::Begin), None);
+        for symbol in 0..SYMBOLS.len() {
+            self.publisher.take(ctx, Public::Listed, Some(symbol));
+            self.publisher.take(ctx, Public::Trading, Some(symbol));
         }
-        self.publisher.take(ctx, Itch::SystemEvent { event: b'S' }, None);
+        self.publisher.take(ctx, Public::Day(Stage::SystemOpen), None);
     }
 
     /// Continuous trading begins.
     pub fn open_market(&mut self, ctx: &mut Context) {
-        self.publisher.take(ctx, Itch::SystemEvent { event: b'Q' }, None);
+        self.publisher.take(ctx, Public::Day(Stage::MarketOpen), None);
         self.trading = true;
         ctx.after(0, Event::OtherFlow);
     }
@@ -137,13 +143,13 @@ impl Venue {
         for (user_ref, live) in std::mem::take(&mut self.live) {
             self.end_order(ctx, user_ref, &live, CLOSED);
         }
-        self.publisher.take(ctx, Itch::SystemEvent { event: b'M' }, None);
+        self.publisher.take(ctx, Public::Day(Stage::MarketClose), None);
     }
 
     /// The last messages of the feed.
     pub fn close_feed(&mut self, ctx: &mut Context) {
-        self.publisher.take(ctx, Itch::SystemEvent { event: b'E' }, None);
-        self.publisher.take(ctx, Itch::SystemEvent { event: b'C' }, None);
+        self.publisher.take(ctx, Public::Day(Stage::SystemClose), None);
+        self.publisher.take(ctx, Public::Day(Stage::End), None);
     }
 
     /// Somebody hits one of our resting orders.
@@ -155,13 +161,12 @@ impl Venue {
         let price_e4 = live.terms.price_e4;
         let private = self.execute(ctx, user_ref, &mut live, qty, price_e4, b'A', match_number);
         let symbol = live.terms.symbol;
-        let itch = if live.terms.hidden {
-            let stock = SYMBOLS[symbol].name;
-            Itch::Trade { side: b'B', shares: qty, stock, price_e4, match_number }
+        let traded = if live.terms.hidden {
+            Public::HiddenTrade { shares: qty, price_e4, match_number }
         } else {
-            Itch::Executed { reference: live.reference, shares: qty, match_number }
+            Public::Executed { reference: live.reference, shares: qty, match_number }
         };
-        let public = self.publisher.take(ctx, itch, Some(symbol));
+        let public = self.publisher.take(ctx, traded, Some(symbol));
         ctx.truth.link_public(ctx.now_ns, private, public);
         if live.leaves > 0 {
             self.rest(ctx, user_ref, live);
@@ -198,9 +203,9 @@ impl Venue {
         }
         if !live.terms.hidden {
             let Terms { symbol, side, price_e4, .. } = live.terms;
-            let stock = SYMBOLS[symbol].name;
-            let itch = Itch::Add { reference, side, shares: live.leaves, stock, price_e4 };
-            let public = self.publisher.take(ctx, itch, Some(symbol));
+            let shares = live.leaves;
+            let added = Public::Added { reference, side, shares, price_e4, mpid: None };
+            let public = self.publisher.take(ctx, added, Some(symbol));
             ctx.truth.link_public(ctx.now_ns, accepted, public);
         }
         self.rest(ctx, request.user_ref, live);
@@ -219,8 +224,9 @@ impl Venue {
             let match_number = self.new_match();
             let private =
                 self.execute(ctx, user_ref, live, qty, other.price_e4, b'R', match_number);
-            let itch = Itch::Executed { reference: other.reference, shares: qty, match_number };
-            let public = self.publisher.take(ctx, itch, Some(symbol));
+            let executed =
+                Public::Executed { reference: other.reference, shares: qty, match_number };
+            let public = self.publisher.take(ctx, executed, Some(symbol));
             ctx.truth.link_public(ctx.now_ns, private, public);
         }
     }
@@ -252,19 +258,21 @@ impl Venue {
             let id = self.take_off(ctx, original, &before, BY_SYSTEM);
             return ctx.truth.link_at_points(ctx.now_ns, "ack", request.id, id);
         }
-        let reference = self.new_reference();
+        let reference = self.reference_after(before.reference);
         let open = request.terms.qty - before.cum;
         let answer = Answer::Replaced { original, reference, open };
         let id = self.answer(ctx, request.user_ref, request, answer);
         ctx.truth.link_at_points(ctx.now_ns, "ack", request.id, id);
-        if let Some(order) = ctx.truth.order(request.order) {
+        if reference != before.reference
+            && let Some(order) = ctx.truth.order(request.order)
+        {
             order.references.push(reference);
         }
         let Terms { symbol, price_e4, hidden, .. } = request.terms;
         if !hidden {
-            let itch =
-                Itch::Replace { original: before.reference, reference, shares: open, price_e4 };
-            let public = self.publisher.take(ctx, itch, Some(symbol));
+            let original = before.reference;
+            let replaced = Public::Replaced { original, reference, shares: open, price_e4 };
+            let public = self.publisher.take(ctx, replaced, Some(symbol));
             ctx.truth.link_public(ctx.now_ns, id, public);
         }
         let live = Live {
@@ -302,8 +310,8 @@ impl Venue {
         let answer = Answer::Canceled { qty: live.leaves, reason };
         let id = self.answer_live(ctx, user_ref, live, answer);
         if !live.terms.hidden {
-            let itch = Itch::Delete { reference: live.reference };
-            let public = self.publisher.take(ctx, itch, Some(live.terms.symbol));
+            let deleted = Public::Deleted { reference: live.reference };
+            let public = self.publisher.take(ctx, deleted, Some(live.terms.symbol));
             ctx.truth.link_public(ctx.now_ns, id, public);
         }
         id

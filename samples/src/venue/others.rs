@@ -4,10 +4,10 @@
 //! a large order sweeps the book.
 
 use crate::context::Context;
-use crate::encode::itch::Itch;
 use crate::event::Event;
 use crate::venue::book::{RESTING_MAX, Resting};
 use crate::venue::engine::Venue;
+use crate::venue::public::Public;
 use crate::venue::symbols::SYMBOLS;
 
 /// A book with fewer orders only grows.
@@ -54,44 +54,39 @@ impl Venue {
         let shares = lots(ctx);
         let reference = self.new_reference();
         self.books[symbol].add(Resting { reference, side, shares, price_e4 });
-        let stock = SYMBOLS[symbol].name;
-        let itch = if ctx.rng.percent(10) {
-            let mpid = *ctx.rng.pick(&MPIDS);
-            Itch::AddMpid { reference, side, shares, stock, price_e4, mpid }
-        } else {
-            Itch::Add { reference, side, shares, stock, price_e4 }
-        };
-        self.publisher.take(ctx, itch, Some(symbol));
+        let mpid = ctx.rng.percent(10).then(|| *ctx.rng.pick(&MPIDS));
+        let added = Public::Added { reference, side, shares, price_e4, mpid };
+        self.publisher.take(ctx, added, Some(symbol));
     }
 
     fn other_delete(&mut self, ctx: &mut Context, symbol: usize, index: usize) {
         let reference = self.books[symbol].remove(index).reference;
-        self.publisher.take(ctx, Itch::Delete { reference }, Some(symbol));
+        self.publisher.take(ctx, Public::Deleted { reference }, Some(symbol));
     }
 
     fn other_replace(&mut self, ctx: &mut Context, symbol: usize, index: usize) {
-        let reference = self.new_reference();
-        let side = self.books[symbol].get_mut(index).side;
+        let Resting { reference: original, side, .. } = *self.books[symbol].get_mut(index);
+        let reference = self.reference_after(original);
         let price_e4 = self.books[symbol].passive_price(side, &mut ctx.rng);
         let shares = lots(ctx);
-        let order = self.books[symbol].get_mut(index);
-        let original = order.reference;
-        *order = Resting { reference, side, shares, price_e4 };
-        let itch = Itch::Replace { original, reference, shares, price_e4 };
-        self.publisher.take(ctx, itch, Some(symbol));
+        *self.books[symbol].get_mut(index) = Resting { reference, side, shares, price_e4 };
+        let replaced = Public::Replaced { original, reference, shares, price_e4 };
+        self.publisher.take(ctx, replaced, Some(symbol));
     }
 
     fn other_execution(&mut self, ctx: &mut Context, symbol: usize, index: usize) {
-        let Resting { reference, price_e4, .. } = *self.books[symbol].get_mut(index);
+        let Resting { reference, price_e4, shares: resting, .. } =
+            *self.books[symbol].get_mut(index);
         let wanted = lots(ctx);
         let shares = self.books[symbol].take_shares(index, wanted);
         let match_number = self.new_match();
-        let itch = if ctx.rng.percent(8) {
-            Itch::ExecutedPrice { reference, shares, match_number, printable: b'Y', price_e4 }
+        let executed = if ctx.rng.percent(8) {
+            let left = resting - shares;
+            Public::ExecutedAt { reference, shares, left, match_number, price_e4 }
         } else {
-            Itch::Executed { reference, shares, match_number }
+            Public::Executed { reference, shares, match_number }
         };
-        self.publisher.take(ctx, itch, Some(symbol));
+        self.publisher.take(ctx, executed, Some(symbol));
     }
 
     /// A part of an order is canceled; one too small for that is deleted.
@@ -102,18 +97,16 @@ impl Venue {
         }
         let canceled = 1 + ctx.rng.below(u64::from(shares) - 1) as u32;
         self.books[symbol].take_shares(index, canceled);
-        self.publisher.take(ctx, Itch::Cancel { reference, shares: canceled }, Some(symbol));
+        self.publisher.take(ctx, Public::Reduced { reference, shares: canceled }, Some(symbol));
     }
 
     fn hidden_trade(&mut self, ctx: &mut Context, symbol: usize) {
-        let itch = Itch::Trade {
-            side: b'B',
+        let traded = Public::HiddenTrade {
             shares: lots(ctx),
-            stock: SYMBOLS[symbol].name,
             price_e4: self.books[symbol].middle_e4,
             match_number: self.new_match(),
         };
-        self.publisher.take(ctx, itch, Some(symbol));
+        self.publisher.take(ctx, traded, Some(symbol));
     }
 }
 
