@@ -512,7 +512,7 @@ fn in_two(frames: &[Vec<u8>], at: usize, lead_in: bool) -> (Vec<Row>, u64) {
 #[test]
 fn a_capture_cut_anywhere_is_the_same_messages() {
     for name in ["fix.4.4.pcap", "nasdaq.ouch.5.0.pcap"] {
-        for most in [usize::MAX, 41, 7] {
+        for most in [usize::MAX, 29, 7] {
             let mut frames = sample(name, most);
             frames.truncate(120);
             let mut decoder = Decoder::new(open(), Arc::clone(&LIBRARY));
@@ -526,12 +526,12 @@ fn a_capture_cut_anywhere_is_the_same_messages() {
                 assert_eq!(rows, whole, "{name} in pieces of {most}, cut at packet {at}");
                 assert_eq!(packets, (frames.len() - at) as u64, "only its own packets count");
                 let (alone, _) = in_two(&frames, at, false);
-                straddled += usize::from(alone != whole);
+                straddled += usize::from(alone.len() < whole.len());
                 // Where bytes alone tell what they are, nothing is taken for a message.
                 let invented = alone.iter().filter(|row| !row.is_like_one_of(&whole)).count();
                 assert!(invented == 0 || !name.starts_with("fix"), "{name}, cut at {at}");
             }
-            assert!(most > 41 || straddled > 10, "{name}: {straddled} cuts in messages");
+            assert!(most > 29 || straddled > 10, "{name}: {straddled} cuts in messages");
         }
     }
 }
