@@ -37,19 +37,7 @@ fn of<'v>(score: &'v Value, list: &str, key: &str, name: &str) -> &'v Value {
 #[test]
 fn a_bad_day_is_told_nearly_as_it_was() {
     let score = score(&["--faults", "heavy"]);
-    for (kind, recall_ppm) in [
-        ("same", 999_000),
-        ("relay", 995_000),
-        ("ack", 995_000),
-        ("fill", 995_000),
-        ("chain", 995_000),
-        ("public", 995_000),
-        ("trigger", 850_000),
-    ] {
-        let found = of(&score, "kinds", "kind", kind);
-        assert!(found["truth"].as_u64().unwrap() > 50, "{found}");
-        assert!(found["recall_ppm"].as_u64().unwrap() >= recall_ppm, "{found}");
-    }
+    links_are_found(&score, 850_000);
     for (rule, precision_ppm) in [
         ("session_seq", 1_000_000),
         ("explicit_tag", 1_000_000),
@@ -75,21 +63,40 @@ fn a_bad_day_is_told_nearly_as_it_was() {
     }
 }
 
+/// Of every kind, as many as they have to be; of triggers `triggers_ppm`.
+fn links_are_found(score: &Value, triggers_ppm: u64) {
+    for (kind, recall_ppm) in [
+        ("same", 999_000),
+        ("relay", 995_000),
+        ("ack", 995_000),
+        ("fill", 995_000),
+        ("chain", 995_000),
+        ("public", 995_000),
+        ("trigger", triggers_ppm),
+    ] {
+        let found = of(score, "kinds", "kind", kind);
+        assert!(found["truth"].as_u64().unwrap() > 50, "{found}");
+        assert!(found["recall_ppm"].as_u64().unwrap() >= recall_ppm, "{found}");
+    }
+}
+
 fn causes_are_right(score: &Value) {
     let losses = &score["losses"];
     let number = |of: &Value, name: &str| of[name].as_u64().unwrap();
-    let (lost, right) = (number(losses, "lost"), number(losses, "right"));
+    let (lost, right, untold) =
+        (number(losses, "lost"), number(losses, "right"), number(losses, "untold"));
     assert!(lost > 200 && right * 100 >= lost * 85, "{losses}");
-    // As sure as it says: no more are wrong than the confidences allow, and of
-    // those that are said to be sure next to none.
+    // What is only likely is right as often as it says.
     let bins = losses["calibration"].as_array().unwrap();
-    let wrong = |bin: &Value| number(bin, "links") - number(bin, "right");
-    let said = |bin: &Value| number(bin, "links") * 1_000 - number(bin, "sum_per_mille");
-    let (wrong_of_all, said_of_all): (u64, u64) =
-        bins.iter().fold((0, 0), |(a, b), bin| (a + wrong(bin), b + said(bin)));
-    assert!(wrong_of_all * 1_000 <= said_of_all * 4 / 3 + 5_000, "{losses}");
-    let sure = bins.iter().find(|bin| bin["from_per_mille"] == 900).unwrap();
-    assert!(wrong(sure) * 100 <= number(sure, "links"), "{losses}");
+    let likely = bins.iter().filter(|bin| number(bin, "from_per_mille") < 900);
+    let (mut wrong, mut said) = (0, 0);
+    for bin in likely {
+        wrong += number(bin, "links") - number(bin, "right");
+        said += number(bin, "links") * 1_000 - number(bin, "sum_per_mille");
+    }
+    assert!(wrong * 1_000 <= said * 4 / 3, "{losses}");
+    // What is sure, is right.
+    assert!((lost - right - untold - wrong) * 100 <= lost, "{losses}");
 }
 
 fn bounds_hold(score: &Value) {
@@ -150,19 +157,7 @@ fn the_wire_is_right_where_the_configuration_is_not() {
 #[test]
 fn an_exchange_that_publishes_pitch_is_told_as_well() {
     let score = score(&["--faults", "light", "--with", "other-venue"]);
-    for (kind, recall_ppm) in [
-        ("same", 999_000),
-        ("relay", 995_000),
-        ("ack", 995_000),
-        ("fill", 995_000),
-        ("chain", 995_000),
-        ("public", 995_000),
-        ("trigger", 900_000),
-    ] {
-        let found = of(&score, "kinds", "kind", kind);
-        assert!(found["truth"].as_u64().unwrap() > 50, "{found}");
-        assert!(found["recall_ppm"].as_u64().unwrap() >= recall_ppm, "{found}");
-    }
+    links_are_found(&score, 900_000);
     for rule in
         ["session_seq", "explicit_tag", "late_bound_order_id", "match_id", "order_id", "source_seq"]
     {
