@@ -7,7 +7,7 @@ use crate::adapter::stamps::Stamps;
 use crate::live::{KernelCounts, LiveSource};
 use crate::packet::{LinkType, PacketBatch};
 use crate::ring::{RingOptions, RingSource};
-use crate::source::{CaptureError, PacketSource, Progress, Warning};
+use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::system::with_network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -79,12 +79,16 @@ impl Source {
         }
     }
 
-    /// What the kernel counted since the interface was opened.
+    /// What the kernel counted since the interface was opened; what comes from
+    /// elsewhere may say itself what it had no room for.
     pub(super) fn kernel_counts(&self) -> Option<KernelCounts> {
         match self {
             Self::Pcap(source) => source.kernel_counts(),
             Self::Ring(source) => source.kernel_counts(),
-            Self::Fed(_) => None,
+            Self::Fed(fed) => {
+                let LossCounters { ring, interface, .. } = fed.source.losses();
+                ring.map(|ring| KernelCounts { seen: None, ring, interface })
+            }
         }
     }
 

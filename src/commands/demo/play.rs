@@ -1,12 +1,13 @@
 //! Plays the simulated site in real time: onto wires, or into the points' readers.
 
 use super::wires::sending;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 use taptrail_capture::packet::{PacketBatch, PacketMeta};
 use taptrail_capture::replay::Sender;
-use taptrail_capture::source::{CaptureError, PacketSource, Progress, Warning};
+use taptrail_capture::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use taptrail_samples::live::LiveSite;
 use taptrail_samples::net::tap::SimPacket;
 use taptrail_samples::points::POINTS;
@@ -61,14 +62,18 @@ impl Taps for OnWires {
     }
 }
 
+type Packet = (PacketMeta, Vec<u8>);
+
 /// Straight into the readers of points.
 pub(super) struct InProcess {
-    points: Vec<SyncSender<(PacketMeta, Vec<u8>)>>,
+    points: Vec<(SyncSender<Packet>, Arc<AtomicU64>)>,
 }
 
 /// What one point's reader reads.
 pub(super) struct Fed {
-    packets: Receiver<(PacketMeta, Vec<u8>)>,
+    packets: Receiver<Packet>,
+    /// Packets for which there was no room, as a ring's are counted.
+    dropped: Arc<AtomicU64>,
 }
 
 /// Both ends, for each point.
@@ -77,7 +82,8 @@ pub(super) fn in_process() -> (InProcess, Vec<Fed>) {
         .iter()
         .map(|_| {
             let (sender, packets) = sync_channel(WAITING);
-            (sender, Fed { packets })
+            let dropped = Arc::new(AtomicU64::new(0));
+            ((sender, Arc::clone(&dropped)), Fed { packets, dropped })
         })
         .unzip();
     (InProcess { points }, feds)
@@ -85,9 +91,10 @@ pub(super) fn in_process() -> (InProcess, Vec<Fed>) {
 
 impl Taps for InProcess {
     fn pass(&mut self, packet: SimPacket) {
-        if let Some(point) = self.points.get(packet.point) {
-            // A reader that has fallen so far behind misses what a wire would drop.
-            let _ = point.try_send((packet.meta, packet.data));
+        if let Some((point, dropped)) = self.points.get(packet.point)
+            && point.try_send((packet.meta, packet.data)).is_err()
+        {
+            dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -110,5 +117,10 @@ impl PacketSource for Fed {
 
     fn take_warnings(&mut self) -> Vec<Warning> {
         Vec::new()
+    }
+
+    fn losses(&self) -> LossCounters {
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        LossCounters { ring: Some(dropped), ..LossCounters::default() }
     }
 }
