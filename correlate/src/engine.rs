@@ -590,6 +590,9 @@ impl Correlator {
         for link in &story.links {
             self.emit(link, Some(lineage_id));
         }
+        if self.measuring.is_some() {
+            return;
+        }
         let words = Words { texts: &self.texts, points: &self.points };
         let lineage = story.lineage(words);
         self.rows.orders.extend(story.order(words, lineage.len() as u32));
