@@ -61,6 +61,12 @@ impl Demo {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Ends it as a user does.
+    fn end(&mut self) {
+        assert!(run("kill", &["-TERM", &self.child.id().to_string()]));
+        assert!(self.child.wait().unwrap().success());
+    }
+
     /// Numbers come while it trades, and it ends as it should.
     fn trades(mut self, words: &str) {
         let hop = |from: &str, to: &str| {
@@ -75,8 +81,7 @@ impl Demo {
         assert!(stream.contains("text/event-stream"), "{stream}");
         until("told", || self.said().contains("first numbers after"));
         assert!(self.said().contains(words), "{}", self.said());
-        assert!(run("kill", &["-TERM", &self.child.id().to_string()]));
-        assert!(self.child.wait().unwrap().success());
+        self.end();
         until("its report", || self.said().contains("message time"));
         let store = self.dir.path().join("trail");
         // What was open is sealed, what was told is of what is there.
@@ -123,9 +128,12 @@ fn what_a_killed_demo_left_goes_at_the_next_start() {
     until("it said how", || killed.said().contains("trades live"));
     killed.child.kill().unwrap();
     killed.child.wait().unwrap();
-    let next = Demo::start(&[]);
+    let mut next = Demo::start(&[]);
     until("it said how", || next.said().contains("trades live"));
     assert!(!has_namespace(pid));
+    until("told", || next.said().contains("first numbers after"));
+    next.end();
+    assert!(!has_namespace(next.child.id()));
 }
 
 #[test]
