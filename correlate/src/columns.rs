@@ -246,7 +246,7 @@ impl MessageColumns {
             self.ids.each_ref().map(|array| number(array, row));
         let [order_id_txt, cl_ord_id, orig_cl_ord_id, exec_id] =
             self.texts.each_ref().map(|array| {
-                if array.is_valid(row) { texts.intern(array.value(row)) } else { TextId::NONE }
+                if array.is_valid(row) { texts.intern_id(array.value(row)) } else { TextId::NONE }
             });
         let answers_cancel = kind == Kind::RptCanceled && self.ouch.get(row);
         Observation {

@@ -237,20 +237,57 @@ impl Correlator {
         self.rows.losses.append(&mut self.losses.take_rows());
         let written = write(&self.rows, &self.texts, &self.points);
         self.rows.clear();
+        self.forget_ids();
         written
+    }
+
+    /// Forgets the ids that nothing holds any more. There must be no rows.
+    fn forget_ids(&mut self) {
+        if !self.texts.is_full_of_ids() {
+            return;
+        }
+        let Self { texts, gatherer, wants, book, pending, .. } = self;
+        texts.sweep(|hold| {
+            gatherer.hold_ids(hold);
+            wants.hold_ids(hold);
+            book.hold_ids(hold);
+            for (_, pending) in pending.iter() {
+                if let Pending::Relayed(event) = pending {
+                    event.obs.ids().into_iter().for_each(&mut *hold);
+                }
+            }
+        });
+    }
+
+    /// How many rows there are to be written.
+    pub fn rows_waiting(&self) -> usize {
+        self.rows.links.len() + self.rows.lineage.len()
+    }
+
+    /// Nothing more comes: closes the next of what is open. `false` when there is
+    /// nothing left but to [`finish`](Self::finish).
+    pub fn wind_up(&mut self) -> bool {
+        if let Some(event) = self.gatherer.close_next(i64::MAX) {
+            self.closed(event);
+            return true;
+        }
+        if self.watermark < i64::MAX {
+            let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
+            self.losses.settle_all(&names, &mut self.hops);
+            self.watermark = i64::MAX;
+            self.settle_due();
+        }
+        let over = self.book.close_next(self.watermark, &self.clocks);
+        let trade = over.or_else(|| self.book.close_oldest());
+        if let Some(trade) = &trade {
+            self.tell(trade);
+        }
+        trade.is_some()
     }
 
     /// Nothing more comes: closes everything.
     pub fn finish(&mut self) -> Summary {
-        while let Some(event) = self.gatherer.close_next(i64::MAX) {
-            self.closed(event);
-        }
-        let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
-        self.losses.settle_all(&names, &mut self.hops);
-        self.advance(i64::MAX);
-        for trade in self.book.finish(&self.clocks) {
-            self.tell(&trade);
-        }
+        while self.wind_up() {}
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
         self.losses.finish(&names, &mut self.hops);
         self.summary()
@@ -388,13 +425,17 @@ impl Correlator {
         while let Some(event) = self.gatherer.close_next(self.watermark) {
             self.closed(event);
         }
-        while let Some((_, pending)) = self.next_pending() {
-            self.settle(pending);
-        }
-        for trade in self.book.close(self.watermark, &self.clocks) {
+        self.settle_due();
+        while let Some(trade) = self.book.close_next(self.watermark, &self.clocks) {
             self.tell(&trade);
         }
         self.wants.expire(self.watermark);
+    }
+
+    fn settle_due(&mut self) {
+        while let Some((_, pending)) = self.next_pending() {
+            self.settle(pending);
+        }
     }
 
     fn next_pending(&mut self) -> Option<(i64, Pending)> {
@@ -404,47 +445,49 @@ impl Correlator {
 }
 
 impl Correlator {
-    fn closed(&mut self, mut event: Box<Event>) {
+    fn closed(&mut self, mut closed: Arc<Event>) {
         self.counters.events += 1;
+        let event = Arc::make_mut(&mut closed);
         let Some(mut stream) = self.streams.get(event.stream).copied() else { return };
         stream.conversation = self.streams.conversation(stream.conversation);
         event.way = self.streams.way(event.stream);
         let route =
             Route { protocol: stream.protocol, conversation: stream.conversation, way: event.way };
         let learned = self.topology.path(route);
-        event.path = topology::order(learned, &event);
+        event.path = topology::order(learned, event);
         if let Some(measuring) = &mut self.measuring {
-            measuring.learner.push(&event, &self.streams);
+            measuring.learner.push(event, &self.streams);
         }
         event.note_missed(learned);
         let full_path: &[PointIx] = if learned.is_empty() { &event.path } else { learned };
         let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
         if event.is_repeat() {
             self.counters.repeats += 1;
-            return self.gatherer.reuse(event);
+            return self.gatherer.reuse(closed);
         }
         if self.measuring.is_none() {
-            self.losses.add(&event, full_path, &names, &mut self.hops);
+            self.losses.add(event, full_path, &names, &mut self.hops);
         }
         let mut links = std::mem::take(&mut self.links);
         if same::is_linked(event.obs.kind) {
             let on_line = |point, line| self.losses.on_line(event.stream, point, line);
-            same::links(&event, full_path, &self.clocks, &on_line, &mut links);
+            same::links(event, full_path, &self.clocks, &on_line, &mut links);
         }
         match event.way {
-            Way::Feed => self.closed_feed(event, &links),
+            Way::Feed => self.closed_feed(closed, &links),
             _ => {
                 event.same.clone_from(&links);
-                self.closed_session(*event, stream.conversation);
+                self.closed_session(closed, stream.conversation);
             }
         }
         links.clear();
         self.links = links;
     }
 
-    fn closed_feed(&mut self, mut event: Box<Event>, links: &[Link]) {
+    fn closed_feed(&mut self, mut closed: Arc<Event>, links: &[Link]) {
+        let event = Arc::make_mut(&mut closed);
         if self.measuring.is_none() {
-            self.lines.add(&event);
+            self.lines.add(event);
         }
         let told = std::mem::take(&mut event.same);
         let is_told = |link: &Link| {
@@ -458,33 +501,32 @@ impl Correlator {
         if relayed {
             self.relays.insert(event.stream);
         }
-        self.wants.hear(&event);
-        if !relayed && !self.wants.wants(&event) {
-            return self.gatherer.reuse(event);
+        self.wants.hear(event);
+        if !relayed && !self.wants.wants(event) {
+            return self.gatherer.reuse(closed);
         }
         event.same = links.to_vec();
-        let event = Arc::new(*event);
-        self.wants.keep(&event);
+        self.wants.keep(&closed);
         if relayed {
-            self.pend(event.at(), Pending::Relayed(event));
+            self.pend(closed.at(), Pending::Relayed(closed));
         }
     }
 
-    fn closed_session(&mut self, event: Event, conversation: TextId) {
+    fn closed_session(&mut self, event: Arc<Event>, conversation: TextId) {
         let named = event.obs.trigger_seq.filter(|_| is_request(event.obs.kind));
         let at = event.at();
         let start = event.start().map(|start| start.identity);
         let by = event.start().map(|start| start.point);
-        let before = event.sightings.iter().filter_map(|s| {
-            let before = self.asked.remove(&s.identity)?;
-            (Some(s.identity) == start).then_some(before)
-        });
-        let before: Vec<Lookback> = before.collect();
-        let case = before.into_iter().next().map(|before| {
+        let mut before = None;
+        for sighting in &event.sightings {
+            let asked = self.asked.remove(&sighting.identity);
+            before = before.or(asked.filter(|_| Some(sighting.identity) == start));
+        }
+        let case = before.map(|before| {
             let case = case(&event.obs, conversation, before);
             Case { id: start.unwrap_or(case.id), ..case }
         });
-        match self.book.take(Arc::new(event), conversation, &self.texts, &self.clocks) {
+        match self.book.take(event, conversation, &self.texts, &self.clocks) {
             Ok(order) => {
                 if let Some((seq, by)) = named.zip(by) {
                     self.pend(at, Pending::Trigger { order, seq, by, at });
@@ -594,7 +636,7 @@ impl Correlator {
             return;
         }
         let words = Words { texts: &self.texts, points: &self.points };
-        let lineage = story.lineage(words);
+        let lineage = story.lineage();
         self.rows.orders.extend(story.order(words, lineage.len() as u32));
         self.rows.lineage.extend(lineage);
     }

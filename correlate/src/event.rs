@@ -125,19 +125,28 @@ impl Entry {
     }
 }
 
-impl Event {
-    /// Of its first observation.
-    pub fn of(observation: &Observation, stream: StreamIx, way: Way) -> Self {
+impl Default for Event {
+    /// Room for an event that has not begun.
+    fn default() -> Self {
         Self {
-            obs: *observation,
-            stream,
-            way,
-            sightings: SmallVec::from_iter([Sighting::of(observation, false)]),
+            obs: Observation::empty(0, 0, Kind::Unknown),
+            stream: 0,
+            way: Way::Feed,
+            sightings: SmallVec::new(),
             path: Path::new(),
             missed: SmallVec::new(),
             same: Vec::new(),
             entries: Vec::new(),
         }
+    }
+}
+
+impl Event {
+    /// Of its first observation.
+    pub fn of(observation: &Observation, stream: StreamIx, way: Way) -> Self {
+        let mut event = Self::default();
+        event.begin(observation, stream, way);
+        event
     }
 
     /// Becomes another event, in the room of this one.

@@ -17,12 +17,12 @@ use crate::matching::public::Publication;
 use crate::matching::relay::{self, SideOfGateway};
 use crate::matching::trigger::Trigger;
 use crate::observation::{Observation, is_request, stable_hash};
+use crate::observed::{Observed, Via};
 use crate::points::Points;
 use crate::text::Texts;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Side};
-use taptrail_store::tables::lineage::LineageRow;
 use taptrail_store::tables::orders::OrderRow;
 
 /// A closed trade with everything found about it.
@@ -94,22 +94,21 @@ impl<'a> Story<'a> {
         found
     }
 
-    /// The rows of `lineage`.
-    pub fn lineage(&self, words: Words) -> Vec<LineageRow> {
+    /// Its observations in order of corrected time.
+    pub fn lineage(&self) -> Vec<Observed> {
         let lineage_id = self.id();
         let observations = self.observations();
         let first_at = observations.first().map_or(0, |(s, _)| s.at);
         let ords: HashMap<Identity, u32> =
             observations.iter().zip(0..).map(|((s, _), ord)| (s.identity, ord)).collect();
         let vias = self.vias(&ords);
-        let row = |((sighting, obs), ord): (&(Sighting, &Observation), u32)| {
+        let row = |(&(sighting, obs), ord): (&(Sighting, &Observation), u32)| {
             let since_first_ns = sighting.at.saturating_sub(first_at);
-            let plain = base_row(lineage_id, ord, since_first_ns, (sighting, obs), words);
-            let via = vias.get(&sighting.identity);
-            match via.and_then(|link| Some((link, *ords.get(&link.from.identity)?))) {
-                Some((link, via_ord)) => reached(plain, link, via_ord),
-                None => plain,
-            }
+            let via = vias.get(&sighting.identity).and_then(|link| {
+                let Link { kind, evidence, latency, .. } = **link;
+                Some(Via { kind, ord: *ords.get(&link.from.identity)?, evidence, latency })
+            });
+            Observed { lineage_id, ord, since_first_ns, sighting, obs: *obs, via }
         };
         observations.iter().zip(0..).map(row).collect()
     }
@@ -244,60 +243,4 @@ fn relays(trade: &Trade, lives: &[Life], clocks: &Clocks) -> Vec<Link> {
         }
     }
     links
-}
-
-/// The row with the link it was reached by.
-fn reached(row: LineageRow, via: &Link, via_ord: u32) -> LineageRow {
-    LineageRow {
-        via: Some(Arc::from(via.kind.text())),
-        via_ord: Some(via_ord),
-        rule: Some(Arc::from(via.evidence.rule)),
-        confidence: Some(via.evidence.confidence),
-        candidates: Some(via.evidence.candidates),
-        latency_ns: Some(via.latency.ns),
-        lo_ns: via.latency.bounds.map(|(lo, _)| lo),
-        hi_ns: via.latency.bounds.map(|(_, hi)| hi),
-        ..row
-    }
-}
-
-/// An observation's row without the link it was reached by.
-fn base_row(
-    lineage_id: u64,
-    ord: u32,
-    since_first_ns: i64,
-    (sighting, obs): (&Sighting, &Observation),
-    words: Words,
-) -> LineageRow {
-    let text = |id| words.texts.shared(id);
-    LineageRow {
-        lineage_id,
-        ord,
-        ts: sighting.ts,
-        since_first_ns,
-        point: words.points.name(sighting.point),
-        line: text(sighting.line),
-        capture_id: sighting.identity.capture_id,
-        packet_ix: sighting.identity.packet_ix,
-        msg_ix: sighting.identity.msg_ix,
-        protocol: text(obs.protocol).unwrap_or_else(|| Arc::from("")),
-        kind: Arc::from(obs.kind.text()),
-        msg_type: text(obs.msg_type).unwrap_or_else(|| Arc::from("")),
-        seq: obs.seq,
-        symbol: text(obs.symbol),
-        side: obs.side.map(Side::text).map(Arc::from),
-        price: obs.price.get(),
-        qty: obs.qty.get(),
-        order_id: obs.order_id,
-        cl_ord_id: text(obs.cl_ord_id),
-        exec_id: text(obs.exec_id),
-        via: None,
-        via_ord: None,
-        rule: None,
-        confidence: None,
-        candidates: None,
-        latency_ns: None,
-        lo_ns: None,
-        hi_ns: None,
-    }
 }

@@ -5,18 +5,17 @@
 //! ```
 
 use crate::clock::{Clocks, Latency};
+use crate::dictionary::names;
 use crate::event::Sighting;
 use crate::observation::{Observation, stable_hash};
 use crate::points::Points;
 use crate::text::{TextId, Texts};
 use arrow::array::{
-    ArrayBuilder, ArrayRef, DictionaryArray, Float32Array, Int32Array, Int64Array, RecordBatch,
-    StringBuilder, TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array,
+    ArrayRef, Float32Array, Int64Array, RecordBatch, TimestampNanosecondArray, UInt16Array,
+    UInt32Array, UInt64Array,
 };
 use arrow::error::ArrowError;
-use hashbrown::HashMap;
 use std::borrow::Cow;
-use std::hash::Hash;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
 use taptrail_store::tables::column::schema;
@@ -171,30 +170,6 @@ fn text_hashes() -> impl FnMut(&'static str) -> u64 {
             hash
         })
     }
-}
-
-/// A column of texts, each of which is looked up once for its number.
-fn names<'a, N: Copy + Eq + Hash>(
-    numbers: impl Iterator<Item = N>,
-    text: impl Fn(N) -> Option<Cow<'a, str>>,
-) -> ArrayRef {
-    let mut values = StringBuilder::new();
-    let mut known: HashMap<N, Option<i32>> = HashMap::new();
-    let mut last: Option<(N, Option<i32>)> = None;
-    let keys: Int32Array = numbers
-        .map(|number| match last {
-            Some((same, key)) if same == number => key,
-            _ => {
-                let key = *known.entry(number).or_insert_with(|| {
-                    values.append_value(text(number)?);
-                    Some(values.len() as i32 - 1)
-                });
-                last = Some((number, key));
-                key
-            }
-        })
-        .collect();
-    Arc::new(DictionaryArray::new(keys, Arc::new(values.finish())))
 }
 
 /// The rows of `links`, in the order of its columns. Made column by column: a

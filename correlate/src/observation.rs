@@ -182,6 +182,11 @@ impl Observation {
         }
     }
 
+    /// The ids of its order and execution, absent ones among them.
+    pub fn ids(&self) -> [TextId; 4] {
+        [self.order_id_txt, self.cl_ord_id, self.orig_cl_ord_id, self.exec_id]
+    }
+
     /// Whether the decoder marked it as a copy of an earlier message.
     pub fn is_copy(&self) -> bool {
         self.flags & COPY_FLAGS != 0

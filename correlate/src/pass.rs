@@ -52,6 +52,9 @@ const SHARE_MAX: u64 = 16;
 /// Observations between two writes of rows.
 const WRITE_EVERY: u64 = 1 << 16;
 
+/// Rows between two writes where no observations come any more.
+const ROWS_WAITING_MAX: usize = 1 << 17;
+
 /// A correlator and what it reads.
 pub struct Pass {
     configured: Vec<PointConfig>,
@@ -228,6 +231,11 @@ impl Pass {
         replacement: &mut Replacement,
         outcome: &mut Outcome,
     ) -> Result<(), CorrelateError> {
+        while self.correlator.wind_up() {
+            if self.correlator.rows_waiting() >= ROWS_WAITING_MAX {
+                self.write(replacement, outcome)?;
+            }
+        }
         let summary = self.correlator.finish();
         self.write(replacement, outcome)?;
         self.write_summary(&summary, replacement, outcome)
@@ -239,13 +247,13 @@ impl Pass {
         outcome: &mut Outcome,
     ) -> Result<(), CorrelateError> {
         self.correlator.write_rows(|rows, texts, points| {
-            let Rows { links, orders, lineage, losses } = rows;
+            let Rows { links, orders, losses, .. } = rows;
             outcome.links += links.len() as u64;
             outcome.orders += orders.len() as u64;
             outcome.losses += losses.len() as u64;
             replacement.write("links", rows.links(texts, points)?)?;
             replacement.write_rows(orders)?;
-            replacement.write_rows(lineage)?;
+            replacement.write("lineage", rows.lineage(texts, points)?)?;
             replacement.write_rows(losses)?;
             Ok(())
         })
@@ -403,6 +411,9 @@ impl Sources<'_> {
                 scout.push(observation, texts);
                 taken += 1;
             }
+            if texts.is_full_of_ids() {
+                texts.sweep(|hold| scout.hold_ids(hold));
+            }
         }
         Ok(scout)
     }
@@ -415,11 +426,11 @@ impl Sources<'_> {
         sample: Sample,
     ) -> Result<Measured, CorrelateError> {
         let mut merge = self.merge(Merge::empty(clocks).sampling(sample), correlator.texts())?;
-        let mut messages = 0;
+        let mut messages = 0_u64;
         while let Some(observation) = merge.next(correlator.texts())? {
             correlator.push(&observation);
             messages += 1;
-            if messages % WRITE_EVERY == 0 {
+            if messages.is_multiple_of(WRITE_EVERY) {
                 correlator.write_rows(|_, _, _| Ok::<(), CorrelateError>(()))?;
             }
         }
@@ -445,6 +456,9 @@ impl Sources<'_> {
             if observation.at >= since && is_telling(&observation) {
                 scout.push(&observation, texts);
                 taken += 1;
+            }
+            if texts.is_full_of_ids() {
+                texts.sweep(|_| {});
             }
         }
         Ok(scout.finish())

@@ -113,6 +113,11 @@ impl OrderScout {
         }
     }
 
+    /// Gives the ids that open events hold.
+    pub fn hold_ids(&self, hold: &mut dyn FnMut(TextId)) {
+        self.gatherer.hold_ids(hold);
+    }
+
     /// When the first order was seen, by corrected time.
     pub fn first_order(&self) -> Option<i64> {
         self.first_order

@@ -216,7 +216,8 @@ impl Net {
         let summary = correlator.finish();
         let mut found = Rows::default();
         let written = correlator.write_rows(|rows, texts, points| {
-            let told::Rows { orders, lineage, losses, .. } = rows.clone();
+            let told::Rows { orders, losses, .. } = rows.clone();
+            let lineage = LineageRow::from_batch(&rows.lineage(texts, points)?)?;
             let links = LinkRow::from_batch(&rows.links(texts, points)?)?;
             found = Rows { links, orders, lineage, losses };
             Ok::<(), ArrowError>(())

@@ -6,13 +6,13 @@
 //! ```
 
 use crate::link::{self, Found};
+use crate::observed::{self, Observed};
 use crate::points::Points;
 use crate::text::Texts;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use taptrail_store::tables::clocks::ClockRow;
 use taptrail_store::tables::hops::HopRow;
-use taptrail_store::tables::lineage::LineageRow;
 use taptrail_store::tables::lines::LineRow;
 use taptrail_store::tables::losses::LossRow;
 use taptrail_store::tables::orders::OrderRow;
@@ -26,7 +26,7 @@ pub struct Rows {
     /// Of `orders`.
     pub orders: Vec<OrderRow>,
     /// Of `lineage`.
-    pub lineage: Vec<LineageRow>,
+    pub lineage: Vec<Observed>,
     /// Of `losses`.
     pub losses: Vec<LossRow>,
 }
@@ -46,6 +46,14 @@ impl Rows {
     /// Where the columns are not those of the table.
     pub fn links(&self, texts: &Texts, points: &Points) -> Result<RecordBatch, ArrowError> {
         link::batch(&self.links, texts, points)
+    }
+
+    /// The rows of `lineage` as columns.
+    ///
+    /// # Errors
+    /// Where the columns are not those of the table.
+    pub fn lineage(&self, texts: &Texts, points: &Points) -> Result<RecordBatch, ArrowError> {
+        observed::batch(&self.lineage, texts, points)
     }
 }
 

@@ -149,7 +149,7 @@ impl Wants {
     /// Keeps a closed feed event that [`wants`](Self::wants) it.
     pub fn keep(&mut self, event: &Arc<Event>) {
         let obs = &event.obs;
-        let mut orders: Vec<u64> =
+        let mut orders: SmallVec<[u64; 2]> =
             [obs.order_id, obs.orig_order_id].into_iter().flatten().collect();
         orders.dedup();
         for &id in &orders {
@@ -209,6 +209,14 @@ impl Wants {
         };
         let by_order = take(&mut self.orders, orders);
         Published { by_order, by_match: take(&mut self.matches, matches) }
+    }
+
+    /// Gives the ids that kept events hold.
+    pub fn hold_ids(&self, hold: &mut dyn FnMut(TextId)) {
+        let numbered = self.orders.values().chain(self.matches.values());
+        let named = self.sequences.values().flat_map(|wanted| &wanted.found);
+        let events = numbered.flat_map(|wanted| &wanted.found).chain(named);
+        events.flat_map(|event| event.obs.ids()).for_each(hold);
     }
 
     /// Forgets sequences whose time has passed.

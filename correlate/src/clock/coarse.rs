@@ -13,8 +13,9 @@
 //! [`compose`](super::compose) to bound.
 
 use crate::observation::{Observation, stable_hash};
-use crate::points::Points;
+use crate::points::{PointIx, Points};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,41 +45,60 @@ enum Shared {
     Match = 3,
 }
 
+/// Number of a clock in [`Meetings`].
+type ClockIx = u16;
+
 /// When each clock first saw what messages share.
 #[derive(Debug, Default)]
 pub struct Meetings {
-    first: HashMap<u64, BTreeMap<Arc<str>, i64>>,
+    clocks: Vec<Arc<str>>,
+    first: HashMap<u64, SmallVec<[(ClockIx, i64); 2]>>,
 }
 
 impl Meetings {
     /// Takes an observation of a point, in order of time of that point.
     pub fn add(&mut self, observation: &Observation, points: &Points) {
-        let Some(facts) = points.all().get(usize::from(observation.point)) else { return };
+        let Some(clock) = self.clock_of(observation.point, points) else { return };
         for key in keys(observation).into_iter().flatten() {
             if self.first.len() >= KEYS_MAX && !self.first.contains_key(&key) {
                 continue;
             }
             let seen = self.first.entry(key).or_default();
-            seen.entry(facts.clock.clone()).or_insert(observation.ts);
+            if !seen.iter().any(|(other, _)| *other == clock) {
+                seen.push((clock, observation.ts));
+            }
         }
+    }
+
+    fn clock_of(&mut self, point: PointIx, points: &Points) -> Option<ClockIx> {
+        let clock = &points.all().get(usize::from(point))?.clock;
+        let known = self.clocks.iter().position(|other| other == clock);
+        let place = known.unwrap_or_else(|| {
+            self.clocks.push(clock.clone());
+            self.clocks.len() - 1
+        });
+        ClockIx::try_from(place).ok()
     }
 
     /// How far clocks are ahead of the first of those they share messages
     /// with, ns, in whole seconds; those that are not are left out.
     pub fn ahead(&self, points: &Points) -> BTreeMap<Arc<str>, i64> {
-        let mut apart: BTreeMap<(Arc<str>, Arc<str>), Vec<i64>> = BTreeMap::new();
+        let mut apart: BTreeMap<(ClockIx, ClockIx), Vec<i64>> = BTreeMap::new();
         for seen in self.first.values() {
-            for (a, at_a) in seen {
-                for (b, at_b) in seen.range::<Arc<str>, _>((
-                    std::ops::Bound::Excluded(a.clone()),
-                    std::ops::Bound::Unbounded,
-                )) {
-                    let pair = (a.clone(), b.clone());
-                    apart.entry(pair).or_default().push(at_b.saturating_sub(*at_a));
+            for (place, &(a, at_a)) in seen.iter().enumerate() {
+                for &(b, at_b) in seen.iter().skip(place + 1) {
+                    let (pair, ns) = match a < b {
+                        true => ((a, b), at_b.saturating_sub(at_a)),
+                        false => ((b, a), at_a.saturating_sub(at_b)),
+                    };
+                    apart.entry(pair).or_default().push(ns);
                 }
             }
         }
-        let seconds = apart.into_iter().filter_map(|(pair, all)| Some((pair, whole_seconds(all)?)));
+        let name = |clock: ClockIx| self.clocks.get(usize::from(clock)).cloned();
+        let seconds = apart
+            .into_iter()
+            .filter_map(|((a, b), all)| Some(((name(a)?, name(b)?), whole_seconds(all)?)));
         spread(&seconds.collect(), points)
     }
 }

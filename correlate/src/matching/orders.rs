@@ -19,12 +19,16 @@ pub use crate::matching::trade::{Bond, Order, OrderNumber, Trade};
 use crate::observation::{Amount, Observation, is_report, is_request};
 use crate::text::{TextId, Texts};
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Side};
 
 /// Most orders held at once. Beyond it the oldest trade is closed, and counted.
-pub const ORDERS_MAX: usize = 1 << 20;
+pub const ORDERS_MAX: usize = 1 << 18;
+
+/// The same for the events of all of them, about a kilobyte each.
+pub const EVENTS_MAX: usize = 1 << 19;
 
 /// Most events of one order; further ones stand alone, counted.
 pub const ORDER_EVENTS_MAX: usize = 1 << 16;
@@ -32,6 +36,9 @@ pub const ORDER_EVENTS_MAX: usize = 1 << 16;
 /// How sure first in, first out is with a single candidate: an order of the
 /// same attributes may come from elsewhere.
 const FIFO_CONFIDENCE: f32 = 0.98;
+
+/// Orders that share a number: those of a gateway's two sides, mostly.
+type Sharing = SmallVec<[OrderNumber; 4]>;
 
 /// Side, price and quantity. The symbol is compared where both sides have one:
 /// requests to some venues only carry the venue's number of it.
@@ -52,18 +59,20 @@ pub struct Book {
     aliases: HashMap<OrderNumber, OrderNumber>,
     by_client_id: HashMap<(TextId, TextId), OrderNumber>,
     by_own_order_id: HashMap<(TextId, u64), OrderNumber>,
-    by_order_id: HashMap<u64, Vec<OrderNumber>>,
-    by_exec_id: HashMap<TextId, Vec<OrderNumber>>,
+    by_order_id: HashMap<u64, Sharing>,
+    by_exec_id: HashMap<TextId, Sharing>,
     /// Orders whose first request a rule of the user gives a key.
-    by_own_key: HashMap<OwnKey, Vec<OrderNumber>>,
+    by_own_key: HashMap<OwnKey, Sharing>,
     keys: Keys,
     /// Orders of a gateway's client side that nothing is bound to yet.
-    waiting: HashMap<Attributes, Vec<OrderNumber>>,
+    waiting: HashMap<Attributes, Sharing>,
     unbound: VecDeque<(i64, OrderNumber)>,
     ending: VecDeque<(i64, OrderNumber)>,
     /// How often certain evidence said that one conversation feeds another.
     feeds: HashMap<(TextId, TextId), u64>,
     closed_early: u64,
+    /// Events of all orders.
+    held: usize,
 }
 
 impl Book {
@@ -114,6 +123,7 @@ impl Book {
         let obs = event.obs;
         if let Some(order) = self.orders.get_mut(&number) {
             order.add(event);
+            self.held += 1;
         }
         self.register(number, conversation, &obs, texts);
         self.bind_by_ids(number, &obs, texts, clocks);
@@ -274,7 +284,7 @@ impl Book {
             return;
         }
         let Some(order) = self.orders.get(&number) else { return };
-        let ids = if is_request(obs.kind) {
+        let ids: SmallVec<[u64; 2]> = if is_request(obs.kind) {
             order.order_ids.clone()
         } else {
             [obs.order_id, obs.orig_order_id].into_iter().flatten().collect()
@@ -417,36 +427,42 @@ impl Book {
         root
     }
 
-    /// Closes what is over at `watermark` (corrected time), oldest first.
-    pub fn close(&mut self, watermark: i64, clocks: &Clocks) -> Vec<Trade> {
+    /// Closes the next trade that is over at `watermark` (corrected time), or that
+    /// has to go because too much is held.
+    pub fn close_next(&mut self, watermark: i64, clocks: &Clocks) -> Option<Trade> {
         while let Some(&(due, number)) = self.unbound.front()
             && due <= watermark
         {
             self.unbound.pop_front();
             self.bind_by_attributes(number, clocks);
         }
-        let mut closed = Vec::new();
         while let Some(&(due, number)) = self.ending.front()
             && due <= watermark
         {
             self.ending.pop_front();
-            closed.extend(self.close_one(number, watermark));
+            let closed = self.close_one(number, watermark);
+            if closed.is_some() {
+                return closed;
+            }
         }
-        while self.orders.len() > ORDERS_MAX {
-            let Some((&oldest, _)) = self.orders.first_key_value() else { break };
-            self.closed_early += 1;
-            closed.push(self.remove_trade(oldest));
+        if self.orders.len() <= ORDERS_MAX && self.held <= EVENTS_MAX {
+            return None;
         }
-        closed
+        self.closed_early += 1;
+        self.close_oldest()
     }
 
-    /// Closes everything.
-    pub fn finish(&mut self, clocks: &Clocks) -> Vec<Trade> {
-        let mut closed = self.close(i64::MAX, clocks);
-        while let Some((&oldest, _)) = self.orders.first_key_value() {
-            closed.push(self.remove_trade(oldest));
-        }
-        closed
+    /// Closes the oldest trade.
+    pub fn close_oldest(&mut self) -> Option<Trade> {
+        let (&oldest, _) = self.orders.first_key_value()?;
+        Some(self.remove_trade(oldest))
+    }
+
+    /// Gives the ids that open orders hold.
+    pub fn hold_ids(&self, hold: &mut dyn FnMut(TextId)) {
+        self.orders.values().for_each(|order| order.hold_ids(hold));
+        self.by_client_id.keys().for_each(|(_, id)| hold(*id));
+        self.by_exec_id.keys().for_each(|id| hold(*id));
     }
 
     fn close_one(&mut self, number: OrderNumber, watermark: i64) -> Option<Trade> {
@@ -469,8 +485,8 @@ impl Book {
     }
 
     /// The orders that hang together with this one, the root first.
-    fn members(&self, number: OrderNumber) -> Vec<OrderNumber> {
-        let mut members = vec![self.root_of(self.resolve(number))];
+    fn members(&self, number: OrderNumber) -> Sharing {
+        let mut members = Sharing::from_iter([self.root_of(self.resolve(number))]);
         let mut next = 0;
         while let Some(order) = members.get(next).and_then(|n| self.orders.get(n)) {
             members.extend(order.downs.iter().map(|&n| self.resolve(n)));
@@ -484,6 +500,7 @@ impl Book {
         let mut orders = Vec::with_capacity(members.len());
         for number in members {
             if let Some(order) = self.orders.remove(&number) {
+                self.held -= order.events.len();
                 self.forget(number, &order);
                 orders.push((number, order));
             }
@@ -560,13 +577,9 @@ impl Book {
     }
 }
 
-fn drop_from<K: std::hash::Hash + Eq>(
-    map: &mut HashMap<K, Vec<OrderNumber>>,
-    key: &K,
-    number: OrderNumber,
-) {
+fn drop_from<K: std::hash::Hash + Eq>(map: &mut HashMap<K, Sharing>, key: &K, number: OrderNumber) {
     if let Some(list) = map.get_mut(key) {
-        list.retain(|&other| other != number);
+        list.retain(|other| *other != number);
         if list.is_empty() {
             map.remove(key);
         }
@@ -574,13 +587,13 @@ fn drop_from<K: std::hash::Hash + Eq>(
 }
 
 fn rename_in<K: std::hash::Hash + Eq>(
-    map: &mut HashMap<K, Vec<OrderNumber>>,
+    map: &mut HashMap<K, Sharing>,
     key: &K,
     old: OrderNumber,
     new: OrderNumber,
 ) {
     if let Some(list) = map.get_mut(key) {
-        list.retain(|&number| number != new);
+        list.retain(|number| *number != new);
         list.iter_mut().filter(|number| **number == old).for_each(|number| *number = new);
     }
 }

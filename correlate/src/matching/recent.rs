@@ -103,6 +103,15 @@ pub struct Recent {
     /// Streams whose messages name those that they were made of.
     relays: HashSet<StreamIx>,
     forgotten: u64,
+    room: Room,
+}
+
+/// Room for looking back, kept from one request to the next.
+#[derive(Debug, Default)]
+struct Room {
+    heard: HashMap<Key, Sighted>,
+    over_bus: HashSet<u64>,
+    kept: Vec<(Candidate, PointIx)>,
 }
 
 impl Recent {
@@ -149,8 +158,9 @@ impl Recent {
 
     /// What a request at `at` could react to: messages of the instruments that
     /// it follows, its own first.
-    pub fn before(&self, instruments: &[TextId], at: i64) -> Lookback {
-        let mut heard: HashMap<Key, Sighted> = HashMap::new();
+    pub fn before(&mut self, instruments: &[TextId], at: i64) -> Lookback {
+        let mut room = std::mem::take(&mut self.room);
+        let heard = &mut room.heard;
         let early = |s: &&Sighted| s.at < at && at.saturating_sub(s.at) <= RATE_SPAN_NS;
         for (place, symbol) in instruments.iter().enumerate() {
             let Some(seen) = self.instruments.get(symbol) else { continue };
@@ -173,7 +183,9 @@ impl Recent {
                 }
             }
         }
-        lookback(heard, at)
+        let found = lookback(&mut room, at);
+        self.room = room;
+        found
     }
 
     /// What a bus message that does not say so was made of: the newest feed
@@ -191,12 +203,13 @@ impl Recent {
     }
 }
 
-fn lookback(heard: HashMap<Key, Sighted>, at: i64) -> Lookback {
+fn lookback(Room { heard, over_bus, kept }: &mut Room, at: i64) -> Lookback {
     let mut found = Lookback::default();
     let relays = heard.keys().filter(|(relayed, ..)| *relayed);
-    let over_bus: HashSet<u64> = relays.map(|(_, seq, ..)| *seq).collect();
-    let mut kept: Vec<(Candidate, PointIx)> = Vec::new();
-    for ((relayed, seq, stream, _), sighted) in heard {
+    over_bus.clear();
+    over_bus.extend(relays.map(|(_, seq, ..)| *seq));
+    kept.clear();
+    for ((relayed, seq, stream, _), sighted) in heard.drain() {
         if !relayed && over_bus.contains(&seq) {
             continue;
         }

@@ -22,6 +22,7 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, SeqUnit};
 
 /// Most events held open at once. Beyond it the oldest is closed before its
@@ -76,7 +77,7 @@ struct Open {
     opened_at: i64,
     /// The next open event with the same key.
     next: Option<u64>,
-    event: Box<Event>,
+    event: Arc<Event>,
 }
 
 /// Places of numbers: neighbours in a sequence lie beside each other, since
@@ -174,12 +175,8 @@ pub struct Gatherer {
     /// Number of the oldest open event.
     base: u64,
     by_key: Oldest,
-    /// Room of events that are done with.
-    #[expect(
-        clippy::vec_box,
-        reason = "events stay where they are, only their boxes are handed on"
-    )]
-    spare: Vec<Box<Event>>,
+    /// Room of events that are done with, held here alone.
+    spare: Vec<Arc<Event>>,
     /// The message that began the newest event.
     newest: Option<Identity>,
     closed_early: u64,
@@ -233,7 +230,8 @@ impl Gatherer {
     /// the newest event.
     pub fn entry(&mut self, row: &Observation) {
         let newest = self.newest.filter(|newest| *newest == Sighting::of(row, false).identity);
-        let event = newest.and_then(|_| self.open.back_mut()).map(|open| &mut open.event);
+        let newest = newest.and_then(|_| self.open.back_mut());
+        let event = newest.map(|open| Arc::make_mut(&mut open.event));
         if let Some((event, entry)) = event.zip(Entry::of(row))
             && event.entries.len() < ENTRIES_MAX
         {
@@ -267,9 +265,10 @@ impl Gatherer {
 
     fn attach(&mut self, number: u64, observation: &Observation, copy: bool) {
         let Some(open) = self.open_mut(number) else { return };
-        open.event.sightings.push(Sighting::of(observation, copy));
-        if open.event.obs.symbol.is_none() {
-            open.event.obs.symbol = observation.symbol;
+        let event = Arc::make_mut(&mut open.event);
+        event.sightings.push(Sighting::of(observation, copy));
+        if event.obs.symbol.is_none() {
+            event.obs.symbol = observation.symbol;
         }
     }
 
@@ -287,13 +286,8 @@ impl Gatherer {
             Some(last) => last.next = Some(number),
             None => self.by_key.set(key, Some(number)),
         }
-        let event = match self.spare.pop() {
-            Some(mut spare) => {
-                spare.begin(observation, stream, way);
-                spare
-            }
-            None => Box::new(Event::of(observation, stream, way)),
-        };
+        let mut event = self.spare.pop().unwrap_or_default();
+        Arc::make_mut(&mut event).begin(observation, stream, way);
         let unsure = observation.is_unsure();
         let opened_at = observation.at;
         self.open.push_back(Open { key, content, unsure, opened_at, next: None, event });
@@ -302,12 +296,14 @@ impl Gatherer {
 
     /// The event that the last observation was a first sighting of.
     pub fn touched(&mut self) -> Option<&mut Event> {
-        self.touched.and_then(|number| self.open_mut(number)).map(|open| &mut *open.event)
+        self.touched
+            .and_then(|number| self.open_mut(number))
+            .map(|open| Arc::make_mut(&mut open.event))
     }
 
     /// The next event, oldest first, whose window has passed at `watermark`
     /// (corrected time), or that has to go because too many are open.
-    pub fn close_next(&mut self, watermark: i64) -> Option<Box<Event>> {
+    pub fn close_next(&mut self, watermark: i64) -> Option<Arc<Event>> {
         let front = self.open.front()?;
         let due = front.opened_at.saturating_add(self.window_ns) <= watermark;
         if !due && self.open.len() <= OPEN_EVENTS_MAX {
@@ -321,10 +317,15 @@ impl Gatherer {
     }
 
     /// Takes back the room of an event that is done with.
-    pub fn reuse(&mut self, event: Box<Event>) {
-        if self.spare.len() < SPARE_MAX {
+    pub fn reuse(&mut self, event: Arc<Event>) {
+        if self.spare.len() < SPARE_MAX && Arc::strong_count(&event) == 1 {
             self.spare.push(event);
         }
+    }
+
+    /// Gives the ids that open events hold.
+    pub fn hold_ids(&self, hold: &mut dyn FnMut(TextId)) {
+        self.open.iter().flat_map(|open| open.event.obs.ids()).for_each(hold);
     }
 
     /// Events that were closed before their window had passed.

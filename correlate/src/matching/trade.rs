@@ -11,6 +11,7 @@ use crate::matching::keys::OwnKey;
 use crate::matching::trigger::Likely;
 use crate::observation::{is_report, is_request};
 use crate::text::TextId;
+use smallvec::SmallVec;
 use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Side};
 
@@ -44,15 +45,15 @@ pub struct Order {
     /// What it comes from.
     pub bond: Option<Bond>,
     /// What comes from it.
-    pub downs: Vec<OrderNumber>,
+    pub downs: SmallVec<[OrderNumber; 2]>,
     /// Feed events that a request names as its trigger, by the sequence named.
     pub triggers: Vec<(u64, Vec<Arc<Event>>)>,
     /// What its first request likely reacted to, where it names nothing.
     pub likely: Option<Likely>,
     pub(crate) last_at: i64,
-    pub(crate) client_ids: Vec<TextId>,
-    pub(crate) order_ids: Vec<u64>,
-    pub(crate) exec_ids: Vec<TextId>,
+    pub(crate) client_ids: SmallVec<[TextId; 4]>,
+    pub(crate) order_ids: SmallVec<[u64; 2]>,
+    pub(crate) exec_ids: SmallVec<[TextId; 4]>,
     pub(crate) own_keys: Vec<OwnKey>,
 }
 
@@ -65,13 +66,13 @@ impl Order {
             symbol: TextId::NONE,
             side: None,
             bond: None,
-            downs: Vec::new(),
+            downs: SmallVec::new(),
             triggers: Vec::new(),
             likely: None,
             last_at: i64::MIN,
-            client_ids: Vec::new(),
-            order_ids: Vec::new(),
-            exec_ids: Vec::new(),
+            client_ids: SmallVec::new(),
+            order_ids: SmallVec::new(),
+            exec_ids: SmallVec::new(),
             own_keys: Vec::new(),
         }
     }
@@ -90,6 +91,15 @@ impl Order {
     pub fn report(&self) -> Option<&Arc<Event>> {
         let decides = |kind| is_report(kind) && kind != Kind::RptStatus;
         self.events.iter().find(|event| decides(event.obs.kind))
+    }
+
+    /// Gives the ids that it holds.
+    pub(crate) fn hold_ids(&self, hold: &mut dyn FnMut(TextId)) {
+        let triggers = self.triggers.iter().flat_map(|(_, events)| events);
+        let events = self.events.iter().chain(triggers);
+        let events = events.chain(self.likely.iter().flat_map(|likely| &likely.found));
+        events.flat_map(|event| event.obs.ids()).for_each(&mut *hold);
+        self.client_ids.iter().chain(&self.exec_ids).copied().for_each(hold);
     }
 
     pub(crate) fn has(&self, kind: Kind) -> bool {
