@@ -54,13 +54,17 @@ pub struct CorrelateConfig {
     pub window_s: u32,
     /// The same in milliseconds, instead.
     pub window_ms: Option<u32>,
+    /// How far the grandmaster and the path to it may be off together, in
+    /// nanoseconds, as the user vouches for: what ptp4l tells of a node's clock
+    /// bounds nothing without it.
+    pub ptp_bound_ns: Option<u64>,
     /// `[[correlate.key]]`: which fields say that messages belong together.
     pub key: Vec<KeyRule>,
 }
 
 impl Default for CorrelateConfig {
     fn default() -> Self {
-        Self { window_s: 2, window_ms: None, key: Vec::new() }
+        Self { window_s: 2, window_ms: None, ptp_bound_ns: None, key: Vec::new() }
     }
 }
 

@@ -10,6 +10,7 @@
 //! ```
 
 use crate::clock::coarse::{self, Meetings};
+use crate::clock::reports::Nodes;
 use crate::clock::{Clocks, Stamp};
 use crate::config::Settings;
 use crate::engine::{Correlator, Measured};
@@ -59,8 +60,9 @@ const ROWS_WAITING_MAX: usize = 1 << 17;
 pub struct Pass {
     configured: Vec<PointConfig>,
     points: Points,
-    /// As configured.
+    /// As configured, and as nodes say.
     clocks: Clocks,
+    nodes: Nodes,
     correlator: Correlator,
     merge: Merge,
     wires: Wires,
@@ -83,7 +85,9 @@ impl Pass {
     ) -> Result<Self, CorrelateError> {
         let mut texts = Texts::new();
         let points = near_points(store, catalog, all_points(catalog, configured), &mut texts)?;
-        let configured_clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
+        let mut configured_clocks = Clocks::new(&points, &settings.clocks, &settings.hops);
+        let mut nodes = Nodes::new(&settings.correlate);
+        nodes.hear(store, &catalog.imports, &points, &mut configured_clocks)?;
         let sources = Sources { store, catalog, settings, points: &points };
         let Learning { clocks, topology, first_order, feeds } =
             sources.learn(&configured_clocks, &mut texts)?;
@@ -99,6 +103,7 @@ impl Pass {
             configured: configured.to_vec(),
             points,
             clocks: configured_clocks,
+            nodes,
             correlator,
             merge,
             wires: Wires::default(),
@@ -148,6 +153,7 @@ impl Pass {
         if !packets.is_empty() {
             self.correlator.set_health(health(catalog, &self.points));
         }
+        self.nodes.hear(store, packets, &self.points, &mut self.clocks)?;
         self.merge.add_readings(store, messages, &self.points, self.correlator.texts())?;
         self.wires.read(store, packets, &self.configured)?;
         self.of += messages.iter().map(|reading| messages_in(&reading.import)).sum::<u64>();
@@ -451,6 +457,7 @@ impl Sources<'_> {
         let mut scout = ReactionScout::new(self.settings, feeds);
         let mut taken = 0;
         while taken < SAMPLE_MESSAGES
+            && !scout.is_full()
             && let Some(observation) = merge.next(texts)?
         {
             if observation.at >= since && is_telling(&observation) {

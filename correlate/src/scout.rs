@@ -169,13 +169,18 @@ impl ReactionScout {
         if way == Way::Feed && !observation.is_copy() {
             self.recent.note(&self.resting.complete(observation, stream), stream);
         }
-        if !is_new_order(observation, way) || self.cases.len() >= CASES_MAX {
+        if !is_new_order(observation, way) || self.is_full() {
             return;
         }
         let instruments = followed(observation.symbol, &self.settings, texts);
         let before = self.recent.before(&instruments, observation.at);
         let conversation = self.streams.get(stream).map(|stream| stream.conversation);
         self.cases.push(case(observation, conversation.unwrap_or_default(), before));
+    }
+
+    /// Whether it has seen as many requests as it learns from.
+    pub fn is_full(&self) -> bool {
+        self.cases.len() >= CASES_MAX
     }
 
     /// What was learned.

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Messages of each point that are compared.
-pub const SAMPLE_MESSAGES: u64 = 1 << 17;
+pub const SAMPLE_MESSAGES: u64 = 1 << 16;
 
 /// Most different keys that are compared; what comes after is left out.
 pub const KEYS_MAX: usize = 1 << 20;

@@ -11,7 +11,8 @@
 //! Offsets are configured, and measured from traffic: [`coarse`] takes out
 //! mistakes of whole seconds, so that messages meet; [`gauge`] gathers what
 //! crosses between clocks, [`fit`] bounds one pair at one moment, [`compose`]
-//! puts all pairs and the configuration together, [`steady`] lets the moments
+//! puts all pairs, the configuration and what nodes say of their clocks
+//! ([`reports`]) together, [`steady`] lets the moments
 //! of a run tell of each other, [`track`] fills the time between, [`rows`] tells
 //! it all.
 
@@ -19,6 +20,7 @@ pub mod coarse;
 pub mod compose;
 pub mod fit;
 pub mod gauge;
+pub mod reports;
 pub mod rows;
 pub mod steady;
 pub mod track;
@@ -29,6 +31,7 @@ mod traffic_tests;
 use self::compose::{Composed, Interval, Pair, compose as compose_all};
 use self::fit::Sample;
 use self::gauge::{Direction, PairTraffic};
+use self::reports::Reports;
 use self::track::Offset;
 use crate::config::{ClockConfig, HopConfig};
 use crate::points::{PointIx, Points};
@@ -117,6 +120,7 @@ pub struct Clocks {
     roots: Vec<usize>,
     floors: HashMap<(PointIx, PointIx), i64>,
     measured: Option<Arc<Composed>>,
+    reports: Arc<Reports>,
 }
 
 /// What crossed between clocks in a run.
@@ -180,6 +184,16 @@ impl Clocks {
             roots,
             floors: floors(points, hops),
             measured: None,
+            reports: Arc::default(),
+        }
+    }
+
+    /// Takes how far a node's clock was from UTC at its own time `ts`, ns. A
+    /// clock that is whole seconds off is not what its node takes it for.
+    pub fn report(&mut self, point: PointIx, ts: i64, error: (i64, i64)) {
+        if let Some(clock) = self.clock(point).filter(|clock| self.ahead_ns.get(*clock) == Some(&0))
+        {
+            Arc::make_mut(&mut self.reports).add(clock, ts, error);
         }
     }
 
@@ -230,9 +244,9 @@ impl Clocks {
         self.names.get(clock).cloned().unwrap_or_else(|| Arc::from(""))
     }
 
-    /// What the configuration bounds at a time of the reference.
+    /// What the configuration and the nodes bound at a time of the reference.
     fn known(&self, t: i64) -> Vec<Interval> {
-        let mut known = Vec::new();
+        let mut known = self.reports.known(t);
         for (a, row) in self.relations.iter().enumerate() {
             for (b, relation) in row.iter().enumerate().take(a) {
                 let Some(relation) = relation else { continue };

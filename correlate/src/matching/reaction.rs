@@ -71,7 +71,7 @@ const ABOVE: f64 = 16.0;
 /// Rounds of expectation and maximisation over a sample.
 const ROUNDS: usize = 12;
 /// Most requests of a sample that are learned from.
-pub const CASES_MAX: usize = 1 << 15;
+pub const CASES_MAX: usize = 1 << 13;
 /// Most sessions with a model of their own.
 pub const MODELS_MAX: usize = 1 << 11;
 

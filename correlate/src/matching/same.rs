@@ -27,7 +27,7 @@ use taptrail_decoders::kind::{Kind, SeqUnit};
 
 /// Most events held open at once. Beyond it the oldest is closed before its
 /// window has passed, and counted. About 700 bytes each.
-pub const OPEN_EVENTS_MAX: usize = 4 << 20;
+pub const OPEN_EVENTS_MAX: usize = 1 << 20;
 
 /// Events whose room is kept for the next ones.
 const SPARE_MAX: usize = 1 << 10;

@@ -1,5 +1,6 @@
 //! Reads a report from a store's tables.
 
+use crate::clock::reports;
 use crate::columns::Words;
 use crate::config::TargetConfig;
 use crate::losses::cause::SURE;
@@ -21,7 +22,6 @@ use taptrail_store::catalog::drops::counted_losses;
 use taptrail_store::catalog::manifest::{CorrelateManifest, ImportManifest};
 use taptrail_store::catalog::{Catalog, Store};
 use taptrail_store::segment::reader::SegmentReader;
-use taptrail_store::tables::clock_stats::ClockStatsRow;
 use taptrail_store::tables::clocks::ClockRow;
 use taptrail_store::tables::hops::HopRow;
 use taptrail_store::tables::lineage::LineageRow;
@@ -227,19 +227,12 @@ impl Losses {
 /// What the clocks of nodes said of themselves, in order of time.
 fn node_clocks(store: &Store, catalog: &Catalog) -> Result<Vec<NodeClock>, CorrelateError> {
     let mut clocks = NodeClocks::default();
-    let mut imports: Vec<_> = catalog.imports.iter().collect();
+    let mut imports = catalog.imports.clone();
     let begin = |import: &ImportManifest| {
         import.files_of("clock_stats").filter_map(|file| Some(file.time?.min_ns)).min()
     };
     imports.sort_by_key(|import| (begin(import), import.capture_id));
-    for import in imports {
-        for segment in import.files_of("clock_stats") {
-            for batch in SegmentReader::of(store, segment, None)? {
-                let rows = ClockStatsRow::from_batch(&batch?)?;
-                rows.iter().for_each(|row| clocks.add(&import.point, row));
-            }
-        }
-    }
+    reports::each(store, &imports, |import, row| clocks.add(&import.point, row))?;
     Ok(clocks.finish())
 }
 
