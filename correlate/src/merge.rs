@@ -27,7 +27,7 @@ use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
 use taptrail_store::catalog::Store;
 use taptrail_store::catalog::manifest::ImportManifest;
-use taptrail_store::segment::reader::{SegmentReader, Wanted};
+use taptrail_store::segment::reader::{ReadAhead, SegmentReader, Wanted};
 use taptrail_store::segment::{RowGroup, Segment, TimeRange};
 use taptrail_store::tables::flows::FlowRow;
 use taptrail_store::tables::row::Row;
@@ -48,7 +48,7 @@ struct Source {
 }
 
 struct Cursor {
-    reader: SegmentReader,
+    reader: ReadAhead,
     columns: MessageColumns,
     /// Corrected times of the batch.
     at: Vec<i64>,
@@ -64,12 +64,12 @@ impl Cursor {
     ) -> Result<Option<Self>, CorrelateError> {
         let groups = source.row_groups.clone();
         let reader = SegmentReader::open_where(&source.file, Some(COLUMNS), groups, wanted)?;
-        Self::fill(reader, source.point, clocks, texts)
+        Self::fill(reader.ahead(), source.point, clocks, texts)
     }
 
     /// At the next batch that has rows.
     fn fill(
-        mut reader: SegmentReader,
+        mut reader: ReadAhead,
         point: PointIx,
         clocks: &Clocks,
         texts: &mut Texts,

@@ -6,7 +6,7 @@
 //! messages from the first order on ──merge──> scout ──what orders react to────┤
 //! messages ──merge──────────────────────────────> correlator <────────────────┘
 //!                     links, hops, losses, lines, orders, lineage, clocks, traffic <─┘
-//! packets  ──merge──> lanes and connections ────────────> bursts, tcp
+//! packets  ──merge──> lanes and connections ────────────> bursts, tcp    (beside it)
 //! ```
 
 use crate::clock::coarse::{self, Meetings};
@@ -24,7 +24,7 @@ use crate::scout::{Feeds, Learned, OrderScout, ReactionScout};
 use crate::text::Texts;
 use crate::told::{Rows, Summary};
 use crate::topology::Topology;
-use crate::wire::read::Wires;
+use crate::wire::read;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use taptrail_capture::point::PointConfig;
@@ -65,7 +65,7 @@ pub struct Pass {
     nodes: Nodes,
     correlator: Correlator,
     merge: Merge,
-    wires: Wires,
+    wires: read::Reading,
     messages: u64,
     of: u64,
 }
@@ -106,7 +106,7 @@ impl Pass {
             nodes,
             correlator,
             merge,
-            wires: Wires::default(),
+            wires: read::Reading::default(),
             messages: 0,
             of: 0,
         })
@@ -155,7 +155,7 @@ impl Pass {
         }
         self.nodes.hear(store, packets, &self.points, &mut self.clocks)?;
         self.merge.add_readings(store, messages, &self.points, self.correlator.texts())?;
-        self.wires.read(store, packets, &self.configured)?;
+        self.wires.add(store, packets, &self.configured)?;
         self.of += messages.iter().map(|reading| messages_in(&reading.import)).sum::<u64>();
         Ok(())
     }
@@ -266,13 +266,13 @@ impl Pass {
     }
 
     fn write_summary(
-        &self,
+        &mut self,
         summary: &Summary,
         replacement: &mut Replacement,
         outcome: &mut Outcome,
     ) -> Result<(), CorrelateError> {
         outcome.counters = summary.counters;
-        let wire = self.wires.rows();
+        let wire = self.wires.rows()?;
         replacement.write_rows(&summary.hops)?;
         replacement.write_rows(&summary.lines)?;
         replacement.write_rows(&summary.clocks)?;

@@ -17,6 +17,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use taptrail_capture::packet::LinkType;
 use taptrail_capture::point::PointConfig;
 use taptrail_store::catalog::Store;
@@ -44,6 +45,64 @@ type Protocols = HashMap<(End, End), Arc<str>>;
 #[derive(Debug, Default)]
 pub struct Wires {
     points: BTreeMap<String, (Wire, Protocols)>,
+}
+
+/// [`Wires`] that are read while messages are correlated.
+pub enum Reading {
+    /// All was read.
+    Done(Wires),
+    /// A thread reads.
+    Thread(JoinHandle<Result<Wires, CorrelateError>>),
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self::Done(Wires::default())
+    }
+}
+
+impl Reading {
+    /// Reads the packets of further imports, once those before are read.
+    ///
+    /// # Errors
+    /// Where one of those before cannot be read.
+    pub fn add(
+        &mut self,
+        store: &Store,
+        imports: &[Arc<ImportManifest>],
+        points: &[PointConfig],
+    ) -> Result<(), CorrelateError> {
+        if imports.is_empty() {
+            return Ok(());
+        }
+        let mut wires = self.wait()?;
+        let (store, imports, points) = (store.clone(), imports.to_vec(), points.to_vec());
+        *self = Self::Thread(std::thread::spawn(move || {
+            wires.read(&store, &imports, &points)?;
+            Ok(wires)
+        }));
+        Ok(())
+    }
+
+    /// The rows, once all is read.
+    ///
+    /// # Errors
+    /// Where a segment cannot be read.
+    pub fn rows(&mut self) -> Result<WireRows, CorrelateError> {
+        let wires = self.wait()?;
+        let rows = wires.rows();
+        *self = Self::Done(wires);
+        Ok(rows)
+    }
+
+    fn wait(&mut self) -> Result<Wires, CorrelateError> {
+        match std::mem::take(self) {
+            Self::Done(wires) => Ok(wires),
+            Self::Thread(thread) => {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+        }
+    }
 }
 
 impl Wires {

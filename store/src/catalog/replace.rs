@@ -23,8 +23,10 @@ use crate::tables::{DERIVED, Table};
 use arrow::array::RecordBatch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 /// Tables to which rows are added; the others are summaries of everything.
@@ -40,6 +42,8 @@ const SMALL_FILES: usize = 16;
 /// New contents of the derived tables, not visible before
 /// [`commit`](Self::commit).
 pub struct Replacement {
+    // Before `scratch`, in which it writes: fields go in this order.
+    writing: Writing,
     store: Store,
     scratch: Scratch,
     config_hash: String,
@@ -49,7 +53,91 @@ pub struct Replacement {
     /// Rows that were written before this are left out.
     since: Option<SystemTime>,
     live: bool,
-    writers: BTreeMap<&'static str, TableWriter>,
+}
+
+/// Batches that wait to be written; what makes them goes on meanwhile.
+const WAITING_MAX: usize = 4;
+
+type Writers = BTreeMap<&'static str, TableWriter>;
+
+/// The tables that are being written, by a thread from the first rows on.
+enum Writing {
+    Nothing(Writers),
+    Thread(WriterThread),
+}
+
+impl Writing {
+    /// Adds rows of a table that is among the writers'.
+    fn write(&mut self, table: &'static str, batch: RecordBatch) -> Result<(), StoreError> {
+        if let Self::Nothing(writers) = self {
+            *self = Self::Thread(WriterThread::of(std::mem::take(writers)));
+        }
+        match self {
+            Self::Thread(thread) => thread.write(table, batch),
+            Self::Nothing(_) => Ok(()),
+        }
+    }
+
+    /// The writers with all that was given to them.
+    fn writers(self) -> Result<Writers, StoreError> {
+        match self {
+            Self::Nothing(writers) => Ok(writers),
+            Self::Thread(mut thread) => thread.end(),
+        }
+    }
+}
+
+/// Ends, and is waited for, with what it writes for.
+struct WriterThread {
+    give: Option<SyncSender<(&'static str, RecordBatch)>>,
+    thread: Option<JoinHandle<Result<Writers, StoreError>>>,
+}
+
+impl WriterThread {
+    fn of(writers: Writers) -> Self {
+        let (give, batches) = sync_channel(WAITING_MAX);
+        let thread = std::thread::spawn(|| write_all(writers, batches));
+        Self { give: Some(give), thread: Some(thread) }
+    }
+
+    fn write(&mut self, table: &'static str, batch: RecordBatch) -> Result<(), StoreError> {
+        match &self.give {
+            Some(give) if give.send((table, batch)).is_ok() => Ok(()),
+            // It has only ended where a file cannot be written.
+            _ => self.end().map(|_| ()),
+        }
+    }
+
+    fn end(&mut self) -> Result<Writers, StoreError> {
+        drop(self.give.take());
+        let Some(thread) = self.thread.take() else {
+            let error = std::io::Error::other("a table could not be written before");
+            return Err(StoreError::io(Path::new("tmp"))(error));
+        };
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for WriterThread {
+    fn drop(&mut self) {
+        drop(self.give.take());
+        if let Some(thread) = self.thread.take() {
+            // Nobody waits for its files any more.
+            drop(thread.join());
+        }
+    }
+}
+
+fn write_all(
+    mut writers: Writers,
+    batches: Receiver<(&'static str, RecordBatch)>,
+) -> Result<Writers, StoreError> {
+    for (table, batch) in batches {
+        if let Some(writer) = writers.get_mut(table) {
+            writer.write(batch)?;
+        }
+    }
+    Ok(writers)
 }
 
 impl Store {
@@ -72,7 +160,7 @@ impl Store {
         let writers = DERIVED.iter().map(writer).collect();
         Ok(Replacement {
             store: self.clone(),
-            writers,
+            writing: Writing::Nothing(writers),
             scratch,
             inputs,
             config_hash: config_hash.to_owned(),
@@ -106,10 +194,12 @@ impl Replacement {
     /// Adds rows to a table.
     ///
     /// # Errors
-    /// Where there is no such derived table, or a file cannot be written.
+    /// Where there is no such derived table, or a file could not be written, of
+    /// these rows or of some before.
     pub fn write(&mut self, table: &str, batch: RecordBatch) -> Result<(), StoreError> {
-        let writer = self.writers.get_mut(table);
-        writer.ok_or_else(|| StoreError::NoTable { name: table.to_owned() })?.write(batch)
+        let known = DERIVED.iter().find(|known| known.name == table);
+        let table = known.ok_or_else(|| StoreError::NoTable { name: table.to_owned() })?.name;
+        self.writing.write(table, batch)
     }
 
     /// Adds rows to the table they are of.
@@ -145,7 +235,7 @@ impl Replacement {
             }
         }
         let mut new: Vec<(PathBuf, String)> = Vec::new();
-        for (table, writer) in self.writers {
+        for (table, writer) in self.writing.writers()? {
             for (number, unplaced) in writer.finish()?.into_iter().enumerate() {
                 let path = format!("{table}/{generation}-{number}.parquet");
                 files.push(Segment { path: path.clone(), ..unplaced.segment });
