@@ -11,6 +11,8 @@
 //! Where clocks have to be measured it runs twice: over a sample that only
 //! shows what crosses between them, then over everything.
 
+mod trades;
+
 use crate::clock::{Clocks, Gauge};
 use crate::config::Settings;
 use crate::early::Early;
@@ -18,17 +20,16 @@ use crate::event::{Event, Identity, Sighting, StreamIx};
 use crate::hops::Hops;
 use crate::lineage::{Story, Words};
 use crate::lines::Lines;
-use crate::link::{Found, Link, LinkKind};
+use crate::link::{Found, Link};
 use crate::losses::health::Health;
 use crate::losses::{Losses, Names};
 use crate::matching::keys::{Joins, Keys};
-use crate::matching::orders::{Book, Order, OrderNumber, Trade, is_fix};
-use crate::matching::public::{self, Publication};
+use crate::matching::orders::{Book, OrderNumber, Trade};
 use crate::matching::reaction::{Case, Reactions};
 use crate::matching::recent::{Lookback, Recent};
 use crate::matching::resting::Resting;
 use crate::matching::same::{self, Gatherer};
-use crate::matching::trigger::{self, Follows, Likely, Trigger};
+use crate::matching::trigger::{self, Follows, Likely};
 use crate::observation::{Observation, Way, is_request};
 use crate::points::{PointIx, Points};
 use crate::sample::Sample;
@@ -50,7 +51,7 @@ pub const ASKED_MAX: usize = 1 << 16;
 
 enum Pending {
     /// A request that names a feed sequence.
-    Trigger { order: OrderNumber, seq: u64, by: PointIx, at: i64 },
+    Trigger { order: OrderNumber, seq: u64, symbol: TextId, by: PointIx, at: i64 },
     /// A request and what came before it.
     Reaction { order: OrderNumber, case: Case, at: i64 },
     /// A feed message that names the one it was made of.
@@ -526,10 +527,11 @@ impl Correlator {
             let case = case(&event.obs, conversation, before);
             Case { id: start.unwrap_or(case.id), ..case }
         });
+        let symbol = event.obs.symbol;
         match self.book.take(event, conversation, &self.texts, &self.clocks) {
             Ok(order) => {
                 if let Some((seq, by)) = named.zip(by) {
-                    self.pend(at, Pending::Trigger { order, seq, by, at });
+                    self.pend(at, Pending::Trigger { order, seq, symbol, by, at });
                 }
                 if let Some(case) = case {
                     self.pend(at, Pending::Reaction { order, case, at });
@@ -552,9 +554,13 @@ impl Correlator {
 
     fn settle(&mut self, pending: Pending) {
         match pending {
-            Pending::Trigger { order, seq, by, at } => {
+            Pending::Trigger { order, seq, symbol, by, at } => {
                 let found = self.found(seq, at);
-                self.losses.named(seq, by, at, &found);
+                let follows =
+                    Follows { instruments: &self.settings.instruments, texts: &self.texts };
+                let meant = trigger::meant_by_order(symbol, seq, &found, &follows);
+                self.losses.named(seq, (by, at), &meant, &found);
+                drop(meant);
                 if let Some(order) = self.book.order_mut(order) {
                     order.triggers.push((seq, found.into_vec()));
                 }
@@ -564,7 +570,8 @@ impl Correlator {
                 let Some(seq) = event.obs.trigger_seq else { return };
                 let found = self.found(seq, event.at());
                 if let Some(start) = event.start() {
-                    self.losses.named(seq, start.point, start.at, &found);
+                    let meant = trigger::sources(&event, &found, &self.clocks);
+                    self.losses.named(seq, (start.point, start.at), &meant, &found);
                 }
                 let link = trigger::relayed(&event, &found, &self.clocks);
                 if let Some(link) = link {
@@ -589,6 +596,7 @@ impl Correlator {
 
     /// Decides what a request reacted to, and learns from it.
     fn react(&mut self, order: OrderNumber, case: &Case, at: i64) {
+        let heard = self.reactions.heard(case);
         let choice = self.reactions.decide(case);
         let chosen = choice.and_then(|choice| {
             let candidate = case.before.candidates.get(choice.candidate)?;
@@ -603,6 +611,7 @@ impl Correlator {
         });
         if let Some(order) = self.book.order_mut(order) {
             order.likely = order.likely.take().or(chosen);
+            order.heard.extend(heard);
         }
     }
 
@@ -622,6 +631,12 @@ impl Correlator {
         self.rows.links.push(Found { link: *link, lineage_id });
     }
 
+    /// Writes down a link between packets that nothing decodes.
+    pub(crate) fn tell_same(&mut self, link: Link) {
+        self.hops.add(&link);
+        self.rows.links.push(Found { link, lineage_id: None });
+    }
+
     /// Writes down a closed trade.
     fn tell(&mut self, trade: &Trade) {
         let triggers = self.triggers(trade);
@@ -639,77 +654,5 @@ impl Correlator {
         let lineage = story.lineage();
         self.rows.orders.extend(story.order(words, lineage.len() as u32));
         self.rows.lineage.extend(lineage);
-    }
-
-    fn triggers(&mut self, trade: &Trade) -> Vec<Trigger> {
-        let Some(root) = trade.root() else { return Vec::new() };
-        let follows = Follows { instruments: &self.settings.instruments, texts: &self.texts };
-        let mut found = Vec::new();
-        let mut named = 0;
-        for request in root.events.iter().filter(|event| is_request(event.obs.kind)) {
-            let Some(seq) = request.obs.trigger_seq else { continue };
-            named += 1;
-            let events = root.triggers.iter().find(|(s, _)| *s == seq).map(|(_, events)| events);
-            let events = events.map_or(&[][..], Vec::as_slice);
-            found.extend(trigger::explicit(request, seq, events, &follows, &self.clocks));
-        }
-        self.counters.trigger_not_found += (named - found.len()) as u64;
-        let first = root.request().filter(|request| request.obs.trigger_seq.is_none());
-        if let (Some(request), Some(likely)) = (first, &root.likely) {
-            found.extend(trigger::reacted(request, likely, &follows, &self.clocks));
-        }
-        self.counters.without_trigger += u64::from(named == 0 && found.is_empty());
-        found
-    }
-
-    /// The feed's news of the order that the venue itself answered.
-    fn publications(&mut self, trade: &Trade) -> Vec<Publication> {
-        let events = || trade.orders.iter().flat_map(|(_, order)| &order.events);
-        let orders: Vec<u64> =
-            events().flat_map(|e| [e.obs.order_id, e.obs.orig_order_id]).flatten().collect();
-        let matches: Vec<u64> = events().filter_map(|event| event.obs.match_id).collect();
-        let by: Vec<TextId> = events().map(|event| event.obs.protocol).collect();
-        let symbol = trade.orders.iter().find_map(|(_, order)| order.symbol.some());
-        let published = self.wants.take(&orders, &matches, &by);
-        let window = window_ns(&self.settings);
-        let mut found = Vec::new();
-        for (number, order) in &trade.orders {
-            if self.is_venue_side(trade, *number, order) {
-                found.extend(public::publications(
-                    order,
-                    (symbol.unwrap_or_default(), &published),
-                    window,
-                    &self.clocks,
-                ));
-            }
-        }
-        found
-    }
-
-    /// Whether the venue itself answers the order: nothing behind it, no copy,
-    /// and not the client side of a gateway whose other side was not captured.
-    fn is_venue_side(&self, trade: &Trade, number: OrderNumber, order: &Order) -> bool {
-        let feeds = |(_, other): &(OrderNumber, Order)| {
-            other.bond.is_some_and(|bond| bond.up == number && !bond.copy)
-        };
-        let copy = order.bond.is_some_and(|bond| bond.copy) || order.request().is_none();
-        let gateway =
-            is_fix(order.protocol, &self.texts) && self.book.is_upstream(order.conversation);
-        !copy && !gateway && !trade.orders.iter().any(feeds)
-    }
-
-    fn count_unmatched(&mut self, story: &Story) {
-        for ((_, order), life) in story.trade.orders.iter().zip(&story.lives) {
-            if !order.bond.is_some_and(|bond| bond.copy) {
-                self.counters.unexplained_answers += u64::from(life.unexplained);
-            }
-            for (place, event) in order.events.iter().enumerate() {
-                if is_request(event.obs.kind) && life.answer_to(place).is_none() {
-                    for &point in &event.path {
-                        self.hops.unmatched(LinkKind::Ack, point, point, event.obs.kind);
-                    }
-                }
-            }
-        }
     }
 }

@@ -21,7 +21,7 @@
 use crate::config::Settings;
 use crate::merge::Reading;
 use crate::pass::{Pass, messages_in};
-use crate::run::{CorrelateError, LOCK_PATIENCE, Outcome, Progress};
+use crate::run::{CorrelateError, LOCK_PATIENCE, Outcome, Progress, correlate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -155,12 +155,20 @@ impl Follower {
         Ok(told)
     }
 
-    /// Tells what still waits for something: nothing more will come.
+    /// Tells what still waits for something: nothing more will come. Clocks, the order
+    /// of points and what orders react to were learned as messages came; where all
+    /// is sealed it is told anew as a batch tells it, which learns from all of it.
     ///
     /// # Errors
     /// Where the store cannot be read or written.
     pub fn finish(mut self) -> Result<(), CorrelateError> {
         let Some(mut live) = self.live.take() else { return Ok(()) };
+        let seen = self.seen()?;
+        if seen.live.captures.is_empty() && live.learned_from < seen.messages() {
+            drop(live);
+            let Self { store, settings, points, config_hash, .. } = &self;
+            return correlate(store, settings, points, config_hash, &mut |_| {}).map(drop);
+        }
         let catalog = self.store.catalog()?;
         let mut replacement = self.replacement(&live, &catalog)?;
         live.pass.feed(i64::MAX, &mut replacement, &mut live.outcome, &mut |_| {})?;

@@ -5,10 +5,11 @@
 //!                           │            │        └────────┴─> links, orders, lineage
 //!                           │            └─> same links, losses, lines
 //!                           └─> clocks, topology            all links ─> hops ─> report
-//! rows of `packets` ──> bursts, tcp
+//! rows of `packets` ──> bursts, tcp, same links of what nothing decodes
 //! ```
 //!
-//! Everything but [`run`], [`follow`], [`pass`], [`merge`], [`wire::read`] and
+//! Everything but [`run`], [`follow`], [`pass`], [`merge`], [`opaque`],
+//! [`wire::read`] and
 //! [`report::read`] is free of I/O.
 #![deny(missing_docs)]
 
@@ -31,6 +32,7 @@ pub mod matching;
 pub mod merge;
 pub mod observation;
 pub mod observed;
+pub mod opaque;
 pub mod pass;
 pub mod points;
 pub mod report;

@@ -17,6 +17,7 @@ use crate::engine::{Correlator, Measured};
 use crate::losses::health::{CountedCapture, Drops, Health};
 use crate::matching::reaction::Reactions;
 use crate::merge::{Merge, Reading, is_telling};
+use crate::opaque::Opaque;
 use crate::points::Points;
 use crate::run::{CorrelateError, Outcome, Progress};
 use crate::sample::Sample;
@@ -66,6 +67,7 @@ pub struct Pass {
     correlator: Correlator,
     merge: Merge,
     wires: read::Reading,
+    opaque: Opaque,
     messages: u64,
     of: u64,
 }
@@ -107,6 +109,7 @@ impl Pass {
             correlator,
             merge,
             wires: read::Reading::default(),
+            opaque: Opaque::new(settings.correlate.window_ns()),
             messages: 0,
             of: 0,
         })
@@ -156,6 +159,7 @@ impl Pass {
         self.nodes.hear(store, packets, &self.points, &mut self.clocks)?;
         self.merge.add_readings(store, messages, &self.points, self.correlator.texts())?;
         self.wires.add(store, packets, &self.configured)?;
+        self.opaque.add(store, packets, &self.points, self.correlator.clocks())?;
         self.of += messages.iter().map(|reading| messages_in(&reading.import)).sum::<u64>();
         Ok(())
     }
@@ -186,6 +190,17 @@ impl Pass {
             }
         }
         progress(Progress { messages: self.messages, of: self.of });
+        let sealed = self.opaque.sealed(self.correlator.clocks());
+        self.feed_opaque(if until == i64::MAX { until } else { until.min(sealed) })
+    }
+
+    /// Takes packets that nothing decodes up to a corrected time.
+    fn feed_opaque(&mut self, until: i64) -> Result<(), CorrelateError> {
+        let Self { opaque, correlator, .. } = self;
+        let clocks = correlator.clocks().clone();
+        let mut found = Vec::new();
+        opaque.feed(until, &clocks, correlator.texts(), &mut |link| found.push(link))?;
+        found.into_iter().for_each(|link| correlator.tell_same(link));
         Ok(())
     }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The groups of a feed that names no session are streams of their own until
-//! [`crate::twins`] finds that they say the same.
+//! [`crate::twins`] finds that they say the same; so are the connections of sessions
+//! without a name, whose addresses are other ones behind a translation.
 
 use crate::event::StreamIx;
 use crate::observation::{Observation, Way, stable_hash};
@@ -15,7 +16,7 @@ use crate::text::{TextId, Texts};
 use crate::twins::Twins;
 use hashbrown::HashMap;
 use std::hash::{Hash, Hasher};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 /// Most streams of a run; messages of further ones share the last.
 pub const STREAMS_MAX: usize = 1 << 20;
@@ -36,7 +37,7 @@ pub struct Stream {
     /// Whether its sequence numbers are counted by the decoder and not on the
     /// wire, as SoupBinTCP has it.
     pub counted: bool,
-    /// A feed without a session: its protocol and channel, by a number.
+    /// Known by its addresses only: its protocol, channel and way, by a number.
     group_of: Option<u64>,
 }
 
@@ -56,6 +57,14 @@ impl Hash for StreamKey {
         let way = self.way.map_or(0, |way| 1 + way as u32);
         state.write_u64(pair(self.channel.unwrap_or(u32::MAX), way));
     }
+}
+
+/// Whether it is an address and a port.
+fn is_end(name: &str) -> bool {
+    let ip = |(address, port): (&str, &str)| {
+        address.parse::<IpAddr>().is_ok() && port.parse::<u16>().is_ok()
+    };
+    name.rsplit_once(':').is_some_and(ip)
 }
 
 /// Groups that are other groups' feed: protocol, channel and name to the
@@ -115,7 +124,13 @@ impl Streams {
     /// The stream of a feed's message: another one where its group says the
     /// same as that.
     fn compared(&mut self, ix: StreamIx, channel: u64, observation: &Observation) -> StreamIx {
-        let Some(other) = self.twins.compare(channel, ix, observation) else { return ix };
+        // Numbers of sessions may be the decoder's own count.
+        let key = match self.way(ix) {
+            Way::Feed => observation.seq.map(|seq| (seq, observation.msg_ix)),
+            _ => Some((observation.content(), 0)),
+        };
+        let Some(key) = key else { return ix };
+        let Some(other) = self.twins.compare(channel, ix, key, observation) else { return ix };
         let (kept, gone) = (ix.min(other), ix.max(other));
         let names = self.get(kept).zip(self.get(gone));
         let Some((kept_name, gone_name)) = names.map(|(k, g)| (k.session, g.session)) else {
@@ -131,6 +146,7 @@ impl Streams {
             *name = kept_name;
         }
         self.index.values_mut().filter(|ix| **ix == gone).for_each(|ix| *ix = kept);
+        self.join(kept, gone);
         self.twins.joined(channel, gone, kept);
         kept
     }
@@ -161,10 +177,15 @@ impl Streams {
         let ix = self.streams.len() as StreamIx;
         self.index.insert(key, ix);
         // Messages that name no session are known by where they are sent.
-        let is_group = texts.text(key.session).parse::<SocketAddr>().is_ok();
-        let group_of = (key.way.is_none() && is_group).then(|| {
+        let name = texts.text(key.session);
+        let is_addresses = match key.way {
+            None => is_end(name),
+            Some(_) => name.split_once(' ').is_some_and(|(a, b)| is_end(a) && is_end(b)),
+        };
+        let group_of = is_addresses.then(|| {
             let channel = key.channel.map_or(u64::MAX, u64::from);
-            stable_hash(&[u64::from(key.protocol.number()), channel])
+            let way = key.way.map_or(0, |way| 1 + way as u64);
+            stable_hash(&[u64::from(key.protocol.number()), channel, way])
         });
         if let Some(channel) = group_of {
             self.twins.appears(channel);

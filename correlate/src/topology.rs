@@ -90,6 +90,36 @@ impl Learner {
         (!kept.is_empty()).then(|| *kept.select_nth_unstable(middle).1)
     }
 
+    /// The middle of how much later requests (`there`) are at `b` than answers
+    /// (`back`) are, each answer that is nearest in time against its request:
+    /// clocks drift, so that only differences of one time tell something. Half
+    /// of the pairs, those nearest to each other, are taken.
+    fn two_way(&self, there: Route, back: Route, a: PointIx, b: PointIx) -> Option<i64> {
+        let differences = |route| {
+            let stamps = self.stamps.get(&(route, a, b))?.iter();
+            let mut all: Vec<(i64, i64)> =
+                stamps.map(|&(ts_a, ts_b)| (ts_a, ts_b.saturating_sub(ts_a))).collect();
+            all.sort_unstable();
+            Some(all)
+        };
+        let (there, back) = (differences(there)?, differences(back)?);
+        let nearest = |ts: i64| {
+            let after = back.partition_point(|other| other.0 < ts);
+            let near = [after.checked_sub(1), Some(after)].into_iter().flatten();
+            near.filter_map(|at| back.get(at)).min_by_key(|other| other.0.abs_diff(ts))
+        };
+        let pair = |own: &(i64, i64)| {
+            let other = nearest(own.0)?;
+            Some((other.0.abs_diff(own.0), own.1.saturating_sub(other.1)))
+        };
+        let mut pairs: Vec<(u64, i64)> = there.iter().filter_map(pair).collect();
+        pairs.sort_unstable();
+        pairs.truncate(pairs.len().div_ceil(2));
+        let mut apart: Vec<i64> = pairs.into_iter().map(|(_, apart)| apart).collect();
+        let middle = apart.len() / 2;
+        (!apart.is_empty()).then(|| *apart.select_nth_unstable(middle).1)
+    }
+
     /// What was learned, with what is configured.
     pub fn finish(&self, points: &Points, clocks: &Clocks, hops: &[HopConfig]) -> Topology {
         let hops = HopGraph::new(points, hops);
@@ -118,11 +148,15 @@ impl Learner {
             Way::ToVenue => Way::FromVenue,
             Way::FromVenue => Way::ToVenue,
         };
-        let other = self.median(Route { way: back, ..route }, a, b, clocks);
-        let two_way = own.zip(other).filter(|(own, other)| own != other);
+        let two_way = self.two_way(route, Route { way: back, ..route }, a, b);
         // Requests go the way of the hop, answers come back.
         let by_hop = hops.next(a, b).map(|forward| forward == (route.way == Way::ToVenue));
-        two_way.map(|(own, other)| own > other).or(by_time).or(by_hop).unwrap_or(true)
+        two_way
+            .filter(|&apart| apart != 0)
+            .map(|apart| apart > 0)
+            .or(by_time)
+            .or(by_hop)
+            .unwrap_or(true)
     }
 }
 
@@ -219,5 +253,41 @@ impl Topology {
     pub fn path(&self, route: Route) -> &[PointIx] {
         let any = Route { conversation: TextId::NONE, ..route };
         self.paths.get(&route).or_else(|| self.paths.get(&any)).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taptrail_capture::point::PointConfig;
+
+    #[test]
+    fn clocks_that_drift_do_not_turn_a_session_around() {
+        let point = |name: &str, clock: &str| PointConfig {
+            clock: Some(clock.to_owned()),
+            ..PointConfig::named(name.to_owned().try_into().unwrap())
+        };
+        let points = Points::new(&[point("P1", "C1"), point("P2", "C2")], &[]);
+        let clocks = Clocks::new(&points, &[], &[]);
+        for ppm in [-80, 80] {
+            // A request a millisecond, an answer to each and a fill: P1 is nearer the
+            // client, 1 us away. Of the requests, what is kept is of twice as long.
+            let mut learner = Learner::new();
+            let (protocol, conversation) = (TextId::NONE, TextId::NONE);
+            let route = |way| Route { protocol, conversation, way };
+            let at_p2 = |ns: i64| 5_000_000 + ns + ns * ppm / 1_000_000;
+            for n in 0..2_000 {
+                let ns = n * 1_000_000;
+                learner.note((route(Way::ToVenue), 0, 1), (ns, at_p2(ns + 1_000)));
+                for later in [40_000, 60_000] {
+                    let (ns, back) = (ns + later, route(Way::FromVenue));
+                    learner.note((back, 0, 1), (ns + 1_000, at_p2(ns)));
+                }
+            }
+            let hops = HopGraph::new(&points, &[]);
+            let before = |way| learner.before(route(way), 0, 1, &clocks, &hops);
+            assert!(before(Way::ToVenue), "{ppm}");
+            assert!(!before(Way::FromVenue), "{ppm}");
+        }
     }
 }

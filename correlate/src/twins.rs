@@ -11,7 +11,8 @@
 //! protocol have as well, and its groups are other ones on each line and
 //! behind an address translation. So the groups are compared: those of one
 //! protocol and channel that say the same under the same numbers are one
-//! stream.
+//! stream. So are connections of a protocol, one way each, that say the same: what
+//! they say names orders, which is number enough.
 
 use crate::event::StreamIx;
 use crate::observation::{Amount, Observation};
@@ -69,15 +70,15 @@ impl Twins {
         self.channels.get(&channel).is_some_and(|c| c.streams > 1 && c.looks < LOOKS_MAX)
     }
 
-    /// Compares a message of a group; gives the group that turned out to be
-    /// the same feed.
+    /// Compares a message of a group, which others know by the same `key`; gives
+    /// the group that turned out to be the same feed.
     pub fn compare(
         &mut self,
         channel: Channel,
         stream: StreamIx,
+        key: (u64, u16),
         observation: &Observation,
     ) -> Option<StreamIx> {
-        let seq = observation.seq?;
         let telling = observation.order_id.is_some()
             || observation.match_id.is_some()
             || observation.price != Amount::NONE;
@@ -86,7 +87,6 @@ impl Twins {
         }
         let compared = self.channels.get_mut(&channel)?;
         compared.looks += 1;
-        let key = (seq, observation.msg_ix);
         let said = compared.said.entry(key).or_default();
         if said.is_empty() {
             compared.order.push_back(key);

@@ -175,3 +175,132 @@ fn a_copy_is_of_the_side_that_speaks_as_it_does() {
     let copies: Vec<&String> = copies.iter().filter(|link| link.starts_with("drop")).collect();
     assert_eq!(copies, ["drop_copy_exec_id P5>P7 -2000"]);
 }
+
+/// A request and its answer of a session that only addresses name, at P6 and,
+/// behind an address translation, at P1.
+fn translated(net: &mut Net, number: u64) {
+    let at = number as i64 * 1_000_000;
+    let mut request = net.ouch(number, Kind::ReqNew, &format!("T{number}"), "").0;
+    let mut ack = net.ouch(number, Kind::RptAck, &format!("T{number}"), "").0;
+    ack.order_id = Some(5_000 + number);
+    for obs in [&mut request, &mut ack] {
+        obs.protocol = net.text("cboe.boe-equities.2.4");
+        (obs.seq, obs.seq_unit) = (Some(number), Some(SeqUnit::Message));
+        obs.price = Some(i128::from(number)).into();
+    }
+    let inside = net.text("10.40.8.5:52000 198.51.100.11:6001");
+    let outside = net.text("192.0.2.44:59000 198.51.100.11:6001");
+    for (obs, point, session, at) in [
+        (request, 5, inside, at),
+        (request, 0, outside, at + 1_000),
+        (ack, 0, outside, at + 40_000),
+        (ack, 5, inside, at + 41_000),
+    ] {
+        net.see(Message(Observation { session, ..obs }), point, at);
+    }
+}
+
+#[test]
+fn connections_behind_an_address_translation_are_one_session() {
+    let mut net = Net { measured: true, ..Net::new() };
+    (1..=40).for_each(|number| translated(&mut net, number));
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "same").len(), 80, "each request, each answer");
+    assert_eq!(shown(&rows, "relay"), [] as [&str; 0], "no gateway renames anything");
+    assert_eq!(rows.orders.len(), 40);
+}
+
+#[test]
+fn a_recovery_server_is_no_line_of_the_feed() {
+    let mut net = Net::new();
+    for seq in 1..=20 {
+        let message = net.itch(seq, Kind::OrderAdd, "ALFA", seq);
+        for line in ["A", "B"] {
+            for point in 0..3 {
+                net.see_on(message, point, line, seq as i64 * 100_000 + i64::from(point) * 1_000);
+            }
+        }
+    }
+    // Number 5 is asked for again.
+    let mut again = net.itch(5, Kind::OrderAdd, "ALFA", 5);
+    again.0.flags = taptrail_decoders::kind::flags::RETRANSMIT;
+    for point in 0..3 {
+        net.see(again, point, 700_000 + i64::from(point) * 1_000);
+    }
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "same").len(), 20 * 4);
+    assert!(rows.losses.is_empty(), "{:#?}", rows.losses);
+}
+
+/// Two messages of one packet that say the same, and what a bus made of both.
+fn twins(net: &mut Net, relayed: u64) {
+    for (place, point) in [(0, 0), (1, 0), (0, 2), (1, 2)] {
+        let mut message = net.itch(7, Kind::OrderFill, "ALFA", 55).0;
+        (message.seq_unit, message.msg_ix) = (Some(SeqUnit::Packet), place);
+        (message.price, message.match_id) = (Some(10).into(), Some(900 + u64::from(place)));
+        net.see(Message(message), point, 10_000 + i64::from(point) * 500);
+        if let Some(last) = net.observations.last_mut() {
+            last.packet_ix = u32::from(point);
+        }
+    }
+    for number in 1..=relayed {
+        let mut message = net.bus(number, 7, "ALFA");
+        message.0.price = Some(10).into();
+        message.0.kind = Kind::Trade;
+        net.see(message, 3, 15_000 + number as i64 * 100);
+    }
+}
+
+#[test]
+fn what_is_alike_in_a_packet_is_paired_in_order_with_what_a_bus_made_of_it() {
+    let mut net = Net::new();
+    twins(&mut net, 2);
+    let (rows, _) = net.run();
+    let relays = rows.links.iter().filter(|link| &*link.kind == "relay");
+    let found: Vec<(u16, f32)> = relays.map(|link| (link.from_msg_ix, link.confidence)).collect();
+    assert_eq!(found, [(0, 1.0), (1, 1.0)]);
+    // One of them is missing on the bus: which one, nobody knows.
+    let mut net = Net::new();
+    twins(&mut net, 1);
+    let (rows, _) = net.run();
+    let relays = rows.links.iter().filter(|link| &*link.kind == "relay");
+    assert_eq!(relays.map(|link| link.confidence).collect::<Vec<_>>(), [0.5]);
+}
+
+#[test]
+fn a_match_of_another_venue_with_the_same_number_is_another() {
+    let mut net = Net::new();
+    order(&mut net, ("ALFA", 10_000), "T1", 55);
+    let mut fill = net.ouch(2, Kind::RptFill, "T1", "").0;
+    (fill.protocol, fill.session) = (net.text("ALFA.orders"), net.text("ALFA"));
+    (fill.match_id, fill.price) = (Some(9), Some(10).into());
+    net.see(Message(fill), 5, 90_000);
+    for (venue, price, at) in [("BRVO", 70, 90_100), ("ALFA", 10, 95_000)] {
+        let mut trade = net.itch(8, Kind::OrderFill, "", 77).0;
+        trade.protocol = net.text(&format!("{venue}.feed"));
+        trade.session = net.text(&format!("{venue} 1"));
+        (trade.match_id, trade.price) = (Some(9), Some(price).into());
+        net.see(Message(trade), 0, at);
+    }
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "public"), ["match_id P6>P1 5000"]);
+}
+
+#[test]
+fn a_request_that_names_only_the_order_changes_what_was_asked_for_last() {
+    let mut net = Net::new();
+    let ilink = |net: &mut Net, kind, id: &str| {
+        let mut obs = net.ouch(1, kind, id, "").0;
+        (obs.protocol, obs.order_id) = (net.text("cme.ilink3"), Some(55));
+        Message(obs)
+    };
+    let order = ilink(&mut net, Kind::ReqNew, "1");
+    let ack = ilink(&mut net, Kind::RptAck, "1");
+    let replace = ilink(&mut net, Kind::ReqReplace, "2");
+    let cancel = ilink(&mut net, Kind::ReqCancel, "3");
+    for (message, at) in [(order, 10), (ack, 60), (replace, 100), (cancel, 130)] {
+        net.see(message, 5, at * 1_000);
+    }
+    let (rows, _) = net.run();
+    assert_eq!(shown(&rows, "chain"), ["orig_cl_ord_id P6>P6 30000", "orig_cl_ord_id P6>P6 90000"]);
+}

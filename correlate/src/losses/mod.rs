@@ -140,26 +140,36 @@ impl Losses {
 
     /// A message at `by`, at a time on the reference clock, names `seq`, of
     /// which these events are known.
-    pub fn named(&mut self, seq: u64, by: PointIx, at: i64, found: &[Arc<Event>]) {
-        let sources =
-            found.iter().filter(|e| e.obs.trigger_seq.is_none() && e.obs.seq == Some(seq));
-        let sources: Vec<&Arc<Event>> = sources.collect();
-        let relays = found.iter().filter(|e| e.obs.trigger_seq == Some(seq));
+    pub fn named(
+        &mut self,
+        seq: u64,
+        (by, at): (PointIx, i64),
+        meant: &[&Arc<Event>],
+        found: &[Arc<Event>],
+    ) {
+        let about = |e: &&Arc<Event>| {
+            meant.is_empty() || meant.iter().any(|m| m.obs.symbol == e.obs.symbol)
+        };
+        let relays = found.iter().filter(|e| e.obs.trigger_seq == Some(seq)).filter(about);
         let relays: Vec<&Arc<Event>> = relays.filter(|e| !e.path.contains(&by)).collect();
-        match sources.as_slice() {
-            [] => self
+        let has_source = found.iter().any(|e| e.obs.trigger_seq.is_none());
+        // One number may be of several feeds; which of them is named then is not known.
+        let one_stream = meant.first().filter(|m| meant.iter().all(|e| e.stream == m.stream));
+        match one_stream {
+            None if !has_source => self
                 .open
                 .named_hole(by, at, self.window_ns, |run| run.named.is_none() && run.has(seq)),
-            [source] => {
-                self.open.named(source.stream, seq, by, |p| source.first_at(p).is_none());
+            Some(source) => {
+                let missing = |p| meant.iter().all(|event| event.first_at(p).is_none());
+                self.open.named(source.stream, seq, by, missing);
             }
-            _ => {}
+            None => {}
         }
         if relays.is_empty() {
             let between = |(before, after): (u64, u64)| before < seq && seq < after;
             self.open.named_hole(by, at, self.window_ns, |run| run.named.is_some_and(between));
         }
-        for event in sources.iter().chain(&relays) {
+        for event in one_stream.into_iter().chain(&relays) {
             if let Some(seen) = event.end() {
                 self.open.seen_named(event.stream, seen.point, seen.ts);
             }

@@ -272,7 +272,7 @@ impl Reactions {
         let from = before.checked_sub(NAMED_ABOUT).and_then(|place| self.named_at.get(place));
         let to = self.named_at.get(after + NAMED_ABOUT - 1);
         let Some((from, to)) = from.zip(to) else { return 0.0 };
-        let inside_ns = ts_hi.saturating_sub(ts_lo) as f64;
+        let inside_ns = ts_hi.saturating_sub(ts_lo).max(0) as f64;
         let around_ns = (to.saturating_sub(*from) as f64 - inside_ns).max(1.0);
         1.0 - (-inside_ns * (2 * NAMED_ABOUT) as f64 / around_ns).exp()
     }
@@ -346,6 +346,13 @@ mod tests {
         assert!(reactions.share(&run(100, 150)) > 0.9);
         assert_eq!(reactions.share(&run(5_000, 5_050)), 0.0, "after the last reaction");
         assert_eq!(reactions.share(&Missed { span: None, ..run(100, 150) }), 0.0);
+    }
+
+    #[test]
+    fn a_span_that_ends_before_it_begins_says_nothing() {
+        let reactions = reactions([100].into_iter(), 0);
+        let turned = Missed { span: Some((100_000, 99_000)), ..run(100, 150) };
+        assert_eq!(reactions.share(&turned), 0.0);
     }
 
     #[test]

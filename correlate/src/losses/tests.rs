@@ -103,3 +103,19 @@ fn the_capture_itself_says_whether_it_dropped() {
     health.counted(2, CountedCapture { ts_lo: at(0), ts_hi: at(70), drops });
     assert_eq!(told(feed(lost), health), ["P3 A capture 20..20", "P3 B network 40..40"]);
 }
+
+#[test]
+fn a_number_that_two_feeds_have_names_the_one_that_the_bus_message_is_like() {
+    let mut net = feed(|seq, _, point| (30..33).contains(&seq) && point == 2);
+    // Another venue's feed has the same numbers, and is seen everywhere.
+    for seq in 1..=60_u64 {
+        let mut message = net.itch(seq, Kind::OrderAdd, "BRVO", seq);
+        message.0.session = net.text("FEED2");
+        for point in 0..3 {
+            net.see_on(message, point, "A", seq as i64 * 100_000 + 500 + i64::from(point) * 1_000);
+        }
+    }
+    (1..=60).for_each(|seq| relay(&mut net, seq, seq));
+    let found = told(net, Health::default());
+    assert_eq!(found, ["P3 A capture 30..32", "P3 B capture 30..32"]);
+}

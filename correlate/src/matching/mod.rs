@@ -3,6 +3,7 @@
 //! ```text
 //! same     observations -> events, and the links between an event's sightings
 //! orders   events -> orders, orders -> trades (a gateway's two sides, drop copies)
+//! payload  the same for packets that nothing decodes, by a hash of their bytes
 //! keys     key rules of the user, for same and relay
 //! order    links inside one order: chain, ack, fill, done
 //! relay    links between the two sides of a gateway
@@ -17,6 +18,7 @@
 pub mod keys;
 pub mod order;
 pub mod orders;
+pub mod payload;
 pub mod public;
 pub mod reaction;
 pub mod recent;

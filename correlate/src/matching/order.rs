@@ -12,7 +12,7 @@
 
 use crate::event::Event;
 use crate::link::LinkKind;
-use crate::observation::is_request;
+use crate::observation::{Observation, is_request};
 use crate::text::TextId;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
@@ -150,7 +150,9 @@ impl Replay<'_> {
         if obs.kind == Kind::ReqNew {
             self.current.get_or_insert(self.requests.len());
             self.qty = self.qty.or(obs.qty.get());
-        } else if let Some(before) = self.version(changes).or(self.current) {
+        } else if let Some(before) =
+            self.version(changes).or_else(|| self.pending(obs)).or(self.current)
+        {
             self.step(LinkKind::Chain, "orig_cl_ord_id", before, place);
         }
         self.requests.push(Request {
@@ -160,6 +162,14 @@ impl Replay<'_> {
             changes,
             answered: false,
         });
+    }
+
+    /// The newest replace without an answer, which a request means that names only the
+    /// order (iLink 3), not the version that it changes.
+    fn pending(&self, request: &Observation) -> Option<usize> {
+        let open = |r: &Request| r.kind == Kind::ReqReplace && !r.answered;
+        let names_version = !request.orig_cl_ord_id.is_none();
+        if names_version { None } else { self.requests.iter().rposition(open) }
     }
 
     fn report(&mut self, place: usize, event: &Event) {

@@ -218,6 +218,7 @@ impl Book {
         kept.downs.extend(gone.downs);
         kept.triggers.extend(gone.triggers);
         kept.likely = kept.likely.take().or(gone.likely);
+        kept.heard.extend(gone.heard);
         kept.client_ids.extend(gone.client_ids);
         kept.order_ids.extend(gone.order_ids);
         kept.exec_ids.extend(gone.exec_ids);

@@ -13,6 +13,7 @@ use crate::clock::Clocks;
 use crate::event::{Event, Identity};
 use crate::link::{Evidence, Link, LinkKind};
 use crate::matching::orders::Order;
+use crate::observation::Observation;
 use crate::text::TextId;
 use hashbrown::{HashMap, HashSet};
 use std::sync::Arc;
@@ -105,9 +106,19 @@ impl<'a> Wanted<'a, '_> {
     fn of_match(&self, id: u64) -> Option<(&'a Arc<Event>, &'static str)> {
         let kinds = [Kind::OrderFill, Kind::Trade, Kind::TradeCross];
         let list = self.published.by_match.get(&id)?;
-        let ours = |event: &&Arc<Event>| event.obs.order_id == self.number;
-        let fitting = || list.iter().filter(|event| self.fits(event, &kinds, false));
-        fitting().find(ours).or_else(|| fitting().next()).map(|event| (event, "match_id"))
+        let fitting = list.iter().filter(|event| self.fits(event, &kinds, false));
+        // Venues may number their matches alike: of those at the same price ours, else
+        // what is known to be of the symbol, of the same quantity, the nearest in time.
+        let same_price = |event: &&Arc<Event>| {
+            let prices = self.event.obs.price.get().zip(event.obs.price.get());
+            prices.is_none_or(|(here, there)| here == there)
+        };
+        let rank = |event: &&Arc<Event>| {
+            let ours = event.obs.order_id == self.number;
+            let symbol = event.obs.symbol == self.symbol;
+            (!ours, !symbol, taken(&self.event.obs) != taken(&event.obs), self.apart_ns(event))
+        };
+        fitting.filter(same_price).min_by_key(rank).map(|event| (event, "match_id"))
     }
 
     /// Whether the feed event may say what the report says. `exact`: the
@@ -117,14 +128,21 @@ impl<'a> Wanted<'a, '_> {
         let symbol = self.symbol;
         let other = !symbol.is_none() && !there.symbol.is_none() && there.symbol != symbol;
         let free = public.start().is_some_and(|s| !self.used.contains(&s.identity));
-        let taken = |o: &crate::observation::Observation| o.qty_delta.get().or(o.qty.get());
         let quantity = !exact || there.kind == Kind::OrderDelete || taken(here) == taken(there);
         kinds.contains(&there.kind) && !other && free && quantity && self.in_time(public)
     }
 
     fn in_time(&self, public: &Event) -> bool {
-        let Some((from, to)) = self.event.start().zip(public.start()) else { return false };
-        let apart = self.clocks.latency(from.stamp(), to.stamp(), false).ns;
-        apart.saturating_abs() <= self.window_ns
+        self.apart_ns(public).is_some_and(|apart| apart <= self.window_ns)
     }
+
+    fn apart_ns(&self, public: &Event) -> Option<i64> {
+        let (from, to) = self.event.start().zip(public.start())?;
+        Some(self.clocks.latency(from.stamp(), to.stamp(), false).ns.saturating_abs())
+    }
+}
+
+/// How much a message takes off an order.
+fn taken(obs: &Observation) -> Option<i128> {
+    obs.qty_delta.get().or(obs.qty.get())
 }

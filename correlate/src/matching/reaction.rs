@@ -68,6 +68,12 @@ const TRIGGERED: f64 = 0.8;
 /// So many requests of its own weigh as much as what is known of all sessions
 /// of its protocol.
 const ABOVE: f64 = 16.0;
+/// So many packets that came by chance in a bin tell how often they do; where there
+/// are fewer, so many in its surroundings.
+const CHANCE_OWN: f64 = 4.0;
+const CHANCE_MIN: f64 = 16.0;
+/// Most bins to each side that they are looked for in: three doublings.
+const CHANCE_BINS: usize = 3 * BINS_PER_OCTAVE as usize + 1;
 /// Rounds of expectation and maximisation over a sample.
 const ROUNDS: usize = 12;
 /// Most requests of a sample that are learned from.
@@ -101,6 +107,15 @@ pub struct Choice {
     pub candidate: usize,
     /// The chance that it is the one.
     pub confidence: f32,
+}
+
+/// How likely a message is what a request heard.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heard {
+    /// The message of the feed, or of a bus.
+    pub message: Identity,
+    /// The chance that it is the one.
+    pub chance: f32,
 }
 
 /// How often each of some bins occurred.
@@ -255,7 +270,7 @@ impl Shares {
 
 /// Messages heard one way: directly, or over a bus.
 #[derive(Clone, Debug)]
-struct Heard {
+struct HeardWay {
     /// Lateness of requests to what triggered them.
     lateness: Counts<LATENESS_BINS>,
     triggers: Content,
@@ -264,7 +279,7 @@ struct Heard {
     others: Content,
 }
 
-impl Heard {
+impl HeardWay {
     const NONE: Self = Self {
         lateness: Counts::NONE,
         triggers: Content::NONE,
@@ -282,6 +297,32 @@ impl Heard {
         self.others.add(case, candidate, weight * (1.0 - chance));
     }
 
+    /// Packets that came by chance about as late, and the nanoseconds that they
+    /// came in. Where a bin is too narrow to tell, so many bins to both sides are
+    /// taken in that there are enough packets, or would be at the usual rate:
+    /// messages come in bursts, so that just before a request there are more.
+    fn others_near(&self, bin: usize, rates_per_ns: f64) -> (f64, f64) {
+        let own = self.others_lateness.near(bin, &NEAR_LATENESS, 0.0);
+        let width_ns = bin_width_ns(bin);
+        if own.max(rates_per_ns * width_ns) >= CHANCE_OWN {
+            return (own, width_ns);
+        }
+        let bins = &self.others_lateness.bins;
+        let (mut seen, mut widths_ns) = (0.0, 0.0);
+        for far in 0..CHANCE_BINS {
+            let sides = [bin.checked_sub(far), bin.checked_add(far).filter(|_| far > 0)];
+            for (bin, count) in sides.into_iter().flatten().filter_map(|b| Some((b, bins.get(b)?)))
+            {
+                seen += count.max(0.0);
+                widths_ns += bin_width_ns(bin);
+            }
+            if seen.max(rates_per_ns * widths_ns) >= CHANCE_MIN {
+                break;
+            }
+        }
+        (seen, widths_ns)
+    }
+
     fn smooth(&mut self) {
         self.lateness.smooth(&NEAR_LATENESS, ANY_LATENESS);
         self.triggers.prices.smooth(&NEAR_PRICES, ANY_PRICE);
@@ -293,7 +334,7 @@ impl Heard {
 #[derive(Clone, Debug)]
 struct Model {
     /// Heard directly, over a bus.
-    ways: [Heard; 2],
+    ways: [HeardWay; 2],
     /// Packets a nanosecond of the instruments, summed over the requests.
     rates_per_ns: f64,
     /// Requests that name no trigger, and of them those that had one.
@@ -305,7 +346,7 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
-        let ways = [Heard::NONE; 2];
+        let ways = [HeardWay::NONE; 2];
         Self { ways, rates_per_ns: 0.0, untold: 0.0, triggered: 0.0, unsmoothed: 0 }
     }
 
@@ -364,6 +405,24 @@ impl Model {
         odds.iter().map(|odds| if all > 0.0 { odds / all } else { 0.0 }).collect()
     }
 
+    /// The chance of each candidate with the number that a request names: one number
+    /// may be of several messages, which differ in what they say.
+    fn named(&self, case: &Case, named: u64, above: Option<&Self>) -> Vec<f64> {
+        let several = case.before.candidates.iter().filter(|c| c.seq == named).count() > 1;
+        let weight = |candidate: &Candidate| {
+            if candidate.seq != named {
+                return 0.0;
+            }
+            let (bin, _) = lateness_bin(candidate.latency_ns);
+            let bins = (bin, Bins::of(case, candidate));
+            let shares = several.then(|| self.shares(candidate.relayed, bins, above)).flatten();
+            shares.map_or(1.0, |(_, content)| content.odds())
+        };
+        let weights: Vec<f64> = case.before.candidates.iter().map(weight).collect();
+        let all: f64 = weights.iter().sum();
+        weights.iter().map(|weight| if all > 0.0 { weight / all } else { 0.0 }).collect()
+    }
+
     /// How many packets a nanosecond come this late before a request without
     /// having triggered it: the instruments' rate, times the share of it that
     /// is still heard this way then. What a bus relays is heard directly for
@@ -377,9 +436,9 @@ impl Model {
         let relayed = case.before.heard.get(1).copied().map_or(0.0, f64::from);
         let believed = if candidate.relayed { relayed / heard.max(1.0) } else { 1.0 };
         let Some(way) = self.ways.get(usize::from(candidate.relayed)) else { return rate_per_ns };
-        let (bin, width_ns) = lateness_bin(candidate.latency_ns);
-        let seen = way.others_lateness.near(bin, &NEAR_LATENESS, 0.0);
-        let share = (seen + believed) / (self.rates_per_ns * width_ns + 1.0);
+        let (bin, _) = lateness_bin(candidate.latency_ns);
+        let (seen, widths_ns) = way.others_near(bin, self.rates_per_ns);
+        let share = (seen + believed) / (self.rates_per_ns * widths_ns + 1.0);
         rate_per_ns * share
     }
 
@@ -400,9 +459,18 @@ impl Model {
         self.unsmoothed += u32::from(weight > 0.0);
         if self.unsmoothed >= SMOOTHED_EVERY {
             self.unsmoothed = 0;
-            self.ways.iter_mut().for_each(Heard::smooth);
+            self.ways.iter_mut().for_each(HeardWay::smooth);
         }
     }
+}
+
+/// How many nanoseconds wide a bin is; the first one is all from 0.
+fn bin_width_ns(bin: usize) -> f64 {
+    if bin == 0 {
+        return (1u64 << FIRST_OCTAVE) as f64 * (1.0 + 1.0 / f64::from(BINS_PER_OCTAVE));
+    }
+    let octave = FIRST_OCTAVE + bin as u32 / BINS_PER_OCTAVE;
+    (1u64 << octave.min(62)) as f64 / f64::from(BINS_PER_OCTAVE)
 }
 
 /// The bin of a lateness, and how many nanoseconds wide it is.
@@ -411,7 +479,7 @@ fn lateness_bin(latency_ns: i64) -> (usize, f64) {
     let octave = ns.ilog2();
     let within = ((ns - (1 << octave)) * u64::from(BINS_PER_OCTAVE)) >> octave;
     let bin = (octave - FIRST_OCTAVE) * BINS_PER_OCTAVE + within as u32;
-    (bin as usize, (1u64 << octave) as f64 / f64::from(BINS_PER_OCTAVE))
+    (bin as usize, bin_width_ns(bin as usize))
 }
 
 /// The kind, with the side: not known, the order's, the other; and whether it
@@ -490,19 +558,30 @@ impl Reactions {
         choice
     }
 
+    /// Of a request that names a number which several messages have, how likely
+    /// each of them is what it reacted to, by what it reacts to otherwise. Nothing
+    /// where the number is of one message only.
+    pub fn heard(&self, case: &Case) -> Vec<Heard> {
+        let Some(named) = case.named else { return Vec::new() };
+        let is_named = |(candidate, _): &(&Candidate, f64)| candidate.seq == named;
+        let chances = self.chances(case);
+        let all = case.before.candidates.iter().zip(chances).filter(is_named);
+        let all: Vec<Heard> =
+            all.map(|(c, chance)| Heard { message: c.heard, chance: chance as f32 }).collect();
+        if all.len() > 1 { all } else { Vec::new() }
+    }
+
     /// The chances of a case's candidates: certain where it names one.
     fn chances(&self, case: &Case) -> Vec<f64> {
-        if let Some(named) = case.named {
-            // One number may be of several messages.
-            let is = |c: &&Candidate| c.seq == named;
-            let each = 1.0 / case.before.candidates.iter().filter(is).count().max(1) as f64;
-            let chance = |c: &Candidate| if c.seq == named { each } else { 0.0 };
-            return case.before.candidates.iter().map(chance).collect();
-        }
         let above = self.protocols.get(&case.protocol);
-        match self.sessions.get(&case.conversation) {
-            Some(own) => own.chances(case, above),
-            None => Model::new().chances(case, above),
+        let unknown = Model::new;
+        let own = self.sessions.get(&case.conversation);
+        match case.named {
+            Some(named) => own.map_or_else(
+                || unknown().named(case, named, above),
+                |own| own.named(case, named, above),
+            ),
+            None => own.map_or_else(|| unknown().chances(case, above), |o| o.chances(case, above)),
         }
     }
 

@@ -215,6 +215,7 @@ impl Gatherer {
         let content = observation.own_key.map_or_else(|| observation.content(), |own| own.key);
         match self.home(key, content, observation) {
             Home::Open { number, copy } => {
+                let copy = copy || self.is_resent(number, observation);
                 self.attach(number, observation, copy);
                 self.touched = (!copy).then_some(number);
                 self.open(number).map_or(stream, |open| open.event.stream)
@@ -261,6 +262,13 @@ impl Gatherer {
             Some(number) => Home::Open { number, copy: true },
             None => Home::New { after: last },
         }
+    }
+
+    /// Whether it is sent again what was seen as it was sent first: a recovery server
+    /// is no line of the feed.
+    fn is_resent(&self, number: u64, observation: &Observation) -> bool {
+        let sent = || self.open(number).map(|open| &open.event.sightings);
+        observation.is_copy() && sent().is_some_and(|all| all.iter().any(|s| !s.marked))
     }
 
     fn attach(&mut self, number: u64, observation: &Observation, copy: bool) {

@@ -8,6 +8,7 @@
 use crate::event::Event;
 use crate::link::Evidence;
 use crate::matching::keys::OwnKey;
+use crate::matching::reaction::Heard;
 use crate::matching::trigger::Likely;
 use crate::observation::{is_report, is_request};
 use crate::text::TextId;
@@ -50,6 +51,9 @@ pub struct Order {
     pub triggers: Vec<(u64, Vec<Arc<Event>>)>,
     /// What its first request likely reacted to, where it names nothing.
     pub likely: Option<Likely>,
+    /// Of the messages with the number that its request names, where they are
+    /// several: how likely each is what was heard.
+    pub heard: Vec<Heard>,
     pub(crate) last_at: i64,
     pub(crate) client_ids: SmallVec<[TextId; 4]>,
     pub(crate) order_ids: SmallVec<[u64; 2]>,
@@ -69,6 +73,7 @@ impl Order {
             downs: SmallVec::new(),
             triggers: Vec::new(),
             likely: None,
+            heard: Vec::new(),
             last_at: i64::MIN,
             client_ids: SmallVec::new(),
             order_ids: SmallVec::new(),

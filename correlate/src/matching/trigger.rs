@@ -15,6 +15,7 @@ use crate::clock::Clocks;
 use crate::config::Instruments;
 use crate::event::{Event, Identity, Sighting};
 use crate::link::{Evidence, Link, LinkKind};
+use crate::matching::reaction::Heard;
 use crate::matching::recent::REACTION_MAX_NS;
 use crate::observation::Observation;
 use crate::text::{TextId, Texts};
@@ -58,20 +59,58 @@ impl Follows<'_> {
 
 /// The trigger of a request that names feed sequence `seq`, among the events
 /// `found` that carry the number.
+/// `heard`: how likely each of several such messages is what the request heard.
 pub fn explicit(
     request: &Event,
     seq: u64,
-    found: &[Arc<Event>],
+    (found, heard): (&[Arc<Event>], &[Heard]),
     follows: &Follows,
     clocks: &Clocks,
 ) -> Option<Trigger> {
     let named = |candidates: u32, sure: f32| Evidence {
         rule: "explicit_tag",
-        confidence: sure / candidates as f32,
+        confidence: sure,
         candidates,
         skipped: 0,
     };
-    of_sequence(request, seq, found, follows, clocks, named)
+    of_sequence(request, seq, (found, heard), follows, clocks, named)
+}
+
+/// Of messages that are all alike for the order, the one that it heard likeliest, and
+/// the chance that it is that one.
+fn likeliest<'a>(
+    alike: &[&'a Arc<Event>],
+    (found, heard): (&[Arc<Event>], &[Heard]),
+    clocks: &Clocks,
+) -> Option<(&'a Arc<Event>, f32)> {
+    let is_it =
+        |event: &Event, it: &Heard| event.sightings.iter().any(|s| s.identity == it.message);
+    let chance_of = |event: &Arc<Event>| {
+        let share = |it: &Heard| {
+            if is_it(event, it) {
+                return it.chance;
+            }
+            let bus = found.iter().find(|bus| bus.obs.trigger_seq.is_some() && is_it(bus, it));
+            let Some(bus) = bus else { return 0.0 };
+            let made_of = sources(bus, found, clocks);
+            if let Some(source) = in_order(bus, &made_of, found, clocks) {
+                return if Arc::ptr_eq(source, event) { it.chance } else { 0.0 };
+            }
+            let is_of = made_of.iter().any(|source| Arc::ptr_eq(source, event));
+            if is_of { it.chance / made_of.len() as f32 } else { 0.0 }
+        };
+        heard.iter().map(share).sum::<f32>()
+    };
+    let chances: SmallVec<[f32; 4]> = alike.iter().map(|event| chance_of(event)).collect();
+    let all: f32 = chances.iter().sum();
+    let each = 1.0 / alike.len().max(1) as f32;
+    let share = |chance: f32| if all > 0.0 { chance / all } else { each };
+    let place = |event: &Event| (event.at(), event.stream);
+    let better = |a: &(&'a Arc<Event>, f32), b: &(&'a Arc<Event>, f32)| {
+        a.1.total_cmp(&b.1).then_with(|| place(a.0).cmp(&place(b.0)))
+    };
+    let all = alike.iter().copied().zip(chances.into_iter().map(share));
+    all.max_by(better)
 }
 
 /// What a request that names nothing likely reacted to.
@@ -102,7 +141,7 @@ pub fn reacted(
     let Likely { confidence, candidates, .. } = *likely;
     let learned = |_, _| Evidence { rule, confidence, candidates, skipped: 0 };
     let found = meant(likely);
-    of_sequence(request, likely.seq, &found, follows, clocks, learned)
+    of_sequence(request, likely.seq, (&found, &[]), follows, clocks, learned)
 }
 
 /// The events with the number that are what was heard, or what that was made
@@ -121,11 +160,11 @@ fn meant(likely: &Likely) -> Vec<Arc<Event>> {
 }
 
 /// The trigger with a number; `evidence` is made of how many messages have it
-/// and how sure it is that the order follows its instrument.
+/// and how sure it is that the order follows this one of them.
 fn of_sequence(
     request: &Event,
     seq: u64,
-    found: &[Arc<Event>],
+    (found, known): (&[Arc<Event>], &[Heard]),
     follows: &Follows,
     clocks: &Clocks,
     evidence: impl FnOnce(u32, f32) -> Evidence,
@@ -150,7 +189,8 @@ fn of_sequence(
     // What a bus tells was heard; of the rest the strategy knows nothing.
     let told: SmallVec<[&Arc<Event>; 4]> = alike.iter().filter(heard).copied().collect();
     let alike = if told.is_empty() { alike } else { told };
-    let source = alike.iter().copied().max_by_key(|event| (event.at(), event.stream));
+    let likeliest = likeliest(&alike, (found, known), clocks);
+    let source = likeliest.map(|(source, _)| source);
     let copied = found
         .iter()
         .filter(|event| event.obs.trigger_seq == Some(seq) && early(event))
@@ -164,6 +204,7 @@ fn of_sequence(
     let from = nearest(last, start, clocks)?;
     let candidates = alike.len().max(1) as u32;
     let sure = if fitting.is_empty() && !fits(last) { OTHER_INSTRUMENT } else { 1.0 };
+    let sure = sure * likeliest.map_or(1.0, |(_, chance)| chance);
     let skipped = last.missed_after(from.point).saturating_add(request.missed_before());
     let evidence = Evidence { skipped, ..evidence(candidates, sure) };
     let link = Link::new(LinkKind::Trigger, evidence, &last.obs, from, start, clocks);
@@ -250,11 +291,16 @@ fn nearest<'a>(event: &'a Event, end: &Sighting, clocks: &Clocks) -> Option<&'a 
     event.path.iter().rev().filter_map(|&point| event.first_at(point)).find(before)
 }
 
-/// The link from a feed message to what a bus or another feed made of it,
-/// where that carries the source's sequence.
-pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<Link> {
-    let seq = relay.obs.trigger_seq?;
-    let start = relay.start()?;
+/// The feed messages that a bus message may be made of, among those with the number
+/// that it names: those that are most like it.
+pub fn sources<'a>(
+    relay: &Event,
+    found: &'a [Arc<Event>],
+    clocks: &Clocks,
+) -> SmallVec<[&'a Arc<Event>; 4]> {
+    let Some((seq, start)) = relay.obs.trigger_seq.zip(relay.start()) else {
+        return SmallVec::new();
+    };
     let carries = |event: &&Arc<Event>| {
         event.obs.seq == Some(seq)
             && event.stream != relay.stream
@@ -267,9 +313,35 @@ pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<L
         .filter(|event| nearest(event, start, clocks).is_some())
         .collect();
     let early = recent(&early, start, clocks);
-    let sources = likest(&early, |event| unlike_source(&relay.obs, event));
-    let sources =
-        sources.into_iter().filter_map(|event| Some((event, nearest(event, start, clocks)?)));
+    likest(&early, |event| unlike_source(&relay.obs, event))
+}
+
+/// Of the feed messages with a number that an order names, those that it means:
+/// messages of instruments that it follows, where there are any.
+pub fn meant_by_order<'a>(
+    symbol: TextId,
+    seq: u64,
+    found: &'a [Arc<Event>],
+    follows: &Follows,
+) -> SmallVec<[&'a Arc<Event>; 4]> {
+    let own = |event: &&Arc<Event>| event.obs.seq == Some(seq) && event.obs.trigger_seq.is_none();
+    let all: SmallVec<[&Arc<Event>; 4]> = found.iter().filter(own).collect();
+    let fits = |event: &&Arc<Event>| follows.follows(symbol, event.obs.symbol);
+    let fitting: SmallVec<[&Arc<Event>; 4]> = all.iter().copied().filter(fits).collect();
+    if fitting.is_empty() { all } else { fitting }
+}
+
+/// The link from a feed message to what a bus or another feed made of it,
+/// where that carries the source's sequence. Several of a packet that are all alike
+/// are paired in order with what was made of them, where nothing of that is missing.
+pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<Link> {
+    let start = relay.start()?;
+    let alike = sources(relay, found, clocks);
+    let paired = in_order(relay, &alike, found, clocks);
+    let sources = paired
+        .map_or_else(|| alike.clone(), |source| SmallVec::from_iter([source]))
+        .into_iter()
+        .filter_map(|event| Some((event, nearest(event, start, clocks)?)));
     let sources: SmallVec<[(&Arc<Event>, &Sighting); 2]> = sources.collect();
     let last = sources.iter().max_by_key(|(event, _)| (event.at(), event.stream));
     let (source, from) = *last?;
@@ -281,4 +353,32 @@ pub fn relayed(relay: &Event, found: &[Arc<Event>], clocks: &Clocks) -> Option<L
         skipped: source.missed_after(from.point).saturating_add(relay.missed_before()),
     };
     Some(Link::new(LinkKind::Relay, evidence, &source.obs, from, start, clocks))
+}
+
+/// Of messages of one packet that are all alike, the one that `relay` is made of: its
+/// place among all that the same bus made of them, if that is as many.
+fn in_order<'a>(
+    relay: &Event,
+    alike: &[&'a Arc<Event>],
+    found: &[Arc<Event>],
+    clocks: &Clocks,
+) -> Option<&'a Arc<Event>> {
+    let stream = alike.first().filter(|_| alike.len() > 1)?.stream;
+    if alike.iter().any(|event| event.stream != stream) {
+        return None;
+    }
+    let place = |event: &Event| Some((event.at(), event.start()?.identity));
+    let is_copy = |other: &&Arc<Event>| {
+        let its = || sources(other, found, clocks);
+        other.stream == relay.stream
+            && other.obs.trigger_seq == relay.obs.trigger_seq
+            && its().iter().map(|e| Arc::as_ptr(e)).eq(alike.iter().map(|e| Arc::as_ptr(e)))
+    };
+    let mut copies: Vec<_> = found.iter().filter(is_copy).filter_map(|e| place(e)).collect();
+    copies.sort_unstable();
+    copies.dedup();
+    let own = copies.iter().position(|copy| Some(*copy) == place(relay))?;
+    let mut ordered: SmallVec<[&'a Arc<Event>; 4]> = alike.iter().copied().collect();
+    ordered.sort_by_key(|event| place(event));
+    ordered.get(own).copied().filter(|_| copies.len() == ordered.len())
 }

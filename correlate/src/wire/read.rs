@@ -213,7 +213,7 @@ impl Columns {
     }
 }
 
-fn numbers<T: ArrowPrimitiveType>(
+pub(crate) fn numbers<T: ArrowPrimitiveType>(
     batch: &RecordBatch,
     name: &str,
 ) -> Result<PrimitiveArray<T>, ArrowError> {
@@ -221,7 +221,7 @@ fn numbers<T: ArrowPrimitiveType>(
     column.cloned().ok_or_else(|| missing(name))
 }
 
-fn missing(name: &str) -> ArrowError {
+pub(crate) fn missing(name: &str) -> ArrowError {
     ArrowError::SchemaError(format!("packets has no column {name} of its type"))
 }
 

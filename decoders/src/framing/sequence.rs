@@ -4,7 +4,13 @@
 //! ```text
 //! seen 1 2 3     7 8        expected 9, missing 4..7
 //! then 5: late, fills a hole        then 2: came again
+//! then 1 2 3 with other bytes: the numbers began anew
 //! ```
+//!
+//! Venues that say so when numbers start anew have [`Tracker::restart`]. Others just
+//! do it, or their numbers have no more bits: number 1 with other bytes than it had,
+//! far behind, is a start; so is any run of numbers far behind that go on from
+//! each other while none goes on from what was there.
 
 use crate::kind::flags;
 
@@ -17,6 +23,10 @@ pub const RECENT_PACKETS: usize = 256;
 /// A number further ahead than this is not believed unless the next packet
 /// goes on from it.
 pub const JUMP_MAX: u64 = 1 << 31;
+
+/// So many packets that go on from each other far behind are a new start, where
+/// its first number was not seen.
+pub const BEGUN_AGAIN: u32 = 16;
 
 /// Where a packet stands in the sequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +43,12 @@ pub struct Tracker {
     expected: Option<u64>,
     first: u64,
     stray: Option<u64>,
+    /// The bytes that number 1 had.
+    one: Option<u64>,
+    /// What goes on from the last packet far behind, and how many did so.
+    back: (u64, u32),
+    /// What came next before numbers began anew: if it comes after all, they did not.
+    resumes: Option<u64>,
     holes: Vec<(u64, u64)>,
     recent: Vec<(u64, u64)>,
     /// Holes seen so far.
@@ -57,13 +73,46 @@ impl Tracker {
     #[inline]
     pub fn packet(&mut self, seq: u64, count: u64, print: u64) -> Placed {
         let placed = match self.expected {
-            Some(expected) if seq == expected => Placed { gap_before: Some(0), flags: 0 },
-            Some(expected) if seq < expected => self.behind(seq, count, print),
+            Some(expected) if seq == expected => {
+                self.back = (0, 0);
+                Placed { gap_before: Some(0), flags: 0 }
+            }
+            Some(expected) if seq < expected => {
+                if self.begins_anew(seq, count, print, expected) {
+                    let (gaps, missing) = (self.gaps, self.missing);
+                    let resumes = Some(expected);
+                    *self = Self { gaps, missing, resumes, ..Self::default() };
+                    return self.ahead(seq, count, print);
+                }
+                self.behind(seq, count, print)
+            }
+            Some(_) if self.resumes == Some(seq) => {
+                self.resumes = None;
+                Placed { gap_before: Some(0), flags: 0 }
+            }
             _ => return self.ahead(seq, count, print),
         };
         self.remember(seq, print);
         self.expect(seq.saturating_add(count));
         placed
+    }
+
+    /// Whether a packet far behind shows that numbers began anew.
+    fn begins_anew(&mut self, seq: u64, count: u64, print: u64, expected: u64) -> bool {
+        if expected - seq <= RECENT_PACKETS as u64 || self.is_missing(seq) {
+            return false;
+        }
+        if seq == 1 && self.one.is_none_or(|one| one != print) {
+            return true;
+        }
+        let (next, run) = self.back;
+        let run = if seq == next { run.saturating_add(1) } else { 1 };
+        self.back = (seq.saturating_add(count), run);
+        run >= BEGUN_AGAIN
+    }
+
+    fn is_missing(&self, seq: u64) -> bool {
+        self.holes.iter().any(|&(start, end)| start <= seq && seq < end)
     }
 
     /// Takes in a heartbeat: `seq` is the number that comes next.
@@ -98,6 +147,7 @@ impl Tracker {
     }
 
     fn ahead(&mut self, seq: u64, count: u64, print: u64) -> Placed {
+        self.back = (0, 0);
         let next = seq.saturating_add(count);
         let Some(expected) = self.expected else {
             self.first = seq;
@@ -159,6 +209,9 @@ impl Tracker {
         if let Some(kept) = self.recent.get_mut(slot(seq)) {
             *kept = (seq, print);
         }
+        if seq == 1 {
+            self.one = Some(print);
+        }
     }
 }
 
@@ -209,6 +262,57 @@ mod tests {
         assert_eq!(tracker.heartbeat(2), placed(Some(0), 0));
         assert_eq!(tracker.heartbeat(5), placed(Some(3), 0));
         assert_eq!(tracker.packet(5, 1, 0), placed(Some(0), 0));
+    }
+
+    /// A tracker that has seen 1 to 1,000, each with its number as its bytes.
+    fn long() -> Tracker {
+        let mut tracker = Tracker::new();
+        for seq in 1..=1_000 {
+            tracker.packet(seq, 1, seq);
+        }
+        tracker
+    }
+
+    #[test]
+    fn number_one_with_other_bytes_is_a_start() {
+        let mut tracker = long();
+        assert_eq!(tracker.packet(1, 1, 1), placed(None, flags::RETRANSMIT), "the same bytes");
+        assert_eq!(tracker.packet(1_001, 1, 9), placed(Some(0), 0));
+        assert_eq!(tracker.packet(1, 1, 77), placed(None, 0));
+        assert_eq!(tracker.packet(2, 1, 78), placed(Some(0), 0));
+        assert_eq!(tracker.packet(1, 1, 77), placed(None, flags::DUPLICATE));
+        assert_eq!(tracker.packet(5, 1, 79), placed(Some(2), 0));
+        assert_eq!((tracker.gaps, tracker.missing), (1, 2));
+    }
+
+    #[test]
+    fn a_start_whose_first_packets_are_lost_shows_after_a_while() {
+        let mut tracker = long();
+        let flags: Vec<u32> =
+            (3..40).map(|seq| tracker.packet(seq, 1, 5_000 + seq).flags).collect();
+        let before = BEGUN_AGAIN as usize - 1;
+        assert!(flags[..before].iter().all(|&flags| flags == flags::RETRANSMIT));
+        assert!(flags[before..].iter().all(|&flags| flags == 0));
+    }
+
+    #[test]
+    fn a_long_replay_is_no_start_where_numbers_then_go_on() {
+        let mut tracker = long();
+        for seq in 3..40 {
+            tracker.packet(seq, 1, seq);
+        }
+        assert_eq!(tracker.packet(1_001, 1, 0), placed(Some(0), 0));
+        assert_eq!(tracker.packet(1_002, 1, 0), placed(Some(0), 0));
+        assert_eq!((tracker.gaps, tracker.missing), (0, 0));
+    }
+
+    #[test]
+    fn what_is_sent_again_between_new_numbers_is_no_start() {
+        let mut tracker = long();
+        for seq in 3..200 {
+            assert_eq!(tracker.packet(seq, 1, seq).flags, flags::RETRANSMIT);
+            assert_eq!(tracker.packet(998 + seq, 1, 0), placed(Some(0), 0));
+        }
     }
 
     #[test]
