@@ -304,3 +304,52 @@ fn a_request_that_names_only_the_order_changes_what_was_asked_for_last() {
     let (rows, _) = net.run();
     assert_eq!(shown(&rows, "chain"), ["orig_cl_ord_id P6>P6 30000", "orig_cl_ord_id P6>P6 90000"]);
 }
+
+/// An order through a gateway that speaks FIX on both sides, its number `None` where
+/// the venue rejects it, and a drop copy of its fill.
+fn fix_to_fix(net: &mut Net, n: u64, number: Option<u64>) {
+    let at = n as i64 * 10_000_000;
+    let (client, venue) = (format!("C{n}"), format!("V{n}"));
+    let side = |net: &mut Net, session: &str, kind, id: &str| {
+        let mut obs = net.fix(n, kind, id, "").0;
+        obs.session = net.text(session);
+        (obs.price, obs.order_id) = (Some(i128::from(n)).into(), None);
+        if kind != Kind::ReqNew {
+            obs.order_id = number;
+        }
+        if kind == Kind::RptFill {
+            obs.exec_id = net.text(&format!("E{n}"));
+        }
+        Message(obs)
+    };
+    let answers =
+        if number.is_some() { &[Kind::RptAck, Kind::RptFill][..] } else { &[Kind::RptReject] };
+    let request = side(net, "S>G", Kind::ReqNew, &client);
+    net.see(request, 4, at);
+    let relayed = side(net, "G>V", Kind::ReqNew, &venue);
+    net.see(relayed, 5, at + 4_000);
+    for (place, &kind) in (1..).zip(answers) {
+        let at = at + place * 50_000;
+        let answer = side(net, "V>G", kind, &venue);
+        net.see(answer, 5, at);
+        let told = side(net, "G>S", kind, &client);
+        net.see(told, 4, at + 5_000);
+        if kind == Kind::RptFill {
+            let copy = side(net, "G>COPY", kind, &client);
+            net.see(copy, 6, at + 9_000);
+        }
+    }
+}
+
+#[test]
+fn a_gateway_may_speak_fix_on_both_sides() {
+    let mut net = Net::new();
+    (1..=4).for_each(|n| fix_to_fix(&mut net, n, (n != 3).then_some(500 + n)));
+    let (rows, _) = net.run();
+    let relays = shown(&rows, "relay");
+    let count = |link: &str| relays.iter().filter(|relay| *relay == link).count();
+    assert_eq!(count("late_bound_order_id P5>P6 4000"), 3, "{relays:#?}");
+    assert_eq!(count("attributes_fifo P5>P6 4000"), 1, "{relays:#?}");
+    assert_eq!(count("attributes_fifo P6>P5 5000"), 1, "{relays:#?}");
+    assert_eq!(count("drop_copy_exec_id P5>P7 4000"), 3, "{relays:#?}");
+}

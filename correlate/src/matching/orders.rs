@@ -258,14 +258,13 @@ impl Book {
             }
         }
         if obs.kind == Kind::ReqNew {
-            if is_fix(order.protocol, texts) {
-                if let Some(key) = attributes(order) {
-                    self.waiting.entry(key).or_default().push(number);
-                }
-            } else {
-                let due = obs.at.saturating_add(self.window_ns.saturating_mul(2));
-                self.unbound.push_back((due, number));
+            if is_fix(order.protocol, texts)
+                && let Some(key) = attributes(order)
+            {
+                self.waiting.entry(key).or_default().push(number);
             }
+            let due = obs.at.saturating_add(self.window_ns.saturating_mul(2));
+            self.unbound.push_back((due, number));
         }
     }
 
@@ -321,8 +320,8 @@ impl Book {
     }
 
     /// Binds reports without requests to the order whose executions they
-    /// repeat: on the side of the gateway that speaks the copy's protocol,
-    /// where both sides have the execution's id.
+    /// repeat: on the side of the gateway that calls the order what the copy calls
+    /// it, else that speaks the copy's protocol, where both have the execution's id.
     fn bind_copy(&mut self, a: OrderNumber, b: OrderNumber, texts: &Texts) {
         let (Some(one), Some(two)) = (self.orders.get(&a), self.orders.get(&b)) else { return };
         if one.conversation == two.conversation || !one.agrees(two) {
@@ -333,13 +332,16 @@ impl Book {
             (Some(_), None) => (b, a),
             _ => return,
         };
-        let speaks = |number: OrderNumber| {
-            self.orders.get(&number).map(|order| is_fix(order.protocol, texts))
+        let Some(copied) = self.orders.get(&copy) else { return };
+        // How like the copy an order is: its client's ids, its protocol.
+        let like = |number: OrderNumber| {
+            let order = self.orders.get(&number)?;
+            let named = order.client_ids.iter().any(|id| copied.client_ids.contains(id));
+            Some((named, is_fix(order.protocol, texts) == is_fix(copied.protocol, texts)))
         };
-        let now = self.orders.get(&copy).and_then(|order| order.bond).filter(|bond| bond.copy);
+        let now = copied.bond.filter(|bond| bond.copy);
         if let Some(now) = now
-            && speaks(now.up) != speaks(copy)
-            && speaks(original) == speaks(copy)
+            && like(original) > like(now.up)
             && self.root_of(original) != copy
         {
             self.unbond(copy);
@@ -543,8 +545,16 @@ impl Book {
         };
         let Some(key) = attributes(order) else { return };
         let waiting = self.waiting.get(&key).cloned().unwrap_or_default();
-        let fits: Vec<OrderNumber> =
-            waiting.into_iter().filter(|&up| self.may_feed(up, order, clocks)).collect();
+        // Where a gateway speaks FIX on both sides, others of its orders tell which is which.
+        let either_side = waiting.contains(&number);
+        let feeds = |up: OrderNumber| {
+            let up = self.orders.get(&up).map(|up| up.conversation);
+            !either_side || up.is_some_and(|up| self.feeds.contains_key(&(up, order.conversation)))
+        };
+        let fits: Vec<OrderNumber> = waiting
+            .into_iter()
+            .filter(|&up| feeds(up) && self.may_feed(up, order, clocks))
+            .collect();
         let Some(&up) = fits.first() else { return };
         let candidates = fits.len() as u32;
         let evidence = Evidence {

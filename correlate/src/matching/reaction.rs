@@ -371,6 +371,15 @@ impl Model {
         (own + prior * believed) / (self.reactions() + prior)
     }
 
+    /// The chance that what triggers something was heard this way. A session hears one
+    /// way, as a rule: what the other seems to explain now and then is chance, unless
+    /// it explains much.
+    fn hears(&self, relayed: bool, above: Option<&Self>) -> f64 {
+        let (own, other) = (self.of_way(relayed, above), self.of_way(!relayed, above));
+        let (own, other) = (own * own, other * other);
+        own / (own + other)
+    }
+
     /// The share of a lateness, and those of a content.
     fn shares(
         &self,
@@ -396,7 +405,7 @@ impl Model {
             let Some((lateness, content)) = self.shares(candidate.relayed, bins, above) else {
                 return 0.0;
             };
-            let reacted = triggered * self.of_way(candidate.relayed, above) * lateness / width_ns;
+            let reacted = triggered * self.hears(candidate.relayed, above) * lateness / width_ns;
             let others = self.others_per_ns(case, candidate, triggered);
             reacted / others * content.odds() / f64::from(candidate.mates.max(1))
         };
