@@ -523,6 +523,16 @@ impl MessageBatch {
         self.present[row] |= col.bit();
     }
 
+    /// Sets a text of up to 20 bytes, the first so many of those given.
+    pub fn set_digits(&mut self, row: usize, col: TextCol, (bytes, len): ([u8; 20], usize)) {
+        let start = self.text.len();
+        // A copy of known size is one move, and what is too much is cut.
+        self.text.extend_from_slice(&bytes);
+        self.text.truncate(start.saturating_add(len));
+        self.spans[col as usize][row] = (start as u32, len.min(bytes.len()) as u32);
+        self.present[row] |= col.bit();
+    }
+
     /// The presence words; each class's `bit()` says which bit is whose.
     pub fn present(&self) -> &[u64] {
         &self.present[..self.len]

@@ -105,10 +105,7 @@ impl NumberAt {
             Self::Plain { at, signed: false } => Some(at.unsigned_in(body).into()),
             Self::Plain { at, signed: true } => Some(at.signed_in(body).into()),
             Self::Bits { at, shift, mask } => Some((at.unsigned_in(body) >> shift & mask).into()),
-            Self::Digits { offset, width } => {
-                let rest = body.bytes().get(*offset as usize..)?;
-                digits(rest.get(..*width as usize).unwrap_or(rest))
-            }
+            Self::Digits { offset, width } => digits_of(body, *offset as usize, *width as usize),
         }
     }
 
@@ -138,6 +135,46 @@ impl NumberAt {
 pub fn factor(factors: &[(u64, i64)], code: u64) -> Option<i64> {
     let at = factors.binary_search_by_key(&code, |(code, _)| *code).ok()?;
     factors.get(at).map(|(_, factor)| *factor)
+}
+
+/// The number that digits write in a field.
+#[inline(always)]
+fn digits_of<B: Body>(body: &B, offset: usize, width: usize) -> Option<i128> {
+    // Most fields are nothing but digits.
+    let quick = match width {
+        1..=8 => eight_digits(body, offset, width),
+        9..=16 => eight_digits(body, offset, width - 8)
+            .zip(eight_digits(body, offset + (width - 8), 8))
+            .map(|(high, low)| high * 100_000_000 + low),
+        _ => None,
+    };
+    if let Some(number) = quick {
+        return Some(number.into());
+    }
+    let rest = body.bytes().get(offset..)?;
+    digits(rest.get(..width).unwrap_or(rest))
+}
+
+/// The number of up to eight bytes, where all of them are digits: pairs, fours
+/// and all eight are put together at once.
+#[inline(always)]
+fn eight_digits<B: Body>(body: &B, offset: usize, width: usize) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+    const LANES: u64 = 0x0000_00FF_0000_00FF;
+    let read = u64::from_le_bytes(body.eight(offset));
+    // The first digit stands lowest; what is before it are zeros.
+    let missing = 8 * (8 - width.min(8)) as u32;
+    let text = read.checked_shl(missing).unwrap_or(0)
+        | ZEROS.checked_shr(u64::BITS - missing).unwrap_or(0);
+    let values = text ^ ZEROS;
+    if (text & HIGH) != ZEROS || (values.wrapping_add(0x0606_0606_0606_0606) & HIGH) != 0 {
+        return None;
+    }
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let first = (pairs & LANES).wrapping_mul(100 + (1_000_000 << 32));
+    let second = ((pairs >> 16) & LANES).wrapping_mul(1 + (10_000 << 32));
+    Some(first.wrapping_add(second) >> 32)
 }
 
 /// So many digits are a number of 64 bits.
@@ -254,6 +291,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn fields_of_digits_are_read_as_their_text_is(
+            before in 0usize..9,
+            text in "[0-9]{0,20}| *[0-9]{0,18}|[ -9:]{0,18}",
+            after in 0usize..9,
+        ) {
+            let body = [&vec![b'7'; before], text.as_bytes(), &vec![b'8'; after]].concat();
+            let at = NumberAt::Digits { offset: before as u32, width: text.len() as u32 };
+            prop_assert_eq!(at.read(&body.as_slice()), digits(text.as_bytes()));
+        }
+
         #[test]
         fn written_numbers_are_read(number: i128, shift in 0u32..128) {
             let number = number >> shift;

@@ -323,6 +323,8 @@ pub struct Layout {
     pub full: bool,
     /// What follows the fixed part.
     pub steps: Vec<Step>,
+    /// Whether parts must be decoded in the order in which a message has them.
+    pub in_order: bool,
     /// Whether the message may make more than one row.
     pub has_rows: bool,
     /// Whether something behind the fixed part teaches.

@@ -18,6 +18,7 @@ use crate::fixed::program::{
     CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
 };
 use crate::fixed::protocol::FixedProtocol;
+use crate::fixed::radix::{base36_text, decimal_text};
 use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
 use crate::kind::flags;
@@ -45,11 +46,27 @@ impl<B> Item<B> {
     pub fn slot(&self) -> usize {
         self.row as usize & ROW_MASK
     }
+
+    /// The same with a reference to the message.
+    #[inline(always)]
+    pub fn as_ref(&self) -> Item<&B> {
+        Item { body: &self.body, row: self.row, scope: self.scope }
+    }
+}
+
+/// Messages of one layout, or parts of one shape, one after the other.
+pub trait Bucket: Iterator<Item = Item<Self::Bytes>> + Clone {
+    /// What their numbers are read from.
+    type Bytes: Body;
+}
+
+impl<B: Body, I: Iterator<Item = Item<B>> + Clone> Bucket for I {
+    type Bytes = B;
 }
 
 /// Calls `f` with every message's row and number.
 #[inline(always)]
-fn each<B: Body>(at: Window, bucket: &[Item<B>], mut f: impl FnMut(usize, u64)) {
+fn each(at: Window, bucket: impl Bucket, mut f: impl FnMut(usize, u64)) {
     for item in bucket {
         f(item.slot(), at.unsigned_in(&item.body));
     }
@@ -123,40 +140,30 @@ impl Machine {
         }
     }
 
-    /// Runs an operation over the messages of a layout. `parts` is the whole
-    /// message where the items are parts of one.
-    pub fn run<B: Body>(
-        &mut self,
-        op: &Op,
-        bucket: &[Item<B>],
-        parts: Option<Parts<'_>>,
-        tables: Tables<'_>,
-        out: &mut Output<'_>,
-    ) {
+    /// Runs an operation over the messages of a layout.
+    pub fn run(&mut self, op: &Op, bucket: impl Bucket, tables: Tables<'_>, out: &mut Output<'_>) {
         if self.has_doubts {
-            for item in bucket {
-                if in_doubt(op, item, parts, &mut self.tables) {
+            for item in bucket.clone() {
+                if in_doubt(op, &item, &mut self.tables) {
                     out.batch.add_flags(item.slot(), flags::MAYBE_BAD_STATE);
                 }
             }
         }
         match op {
             Op::Moment { at, col, clock, plus, null } => {
-                self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, parts, out.batch);
+                self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, out.batch);
             }
             Op::Scaled { at, col, scale, sign, null } => {
                 let from = (*at, scale, *sign, &null[..]);
-                self.scaled(from, *col, bucket, parts, tables, out.batch);
+                self.scaled(from, *col, bucket, tables, out.batch);
             }
             Op::Number { at, to, null } => {
-                for item in bucket {
-                    self.number((*at, null), *to, item, tables, out);
-                }
+                self.numbers((*at, null), *to, bucket, tables, out);
             }
             Op::LookupBy { value, col } => {
                 for item in bucket {
-                    let found =
-                        value.find(&item.body, parts, item.scope, self.tables.as_mut_slice());
+                    let (parts, known) = (item.body.parts(), self.tables.as_mut_slice());
+                    let found = value.find(&item.body, parts, item.scope, known);
                     put_learned(found, *col, item.slot(), out.batch);
                 }
             }
@@ -202,13 +209,12 @@ impl Machine {
     }
 
     /// Times of which a part stands elsewhere, or that are written in digits.
-    fn moments<B: Body>(
+    fn moments(
         &mut self,
         (at, plus, null): (NumberAt, Option<&Plus>, &[u64]),
         clock: usize,
         col: TimeCol,
-        bucket: &[Item<B>],
-        parts: Option<Parts<'_>>,
+        bucket: impl Bucket,
         batch: &mut MessageBatch,
     ) {
         let Some(clock) = self.clocks.get_mut(clock) else { return };
@@ -218,8 +224,8 @@ impl Machine {
             let count = at.read(&item.body).filter(|count| !is_null(null, *count));
             let count = count.and_then(|count| u128::try_from(count).ok());
             let plus_ns = plus.map(|plus| {
-                let number =
-                    elsewhere(&plus.at, &item.body, parts, item.scope, self.tables.as_mut_slice())?;
+                let (parts, known) = (item.body.parts(), self.tables.as_mut_slice());
+                let number = elsewhere(&plus.at, &item.body, parts, item.scope, known)?;
                 u64::try_from(number).ok()?.checked_mul(plus.unit_ns)
             });
             let time = clock.moment(count, digits_of(at), plus_ns, ts[row]);
@@ -231,12 +237,11 @@ impl Machine {
     }
 
     /// Numbers whose places after the point are told elsewhere.
-    fn scaled<B: Body>(
+    fn scaled(
         &mut self,
         (at, scale, sign, null): (NumberAt, &ScaleAt, Option<Ref>, &[u64]),
         col: DecimalCol,
-        bucket: &[Item<B>],
-        parts: Option<Parts<'_>>,
+        bucket: impl Bucket,
         tables: Tables<'_>,
         batch: &mut MessageBatch,
     ) {
@@ -248,6 +253,7 @@ impl Machine {
             };
             let number = at.read(&item.body);
             let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
+            let parts = item.body.parts();
             let minus = sign.and_then(|sign| sign.read(&item.body, parts));
             let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
             let known = self.tables.as_mut_slice();
@@ -268,43 +274,55 @@ impl Machine {
         }
     }
 
-    /// A number in digits or bits.
-    fn number<B: Body>(
+    /// Numbers in digits or bits.
+    fn numbers(
         &mut self,
         (at, null): (NumberAt, &[u64]),
         to: NumberTo,
-        item: &Item<B>,
+        bucket: impl Bucket,
         tables: Tables<'_>,
         out: &mut Output<'_>,
     ) {
-        let (row, batch) = (item.slot(), &mut *out.batch);
-        let number = at.read(&item.body).filter(|number| !is_null(null, *number));
-        let unsigned = number.and_then(|number| u64::try_from(number).ok());
-        let known = match to {
-            NumberTo::Int(col) => unsigned.map(|n| batch.ints_mut(col).0[row] = n),
-            NumberTo::Small(col) => unsigned
-                .and_then(|number| u32::try_from(number).ok())
-                .map(|number| batch.smalls_mut(col).0[row] = number),
-            NumberTo::Decimal(col, factor) => number.map(|number| {
-                batch.decimals_mut(col).0[row] = number.wrapping_mul(factor.into());
-            }),
-            NumberTo::Code(col, table) => unsigned
-                .and_then(|code| Some(tables.codes.get(table)?.number(code)))
-                .filter(|&number| number != 0)
-                .map(|number| batch.enums_mut(col).0[row] = number),
-            NumberTo::Name(col, cache) => unsigned
-                .and_then(|raw| Some(self.caches.get_mut(cache)?.name_of(raw, out.names)))
-                .filter(|&name| name != NO_NAME)
-                .map(|name| batch.names_mut(col).0[row] = name),
-            NumberTo::Text(col) => {
-                if let Some(number) = number {
-                    batch.set_text(row, col, number.to_string().as_bytes());
-                }
-                return;
+        let (batch, names) = (&mut *out.batch, &mut *out.names);
+        let (at, bit) = ((at, null), to.bit());
+        let plain = |number: i128| u64::try_from(number).ok();
+        match to {
+            NumberTo::Int(col) => put(at, bit, bucket, batch.ints_mut(col), plain),
+            NumberTo::Small(col) => {
+                let small = |number: i128| u32::try_from(number).ok();
+                put(at, bit, bucket, batch.smalls_mut(col), small);
             }
-        };
-        if known.is_none() {
-            batch.heads_mut().present[row] &= !to.bit();
+            NumberTo::Decimal(col, factor) => {
+                let decimal = |number: i128| Some(times_factor(number, factor));
+                put(at, bit, bucket, batch.decimals_mut(col), decimal);
+            }
+            NumberTo::Code(col, table) => {
+                let Some(table) = tables.codes.get(table) else { return };
+                let word = |number| Some(table.number(plain(number)?)).filter(|word| *word != 0);
+                put(at, bit, bucket, batch.enums_mut(col), word);
+            }
+            NumberTo::Name(col, cache) => {
+                let Some(cache) = self.caches.get_mut(cache) else { return };
+                let name = |number| {
+                    Some(cache.name_of(plain(number)?, names)).filter(|name| *name != NO_NAME)
+                };
+                put(at, bit, bucket, batch.names_mut(col), name);
+            }
+            NumberTo::Text(col) => {
+                for item in bucket {
+                    let (at, null) = at;
+                    let number = at.read(&item.body).filter(|number| !is_null(null, *number));
+                    match number.map(|number| (number, u64::try_from(number))) {
+                        None => {}
+                        Some((_, Ok(number))) => {
+                            batch.set_digits(item.slot(), col, decimal_text(number));
+                        }
+                        Some((number, Err(_))) => {
+                            batch.set_text(item.slot(), col, number.to_string().as_bytes());
+                        }
+                    }
+                }
+            }
         }
     }
 
@@ -319,6 +337,34 @@ impl Machine {
                 long_name(text_at(body, (*offset, *width, *trim)), names)
             }
         }
+    }
+}
+
+/// Writes a column of numbers in digits or bits; clears the bit of those
+/// without a meaning.
+#[inline(always)]
+fn put<T>(
+    (at, null): (NumberAt, &[u64]),
+    bit: u64,
+    bucket: impl Bucket,
+    (column, present): (&mut Rows<T>, &mut Rows<u64>),
+    mut value: impl FnMut(i128) -> Option<T>,
+) {
+    for item in bucket {
+        let number = at.read(&item.body).filter(|number| !is_null(null, *number));
+        match number.and_then(&mut value) {
+            Some(value) => column[item.slot()] = value,
+            None => present[item.slot()] &= !bit,
+        }
+    }
+}
+
+/// A number in billionths.
+#[inline(always)]
+fn times_factor(number: i128, factor: u64) -> i128 {
+    match u64::try_from(number) {
+        Ok(number) => u128::from(number).wrapping_mul(u128::from(factor)) as i128,
+        Err(_) => number.wrapping_mul(factor.into()),
     }
 }
 
@@ -406,15 +452,15 @@ fn put_learned(found: Option<u64>, col: LearnedCol, row: usize, batch: &mut Mess
 
 /// Writes a column of numbers; clears the bit of those without a meaning.
 #[inline(always)]
-fn write<T, B: Body>(
+fn write<T>(
     at: Window,
     null: &[u64],
     bit: u64,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     (column, present): (&mut Rows<T>, &mut Rows<u64>),
     value: impl Fn(u64) -> T,
 ) {
-    each(at, bucket, |row, raw| column[row] = value(raw));
+    each(at, bucket.clone(), |row, raw| column[row] = value(raw));
     if !null.is_empty() {
         each(at, bucket, |row, raw| {
             if null.contains(&raw) {
@@ -424,44 +470,32 @@ fn write<T, B: Body>(
     }
 }
 
-fn ints<B: Body>(
-    at: Window,
-    col: IntCol,
-    null: &[u64],
-    bucket: &[Item<B>],
-    batch: &mut MessageBatch,
-) {
+fn ints(at: Window, col: IntCol, null: &[u64], bucket: impl Bucket, batch: &mut MessageBatch) {
     write(at, null, col.bit(), bucket, batch.ints_mut(col), |raw| raw);
 }
 
-fn smalls<B: Body>(
-    at: Window,
-    col: SmallCol,
-    null: &[u64],
-    bucket: &[Item<B>],
-    batch: &mut MessageBatch,
-) {
+fn smalls(at: Window, col: SmallCol, null: &[u64], bucket: impl Bucket, batch: &mut MessageBatch) {
     write(at, null, col.bit(), bucket, batch.smalls_mut(col), |raw| raw as u32);
 }
 
-fn decimals<B: Body>(
+fn decimals(
     at: Window,
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let value = |raw: u64| u128::from(raw).wrapping_mul(u128::from(factor)) as i128;
     write(at, null, col.bit(), bucket, batch.decimals_mut(col), value);
 }
 
-fn signed_decimals<B: Body>(
+fn signed_decimals(
     at: Window,
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.decimals_mut(col);
@@ -474,11 +508,11 @@ fn signed_decimals<B: Body>(
     }
 }
 
-fn times<B: Body>(
+fn times(
     at: Window,
     col: TimeCol,
     clock: &mut RunningClock,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (ts, column, present) = batch.ts_and_times_mut(col);
@@ -488,11 +522,11 @@ fn times<B: Body>(
     });
 }
 
-fn codes<B: Body>(
+fn codes(
     at: Window,
     col: EnumCol,
     table: &CodeTable,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.enums_mut(col);
@@ -505,16 +539,16 @@ fn codes<B: Body>(
     });
 }
 
-fn constants<B>(col: EnumCol, number: u8, bucket: &[Item<B>], batch: &mut MessageBatch) {
+fn constants(col: EnumCol, number: u8, bucket: impl Bucket, batch: &mut MessageBatch) {
     let (column, _) = batch.enums_mut(col);
-    bucket.iter().for_each(|item| column[item.slot()] = number);
+    bucket.for_each(|item| column[item.slot()] = number);
 }
 
-fn names<B: Body>(
+fn names(
     at: Window,
     col: NameCol,
     cache: &mut NameCache,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     out: &mut Output<'_>,
 ) {
     let (column, present) = out.batch.names_mut(col);
@@ -544,7 +578,7 @@ pub fn long_name(text: &[u8], names: &mut Names) -> u32 {
     names.intern(text).map_or(NO_NAME, |name| name.0)
 }
 
-fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut Output<'_>) {
+fn long_names(place: Place, col: NameCol, bucket: impl Bucket, out: &mut Output<'_>) {
     let (column, present) = out.batch.names_mut(col);
     for item in bucket {
         let name = long_name(text_at(item.body.bytes(), place), out.names);
@@ -555,7 +589,7 @@ fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut
     }
 }
 
-fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut MessageBatch) {
+fn texts(place: Place, col: TextCol, bucket: impl Bucket, batch: &mut MessageBatch) {
     for item in bucket {
         let text = text_at(item.body.bytes(), place);
         if !text.is_empty() {
@@ -564,60 +598,30 @@ fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut Me
     }
 }
 
-fn digits<B: Body>(
+fn digits(
     (at, radix): (Window, Radix),
     col: TextCol,
     null: &[u64],
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     each(at, bucket, |row, raw| {
         if !null.contains(&raw) {
-            let mut digits = [b'0'; 20];
             let text = match radix {
-                Radix::Ten => decimal_text(raw, &mut digits),
-                Radix::ThirtySix => base36_text(raw, &mut digits),
+                Radix::Ten => decimal_text(raw),
+                Radix::ThirtySix => base36_text(raw),
             };
-            batch.set_text(row, col, text);
+            batch.set_digits(row, col, text);
         }
     });
 }
 
-/// A number in base 36, with zeros before it up to nine characters.
-fn base36_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    for digit in digits.iter_mut().rev() {
-        let value = (number % 36) as u8;
-        *digit = if value < 10 { b'0' + value } else { b'A' + value - 10 };
-        number /= 36;
-        start -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.get(start.min(11)..).unwrap_or_default()
-}
-
-/// A number in decimal digits.
-fn decimal_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        start -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.get(start..).unwrap_or_default()
-}
-
-fn lookups<B: Body>(
+fn lookups(
     key: Window,
     table: &mut LearnedTable,
     slot: usize,
     col: LearnedCol,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     match col {
@@ -633,15 +637,15 @@ fn lookups<B: Body>(
 }
 
 #[inline(always)]
-fn learned<T, B: Body>(
+fn learned<T>(
     key: Window,
     table: &mut LearnedTable,
     slot: usize,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     (column, present): (&mut Rows<T>, &mut Rows<u64>),
     (bit, cast): (u64, impl Fn(u64) -> T),
 ) {
-    let Some(mut scope) = bucket.first().map(|item| item.scope) else { return };
+    let Some(mut scope) = bucket.clone().next().map(|item| item.scope) else { return };
     let mut reader = table.reader(scope);
     for item in bucket {
         if item.scope != scope {
@@ -652,30 +656,6 @@ fn learned<T, B: Body>(
         column[item.slot()] = cast(value);
         if value == ABSENT {
             present[item.slot()] &= !bit;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn base_36_is_as_the_exchange_writes_it(number: u64) {
-            let mut digits = [b'0'; 20];
-            let text = base36_text(number, &mut digits);
-            prop_assert!(text.len() >= 9);
-            let read = u64::from_str_radix(std::str::from_utf8(text).unwrap(), 36);
-            prop_assert_eq!(read, Ok(number));
-        }
-
-        #[test]
-        fn digits_are_those_of_display(number: u64) {
-            let mut digits = [0; 20];
-            let want = number.to_string();
-            prop_assert_eq!(decimal_text(number, &mut digits), want.as_bytes());
         }
     }
 }

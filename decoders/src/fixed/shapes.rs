@@ -149,7 +149,7 @@ impl<'a> Compiler<'a> {
         }
         let slot = scope.new_slot(extras.line)?;
         let (seen, bits) = (scope.visible.len(), scope.bits.len());
-        let (shape, waiting) = (empty(slot), Vec::new());
+        let (shape, waiting) = (empty(slot, self.new_part()), Vec::new());
         let mut building = Building { shape, at: Some(0), running: true, waiting };
         for line in lines {
             self.line(line, &mut building, scope)?;
@@ -222,7 +222,7 @@ impl<'a> Compiler<'a> {
         match (what, when) {
             (None, None) => self.field(line, building, scope),
             (None, when) => {
-                let shape = empty(scope.new_slot(line.line)?);
+                let shape = empty(scope.new_slot(line.line)?, self.new_part());
                 let what = What::Once(Box::new(shape));
                 building.add(Step { name: String::new(), when, what }, None);
                 let step = Some(building.shape.steps.len() - 1);
@@ -244,7 +244,7 @@ impl<'a> Compiler<'a> {
         scope: &mut Scope,
     ) -> Result<(), Fault> {
         if !building.running {
-            let shape = empty(scope.new_slot(line.line)?);
+            let shape = empty(scope.new_slot(line.line)?, self.new_part());
             let what = What::Once(Box::new(shape));
             building.shape.steps.push(Step { name: String::new(), when: None, what });
             building.running = true;
@@ -521,8 +521,8 @@ impl Building {
     }
 }
 
-fn empty(slot: u8) -> Shape {
-    Shape { slot, size: 0, fields: vec![], ops: vec![], learn: vec![], steps: vec![] }
+fn empty(slot: u8, part: u32) -> Shape {
+    Shape { part, slot, size: 0, fields: vec![], ops: vec![], learn: vec![], steps: vec![] }
 }
 
 /// Bytes of a step, if they are always the same.

@@ -19,6 +19,8 @@ use std::sync::Arc;
 /// Fields that stand one after the other, and what follows them.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    /// Its number among the protocol's parts.
+    pub part: u32,
     /// Where its place is remembered.
     pub slot: u8,
     /// Bytes of the fields.
@@ -211,6 +213,9 @@ pub trait Visitor<'l> {
     /// Whether entries of one size are only counted, not met one by one.
     const COUNTS: bool = false;
 
+    /// Whether fields that fill no column may be passed over.
+    const SKIPS: bool = Self::COUNTS;
+
     /// So many whole entries of one size that make rows.
     fn row_entries(&mut self, _: usize) {}
 
@@ -323,18 +328,36 @@ impl Walk<'_> {
     }
 
     /// The fields that bits choose, in the order of the bits.
-    fn chosen<'l>(
+    fn chosen<'l, V: Visitor<'l>>(
         &mut self,
         (slot, bytes): (u8, u64),
         fields: &'l Bitfields,
         mut at: usize,
-        visitor: &mut impl Visitor<'l>,
+        visitor: &mut V,
     ) -> Result<usize, Cut> {
         let body = self.body;
         let base = self.bases.get(usize::from(slot)).copied().unwrap_or(0) as usize;
         let from_here = body.get(base..).unwrap_or_default();
         let bits = usize::try_from(bytes).ok().and_then(|bytes| from_here.get(..bytes));
         for (byte, set) in bits.unwrap_or_default().iter().enumerate() {
+            if V::SKIPS
+                && let Some(of_byte) = fields.byte(byte).filter(|of| of.unknown & set == 0)
+                && let end = at.saturating_add(of_byte.size[usize::from(*set)] as usize)
+                && end <= self.limit
+            {
+                let mut left = if V::COUNTS { 0 } else { set & of_byte.filling };
+                while left != 0 {
+                    let bit = left.trailing_zeros();
+                    left &= left - 1;
+                    let before = set & ((1 << bit) - 1);
+                    let start = at.saturating_add(of_byte.size[usize::from(before)] as usize);
+                    if let Bit::Here(shape) = fields.bit(byte, bit) {
+                        visitor.event(Event::Fields(shape, start), self.parts());
+                    }
+                }
+                at = end;
+                continue;
+            }
             let mut left = *set;
             while left != 0 {
                 let bit = left.trailing_zeros();
@@ -367,7 +390,8 @@ impl Walk<'_> {
         let to_the_end = *count == Count::Rest;
         let count = self.count(count, u64::MAX);
         let size = shape.size as usize;
-        if V::COUNTS && length.is_none() && shape.steps.is_empty() && size > 0 {
+        let fills_nothing = V::SKIPS && !rows && shape.ops.is_empty();
+        if (V::COUNTS || fills_nothing) && length.is_none() && shape.steps.is_empty() && size > 0 {
             let fit = self.limit.saturating_sub(at) / size;
             let here = usize::try_from(count).unwrap_or(usize::MAX).min(fit);
             if let Some(last) = here.checked_sub(1) {
