@@ -10,7 +10,7 @@
 use crate::fixed::buckets::{PartBuckets, Wide};
 use crate::fixed::bytes::Within;
 use crate::fixed::place::Parts;
-use crate::fixed::program::{Learn, LearnFrom, Op, TextAt};
+use crate::fixed::program::{Learn, Op, TextAt};
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::run::{Item, Lesson, Machine, Output, Tables, long_name, text_at};
 use crate::fixed::text::NO_NAME;
@@ -69,8 +69,6 @@ impl<'o> Does<'o> for AtOnce<'_, '_, 'o, '_> {
 pub struct Later<'m, 'o, 'w> {
     /// The parts.
     pub buckets: &'m mut PartBuckets,
-    /// The protocol.
-    pub protocol: &'m FixedProtocol,
     /// The message.
     pub message: Wide,
     /// Where rows are written.
@@ -82,8 +80,7 @@ pub struct Later<'m, 'o, 'w> {
 impl<'o> Does<'o> for Later<'_, 'o, '_> {
     #[inline]
     fn part(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
-        let slots = self.protocol.parts.get(number as usize).map_or(0, |part| part.slots);
-        self.buckets.push(number, slots, (&self.message, at), rows, parts);
+        self.buckets.push(number, (&self.message, at), rows, parts);
     }
 
     fn element(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
@@ -261,6 +258,48 @@ impl<'l> Visitor<'l> for Lessons<'_, '_, '_> {
     }
 }
 
+/// Whether the parts behind a message's fixed one would teach anything new.
+pub struct News<'m, 'b, 'n> {
+    /// What is looked for, and the message.
+    pub lessons: Lessons<'m, 'b, 'n>,
+    /// Whether there is anything.
+    pub found: bool,
+}
+
+impl<'l> Visitor<'l> for News<'_, '_, '_> {
+    fn event(&mut self, event: Event<'l>, parts: Parts<'_>) {
+        let Event::Fields(shape, base) = event else { return };
+        let Lessons { machine, item, names } = &mut self.lessons;
+        let body = item.body.get(base..).unwrap_or_default();
+        let item = Item { body, ..*item };
+        let mut learns = shape.learn.iter();
+        self.found |= learns.any(|learn| is_news(machine, learn, item, Some(parts), names));
+    }
+}
+
+/// Whether one part would teach anything new.
+pub fn is_news(
+    machine: &mut Machine,
+    learn: &Learn,
+    item: Item<&[u8]>,
+    parts: Option<Parts<'_>>,
+    names: &mut Names,
+) -> bool {
+    let (scope, tables) = (item.scope, machine.tables.as_mut_slice());
+    let Some(key) = learn.key.find(&item.body, parts, scope, tables) else { return false };
+    let Some(table) = machine.tables.get_mut(learn.table) else { return false };
+    if learn.if_absent {
+        return !table.knows(scope, key);
+    }
+    // What is taught again is in doubt no more.
+    let may_doubt = table.may_doubt();
+    learn.values.iter().any(|(slot, from)| {
+        let Some(value) = machine.value(from, item.body, names) else { return false };
+        let table = machine.tables.get_mut(learn.table);
+        may_doubt || table.is_some_and(|table| table.reader(scope).get(key, *slot) != value)
+    })
+}
+
 /// Teaches what one part says.
 pub fn teach(
     machine: &mut Machine,
@@ -269,31 +308,21 @@ pub fn teach(
     parts: Option<Parts<'_>>,
     names: &mut Names,
 ) {
-    let Some(key) = learn.key.find(&item.body, parts, item.scope, machine.tables.as_mut_slice())
-    else {
-        return;
-    };
-    let known = machine.tables.get_mut(learn.table).is_some_and(|t| t.knows(item.scope, key));
-    if learn.if_absent && known {
+    let (scope, tables) = (item.scope, machine.tables.as_mut_slice());
+    let Some(key) = learn.key.find(&item.body, parts, scope, tables) else { return };
+    let known = || machine.tables.get_mut(learn.table).is_some_and(|t| t.knows(scope, key));
+    if learn.if_absent && { known }() {
         return;
     }
     for (slot, from) in &learn.values {
-        let value = match from {
-            LearnFrom::Int(at) => at.key(&item.body),
-            LearnFrom::Name(from) => match machine.name(from, item.body, names) {
-                NO_NAME => None,
-                name => Some(u64::from(name)),
-            },
-        };
-        if let (Some(value), Some(table)) = (value, machine.tables.get_mut(learn.table)) {
-            let before = table.reader(item.scope).get(key, *slot);
-            table.set(item.scope, key, *slot, value);
-            let after = table.reader(item.scope).get(key, *slot);
-            if before != after
-                && let Some(lessons) = &mut machine.lessons
-            {
-                let Item { row, scope, .. } = item;
-                let (table, slot) = (learn.table, *slot);
+        let Some(value) = machine.value(from, item.body, names) else { continue };
+        let Some(table) = machine.tables.get_mut(learn.table) else { continue };
+        let before = machine.lessons.is_some().then(|| table.reader(scope).get(key, *slot));
+        table.set(scope, key, *slot, value);
+        if let Some(lessons) = &mut machine.lessons {
+            let after = table.reader(scope).get(key, *slot);
+            if before != Some(after) {
+                let (table, slot, row) = (learn.table, *slot, item.row);
                 lessons.push(Lesson { row, scope, table, key, slot, value });
             }
         }

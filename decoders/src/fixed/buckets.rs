@@ -6,6 +6,7 @@
 //! ```
 
 use crate::fixed::bytes::{Lane, Spot, Within, write_lane};
+use crate::fixed::parts::Part;
 use crate::fixed::place::Parts;
 use crate::fixed::run::{Bucket, Item};
 use std::ops::Range;
@@ -213,6 +214,8 @@ pub struct PartBuckets {
 
 #[derive(Debug, Default)]
 struct PartBucket {
+    /// As many slots as the part needs the places of.
+    slots: usize,
     items: Vec<Placed>,
     /// Of each, where the message begins, how long it is, and where its parts
     /// are, as far as the part needs that.
@@ -220,11 +223,10 @@ struct PartBucket {
 }
 
 impl PartBuckets {
-    /// Empty buckets for so many parts.
-    pub fn new(parts: usize) -> Self {
-        let mut buckets = Self::default();
-        buckets.parts.resize_with(parts, PartBucket::default);
-        buckets
+    /// Empty buckets for these parts.
+    pub fn new(parts: &[Part]) -> Self {
+        let empty = |part: &Part| PartBucket { slots: part.slots, ..PartBucket::default() };
+        Self { parts: parts.iter().map(empty).collect(), ..Self::default() }
     }
 
     /// Adds a part that begins at `at` in a message, for some of its rows.
@@ -232,7 +234,6 @@ impl PartBuckets {
     pub fn push(
         &mut self,
         number: u32,
-        slots: usize,
         (message, at): (&Wide, usize),
         rows: Range<u32>,
         parts: Parts<'_>,
@@ -245,9 +246,11 @@ impl PartBuckets {
         for row in rows {
             bucket.items.push(Placed { at, row, scope: message.scope });
             self.kept = self.kept.saturating_add(1);
-            if slots > 0 {
+            if bucket.slots > 0 {
                 bucket.places.extend([message.at, message.len]);
-                bucket.places.extend((0..slots).map(|slot| parts.bases.get(slot).unwrap_or(&0)));
+                bucket
+                    .places
+                    .extend((0..bucket.slots).map(|slot| parts.bases.get(slot).unwrap_or(&0)));
             }
         }
     }
@@ -285,15 +288,10 @@ impl PartBuckets {
     }
 
     /// The same for parts that need others.
-    pub fn within<'a>(
-        &'a self,
-        number: u32,
-        slots: usize,
-        wide: &'a WideBuckets,
-    ) -> impl Bucket + use<'a> {
-        const NONE: &PartBucket = &PartBucket { items: Vec::new(), places: Vec::new() };
+    pub fn within<'a>(&'a self, number: u32, wide: &'a WideBuckets) -> impl Bucket + use<'a> {
+        const NONE: &PartBucket = &PartBucket { slots: 0, items: vec![], places: vec![] };
         let bucket = self.parts.get(number as usize).unwrap_or(NONE);
-        let places = bucket.places.chunks_exact(slots.saturating_add(2));
+        let places = bucket.places.chunks_exact(bucket.slots.saturating_add(2));
         let bytes = wide.bytes.as_slice();
         bucket.items.iter().zip(places).filter_map(move |(item, places)| {
             let [start, len, bases @ ..] = places else { return None };

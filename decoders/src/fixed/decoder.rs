@@ -16,12 +16,11 @@ use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
-use crate::fixed::behind::{Lessons, run_alone, teach};
+use crate::fixed::behind::{Lessons, News, is_news, run_alone, teach};
 use crate::fixed::buckets::{Buckets, PartBuckets, RUN_MAX, WideBuckets};
 use crate::fixed::bytes::{Lane, Window, Within};
 use crate::fixed::explain;
 use crate::fixed::fill::Fill;
-use crate::fixed::learned::LearnedTable;
 use crate::fixed::place::{KeyAt, NumberAt, Ref};
 use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
@@ -61,6 +60,8 @@ pub struct FixedDecoder {
     /// Whether every message of a run is asked what it teaches.
     asking: bool,
     run_teaches: bool,
+    /// Whether any message of the run had to be asked.
+    has_asked: bool,
     show_secrets: bool,
     /// Whether each message is decoded by itself.
     plainly: bool,
@@ -75,14 +76,12 @@ pub struct LayoutHead {
     name_bit: u64,
     /// Presence bits that are set before the operations run.
     pub presumed: u64,
-    /// Whether every message teaches.
-    always: bool,
+    /// Whether a message may teach.
+    teaches: bool,
     /// Whether one teaches where `lesson` is not known yet.
     where_absent: bool,
     /// Whether it needs what others taught.
     asks: bool,
-    /// Whether there are several such lessons, or one with another kind of key.
-    many_lessons: bool,
     /// Key and table of the only lesson.
     lesson: (Window, usize),
     /// Whether the messages of a run are asked together whether they teach.
@@ -100,9 +99,10 @@ impl FixedDecoder {
             machine: Machine::new(&protocol),
             buckets: Buckets::new(heads.len()),
             wide: WideBuckets::new(heads.len()),
-            parts: PartBuckets::new(protocol.parts.len()),
+            parts: PartBuckets::new(&protocol.parts),
             asking: false,
             run_teaches: false,
+            has_asked: false,
             show_secrets: false,
             plainly: false,
             heads,
@@ -193,8 +193,9 @@ impl FixedDecoder {
             }
             self.forget_run();
         }
+        self.has_asked = false;
         let taken = self.gather::<true>(protocol, messages, out);
-        self.asking = self.run_teaches;
+        self.asking = self.run_teaches || self.has_asked;
         taken
     }
 
@@ -212,7 +213,7 @@ impl FixedDecoder {
             let quick = queued.layout.or_else(choose);
             let goes_on = match quick {
                 Some(layout) if (queued.row as usize) < rows => {
-                    self.join::<ASKING>(protocol, queued, layout)
+                    self.join::<ASKING>(protocol, queued, layout, out.names)
                 }
                 _ => self.join_unusual::<ASKING>(protocol, queued, out),
             };
@@ -251,11 +252,15 @@ impl FixedDecoder {
         protocol: &FixedProtocol,
         queued: &Queued<'_>,
         layout: u16,
+        names: &mut Names,
     ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
         let has_lane = head.has_lane;
-        let may_join =
-            if ASKING { self.may_join(protocol, queued, layout) } else { head.asked_together };
+        let may_join = if ASKING {
+            self.may_join(protocol, queued, layout, names)
+        } else {
+            head.asked_together
+        };
         if !may_join {
             return false;
         }
@@ -270,11 +275,17 @@ impl FixedDecoder {
 
     /// Whether a message may be in the run, by what it teaches and needs.
     #[inline(never)]
-    fn may_join(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
+    fn may_join(
+        &mut self,
+        protocol: &FixedProtocol,
+        queued: &Queued<'_>,
+        layout: u16,
+        names: &mut Names,
+    ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
-        let teaches = head.always
-            || (head.many_lessons || head.where_absent)
-                && would_learn(&mut self.machine.tables, protocol, queued, layout);
+        self.has_asked |= !head.asked_together;
+        let teaches =
+            head.teaches && would_learn(&mut self.machine, protocol, queued, layout, names);
         if self.run_teaches && (!teaches || head.asks) {
             return false;
         }
@@ -307,7 +318,7 @@ impl FixedDecoder {
                 if fit == Fit::Longer {
                     out.batch.add_flags(row, flags::IRREGULAR);
                 }
-                self.join::<ASKING>(protocol, queued, layout as u16)
+                self.join::<ASKING>(protocol, queued, layout as u16, out.names)
             }
             None => {
                 unknown(protocol, queued, out);
@@ -414,23 +425,24 @@ fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) 
     }
 }
 
-/// Whether a message that teaches only unknown keys has one.
+/// Whether a message would teach anything new.
 #[inline(never)]
 fn would_learn(
-    tables: &mut [LearnedTable],
+    machine: &mut Machine,
     protocol: &FixedProtocol,
     queued: &Queued<'_>,
     layout: u16,
+    names: &mut Names,
 ) -> bool {
     let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
-    layout.learn.iter().any(|learn| lacks(tables, learn, queued.body, queued.scope))
-}
-
-/// Whether the table does not know the message's key.
-#[inline(always)]
-fn lacks(tables: &mut [LearnedTable], learn: &Learn, body: &[u8], scope: u32) -> bool {
-    let Some(key) = learn.key.find(&body, None, scope, tables) else { return false };
-    tables.get_mut(learn.table).is_some_and(|table| !table.knows(scope, key))
+    let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
+    if layout.learn.iter().any(|learn| is_news(machine, learn, item, None, names)) {
+        return true;
+    }
+    let mut news = News { lessons: Lessons { machine, item, names }, found: false };
+    // What is whole before a cut is taught.
+    let _ = layout.teaches_behind.then(|| walk::walk(layout, item.body, &mut news));
+    news.found
 }
 
 impl LayoutHead {
@@ -454,10 +466,9 @@ impl LayoutHead {
             msg_name: msg_name.map_or(NO_NAME, |name| name.0),
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
-            always: !absent,
+            teaches: !layout.learn.is_empty() || layout.teaches_behind,
             asks: asks(&layout.ops, &layout.learn, &layout.steps),
             where_absent,
-            many_lessons,
             lesson: lesson.unwrap_or((code, 0)),
             asked_together: absent && !many_lessons && (has_lane || !where_absent),
             has_lane,

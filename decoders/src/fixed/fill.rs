@@ -43,21 +43,20 @@ impl Fill<'_> {
 
     /// Messages that are wide or go on behind their fixed parts.
     pub fn wide(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
-        let mut again = Vec::new();
+        let (mut again, mut open) = (Vec::new(), Open::default());
         for i in 0..wide.count() {
             let Some((at, bucket)) = wide.bucket(i) else { continue };
             self.fixed(at, wide.rows(bucket), out);
             let layout = self.protocol.layouts.get(at).filter(|layout| layout.varies());
             let Some(layout) = layout else { continue };
-            let mut open = Open::default();
             for message in &bucket.messages {
                 if self.plainly || layout.in_order {
                     self.by_itself(layout, message, wide, &mut open, out);
                     continue;
                 }
-                let (buckets, protocol) = (&mut *parts, self.protocol);
-                let does = Later { buckets, protocol, message: *message, out, has_twice: false };
-                if behind(does, layout, message, wide, &mut open, protocol).has_twice {
+                let buckets = &mut *parts;
+                let does = Later { buckets, message: *message, out, has_twice: false };
+                if behind(does, layout, message, wide, &mut open, self.protocol).has_twice {
                     again.push((layout, *message));
                 }
                 if parts.is_full() {
@@ -66,7 +65,6 @@ impl Fill<'_> {
             }
         }
         self.parts(wide, parts, out);
-        let mut open = Open::default();
         for (layout, message) in &again {
             self.by_itself(layout, message, wide, &mut open, out);
         }
@@ -91,7 +89,7 @@ impl Fill<'_> {
             let Some(part) = self.protocol.parts.get(number as usize) else { return };
             let tables = Tables::of(self.protocol);
             if part.slots > 0 {
-                let items = parts.within(number, part.slots, wide);
+                let items = parts.within(number, wide);
                 presume(items.clone(), part.presumed, out);
                 for op in &part.ops {
                     self.machine.run(op, items.clone(), tables, out);

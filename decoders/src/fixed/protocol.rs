@@ -126,9 +126,9 @@ const HOME_BITS: u32 = 10;
 struct First {
     code: u32,
     layout: u16,
-    /// Bytes of the message, or of its fixed part where it varies.
+    /// Bytes of the message, or the least that tell it where it varies.
     size: u16,
-    /// Whether it varies, and no other layout has the code.
+    /// Whether it varies.
     varies: bool,
     /// Whether it may make more than one row.
     has_rows: bool,
@@ -190,9 +190,11 @@ fn first_of(code: u64, candidates: &[u16], layouts: &[Layout]) -> Option<First> 
     let at = *candidates.first()?;
     let layout = layouts.get(usize::from(at))?;
     let varies = layout.varies();
-    // One that is not alone must be looked at closely.
-    let is_clear = !varies || candidates.len() == 1;
-    let size = u16::try_from(layout.size).ok().filter(|_| is_clear).unwrap_or(u16::MAX);
+    let others = candidates.iter().skip(1).filter_map(|&at| layouts.get(usize::from(at)));
+    // A longer message than all others are can only be the one that varies.
+    let others = others.map(|other| if other.varies() { u32::MAX } else { other.size });
+    let longest = if varies { others.max().map_or(0, |size| size.saturating_add(1)) } else { 0 };
+    let size = u16::try_from(layout.size.max(longest)).unwrap_or(u16::MAX);
     Some(First { code, layout: at, size, varies, has_rows: layout.has_rows })
 }
 

@@ -15,7 +15,8 @@ use crate::fixed::doubts::in_doubt;
 use crate::fixed::learned::{ABSENT, Learned, LearnedTable};
 use crate::fixed::place::{self, NumberAt, Parts, Ref};
 use crate::fixed::program::{
-    CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
+    CodeTable, ElsewhereAt, FactorTable, LearnFrom, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt,
+    TextAt,
 };
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::radix::{base36_text, decimal_text};
@@ -326,8 +327,19 @@ impl Machine {
         }
     }
 
+    /// A value that a message teaches.
+    pub fn value(&mut self, from: &LearnFrom, body: &[u8], names: &mut Names) -> Option<u64> {
+        match from {
+            LearnFrom::Int(at) => at.key(&body),
+            LearnFrom::Name(from) => match self.name(from, body, names) {
+                NO_NAME => None,
+                name => Some(name.into()),
+            },
+        }
+    }
+
     /// The name of a text in a message, or [`NO_NAME`].
-    pub fn name(&mut self, from: &TextAt, body: &[u8], names: &mut Names) -> u32 {
+    fn name(&mut self, from: &TextAt, body: &[u8], names: &mut Names) -> u32 {
         match from {
             TextAt::Short { at, cache } => match self.caches.get_mut(*cache) {
                 Some(cache) => cache.name_of(at.unsigned(body), names),

@@ -314,9 +314,7 @@ impl Walk<'_> {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => rest,
             Count::Field(at, none) => {
-                let number = self.parts().number(at).unwrap_or(0);
-                let number = u64::try_from(number).ok().filter(|number| Some(*number) != *none);
-                number.unwrap_or(0)
+                self.parts().count(at).filter(|number| Some(*number) != *none).unwrap_or(0)
             }
         }
     }
@@ -467,19 +465,29 @@ impl Walk<'_> {
 
 impl Condition {
     /// Whether it holds where the message has got to, with `rest` bytes left.
+    #[inline]
     pub fn holds(&self, parts: Parts<'_>, rest: usize) -> bool {
-        let number = match &self.of {
-            Decides::Field(at) => parts.number(at),
-            Decides::Length => Some(parts.body.len() as i128),
-            Decides::Rest => Some(rest as i128),
-        };
-        number.is_some_and(|number| match &self.test {
-            Test::In(values) => values.contains(&number),
-            Test::NotIn(values) => !values.contains(&number),
-            Test::Less(value) => number < *value,
-            Test::Greater(value) => number > *value,
-            Test::Bits(bits) => number & bits != 0,
-        })
+        match &self.of {
+            Decides::Field(at @ Ref { at: NumberAt::Plain { signed: false, .. }, .. }) => {
+                parts.count(at).is_some_and(|number| self.test.holds(number.into()))
+            }
+            Decides::Field(at) => parts.number(at).is_some_and(|number| self.test.holds(number)),
+            Decides::Length => self.test.holds(parts.body.len() as i128),
+            Decides::Rest => self.test.holds(rest as i128),
+        }
+    }
+}
+
+impl Test {
+    #[inline]
+    fn holds(&self, number: i128) -> bool {
+        match self {
+            Self::In(values) => values.contains(&number),
+            Self::NotIn(values) => !values.contains(&number),
+            Self::Less(value) => number < *value,
+            Self::Greater(value) => number > *value,
+            Self::Bits(bits) => number & bits != 0,
+        }
     }
 }
 
