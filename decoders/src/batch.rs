@@ -523,13 +523,36 @@ impl MessageBatch {
         self.present[row] |= col.bit();
     }
 
-    /// Sets a text of up to 20 bytes, the first so many of those given.
-    pub fn set_digits(&mut self, row: usize, col: TextCol, (bytes, len): ([u8; 20], usize)) {
+    /// Sets a text to the last so many bytes of those given, which are kept all:
+    /// a copy of known size is a few moves.
+    #[inline]
+    pub fn set_end<const N: usize>(
+        &mut self,
+        row: usize,
+        col: TextCol,
+        bytes: &[u8; N],
+        len: usize,
+    ) {
+        self.text.extend_from_slice(bytes);
+        let len = len.min(N);
+        self.spans[col as usize][row] = ((self.text.len() - len) as u32, len as u32);
+        self.present[row] |= col.bit();
+    }
+
+    /// Sets a text to the first so many bytes of those given.
+    #[inline]
+    pub fn set_start<const N: usize>(
+        &mut self,
+        row: usize,
+        col: TextCol,
+        bytes: &[u8; N],
+        len: usize,
+    ) {
         let start = self.text.len();
-        // A copy of known size is one move, and what is too much is cut.
-        self.text.extend_from_slice(&bytes);
-        self.text.truncate(start.saturating_add(len));
-        self.spans[col as usize][row] = (start as u32, len.min(bytes.len()) as u32);
+        self.text.extend_from_slice(bytes);
+        let len = len.min(N);
+        self.text.truncate(start + len);
+        self.spans[col as usize][row] = (start as u32, len as u32);
         self.present[row] |= col.bit();
     }
 

@@ -24,9 +24,6 @@ pub trait Does<'o> {
     /// A part that begins at `at` in the message, for some of its rows.
     fn part(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>);
 
-    /// The same for an element, of which a message may have several.
-    fn element(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>);
-
     /// Where rows are written.
     fn out(&mut self) -> &mut Output<'o>;
 }
@@ -56,10 +53,6 @@ impl<'o> Does<'o> for AtOnce<'_, '_, 'o, '_> {
         }
     }
 
-    fn element(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
-        self.part(number, at, rows, parts);
-    }
-
     fn out(&mut self) -> &mut Output<'o> {
         self.out
     }
@@ -73,19 +66,14 @@ pub struct Later<'m, 'o, 'w> {
     pub message: Wide,
     /// Where rows are written.
     pub out: &'w mut Output<'o>,
-    /// Whether it has an element twice, so that it must be decoded by itself.
+    /// Whether it has a part twice, so that it must be decoded by itself.
     pub has_twice: bool,
 }
 
 impl<'o> Does<'o> for Later<'_, 'o, '_> {
     #[inline]
     fn part(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
-        self.buckets.push(number, (&self.message, at), rows, parts);
-    }
-
-    fn element(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
-        self.has_twice |= self.buckets.has(number, &self.message);
-        self.part(number, at, rows, parts);
+        self.has_twice |= !self.buckets.push(number, (&self.message, at), rows, parts);
     }
 
     fn out(&mut self) -> &mut Output<'o> {
@@ -211,7 +199,7 @@ impl<'m, 'b, 'o, 'l, D: Does<'o>> Behind<'m, 'b, 'l, D> {
         while let Some(element) = elements.next() {
             if let Some(spec) = tlv.element(element.tag, element.value.len()) {
                 let start = at + elements.at() - element.value.len();
-                self.does.element(spec.part, start, self.targets(), parts);
+                self.does.part(spec.part, start, self.targets(), parts);
             }
         }
         if elements.at() != len {

@@ -160,6 +160,7 @@ fn shape(compiler: &mut Compiler<'_>, line: layout::LayoutLine) -> Result<Shape,
         ops: element.ops,
         learn,
         steps,
+        switches: None,
     })
 }
 

@@ -214,6 +214,8 @@ pub struct PartBuckets {
 
 #[derive(Debug, Default)]
 struct PartBucket {
+    /// What becomes of one that a message has twice.
+    again: Again,
     /// As many slots as the part needs the places of.
     slots: usize,
     items: Vec<Placed>,
@@ -222,14 +224,51 @@ struct PartBucket {
     places: Vec<u32>,
 }
 
+/// What becomes of a part that rows have already.
+#[derive(Clone, Copy, Debug, Default)]
+enum Again {
+    /// Both are decoded, in their order.
+    Adds,
+    /// Only the new one is.
+    Replaces,
+    /// The message must be decoded by itself.
+    #[default]
+    Matters,
+}
+
+impl Again {
+    fn of(part: &Part) -> Self {
+        match (part.adds, part.replaces) {
+            (true, _) => Self::Adds,
+            (_, true) => Self::Replaces,
+            _ => Self::Matters,
+        }
+    }
+}
+
+impl PartBucket {
+    /// Forgets the last ones, of these rows.
+    fn forget(&mut self, rows: &Range<u32>) {
+        let last = self.items.iter().rev().take_while(|item| rows.contains(&item.row)).count();
+        self.items.truncate(self.items.len() - last);
+        let places = last.saturating_mul(if self.slots > 0 { self.slots + 2 } else { 0 });
+        self.places.truncate(self.places.len().saturating_sub(places));
+    }
+}
+
 impl PartBuckets {
     /// Empty buckets for these parts.
     pub fn new(parts: &[Part]) -> Self {
-        let empty = |part: &Part| PartBucket { slots: part.slots, ..PartBucket::default() };
+        let empty = |part: &Part| PartBucket {
+            again: Again::of(part),
+            slots: part.slots,
+            ..PartBucket::default()
+        };
         Self { parts: parts.iter().map(empty).collect(), ..Self::default() }
     }
 
     /// Adds a part that begins at `at` in a message, for some of its rows.
+    /// False where these have it already and it matters which is first.
     #[inline]
     pub fn push(
         &mut self,
@@ -237,10 +276,16 @@ impl PartBuckets {
         (message, at): (&Wide, usize),
         rows: Range<u32>,
         parts: Parts<'_>,
-    ) {
-        let Some(bucket) = self.parts.get_mut(number as usize) else { return };
-        if bucket.items.is_empty() {
-            self.touched.push(number);
+    ) -> bool {
+        let Some(bucket) = self.parts.get_mut(number as usize) else { return true };
+        match bucket.items.last() {
+            None => self.touched.push(number),
+            Some(last) if rows.contains(&last.row) => match bucket.again {
+                Again::Adds => {}
+                Again::Replaces => bucket.forget(&rows),
+                Again::Matters => return false,
+            },
+            Some(_) => {}
         }
         let at = message.at.wrapping_add(at as u32);
         for row in rows {
@@ -248,17 +293,11 @@ impl PartBuckets {
             self.kept = self.kept.saturating_add(1);
             if bucket.slots > 0 {
                 bucket.places.extend([message.at, message.len]);
-                bucket
-                    .places
-                    .extend((0..bucket.slots).map(|slot| parts.bases.get(slot).unwrap_or(&0)));
+                let bases = (0..bucket.slots).map(|slot| parts.bases.get(slot).unwrap_or(&0));
+                bucket.places.extend(bases);
             }
         }
-    }
-
-    /// Whether a message has this part already.
-    pub fn has(&self, number: u32, message: &Wide) -> bool {
-        let last = self.parts.get(number as usize).and_then(|bucket| bucket.items.last());
-        last.is_some_and(|last| last.row.wrapping_sub(message.row) < message.rows)
+        true
     }
 
     /// Whether they should be decoded before more are added.
@@ -289,7 +328,8 @@ impl PartBuckets {
 
     /// The same for parts that need others.
     pub fn within<'a>(&'a self, number: u32, wide: &'a WideBuckets) -> impl Bucket + use<'a> {
-        const NONE: &PartBucket = &PartBucket { slots: 0, items: vec![], places: vec![] };
+        const NONE: &PartBucket =
+            &PartBucket { again: Again::Matters, slots: 0, items: vec![], places: vec![] };
         let bucket = self.parts.get(number as usize).unwrap_or(NONE);
         let places = bucket.places.chunks_exact(bucket.slots.saturating_add(2));
         let bytes = wide.bytes.as_slice();

@@ -192,8 +192,17 @@ impl RunningClock {
 
 /// A time of day in digits as ns; `places` digits stand after the seconds.
 fn daytime_ns(number: u64, places: u32) -> Option<u64> {
-    let unit = 10u64.checked_pow(places)?;
-    let (hhmmss, part) = (number / unit, number % unit);
+    let (hhmmss, part) = match places {
+        // Most have so many: division by a constant is a multiplication.
+        0 => (number, 0),
+        3 => (number / 1_000, number % 1_000),
+        6 => (number / 1_000_000, number % 1_000_000),
+        9 => (number / 1_000_000_000, number % 1_000_000_000),
+        _ => {
+            let unit = 10u64.checked_pow(places)?;
+            (number / unit, number % unit)
+        }
+    };
     let (hours, minutes, seconds) = (hhmmss / 10_000, hhmmss / 100 % 100, hhmmss % 100);
     if hours > 47 || minutes > 59 || seconds > 60 {
         return None;

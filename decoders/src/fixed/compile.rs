@@ -329,7 +329,12 @@ impl<'a> Compiler<'a> {
                 let reason = format!("no field starts at {end}, where the message may end");
                 return Err(Fault::new(whole.line, reason));
             }
-            self.layout(&whole, &Shape { steps: Vec::new(), ..shape.clone() }, end, &scope)?;
+            self.layout(
+                &whole,
+                &Shape { steps: Vec::new(), switches: None, ..shape.clone() },
+                end,
+                &scope,
+            )?;
         }
         Ok(())
     }
@@ -368,6 +373,7 @@ impl<'a> Compiler<'a> {
             full: scope.is_full,
             in_order: parts::order_matters(&shape.steps, scope.has_rows, &self.tlvs),
             steps: shape.steps.clone(),
+            switches: shape.switches.clone(),
             has_rows: has_steps && scope.has_rows,
             teaches_behind: has_steps && scope.teaches_behind,
             fields: shape.fields.iter().filter(|def| def.offset < size).cloned().collect(),

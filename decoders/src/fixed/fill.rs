@@ -4,7 +4,7 @@
 //! layouts    operations of the fixed part over all messages of each
 //!            walk what follows, message by message; put parts to their like
 //! parts      operations of each part over all of its kind
-//! by itself  messages that have an element twice, or parts in any order
+//! by itself  messages that have a part twice, or parts in any order
 //! ```
 
 use crate::fixed::behind::{AtOnce, Behind, Does, Later, Open};

@@ -38,6 +38,7 @@ pub mod run;
 pub mod shapes;
 pub mod shelf;
 pub mod source;
+pub mod switch;
 pub mod tables;
 pub mod targets;
 pub mod text;

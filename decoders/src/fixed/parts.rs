@@ -24,6 +24,11 @@ pub struct Part {
     pub ops: Vec<Op>,
     /// Presence bits that are set before they run.
     pub presumed: u64,
+    /// Where a message has it twice: whether the last one has all columns,
+    /// as each is written or emptied by it ...
+    pub replaces: bool,
+    /// ... or whether each adds what it has.
+    pub adds: bool,
     /// As many slots as tell it where the other parts are that it needs; 0
     /// where it needs none.
     pub slots: usize,
@@ -34,7 +39,9 @@ impl Part {
         let presumed = ops.iter().filter(|op| op.presumes()).fold(0, |bits, op| bits | op.bit());
         let slots = ops.iter().filter_map(|op| farthest(op, slot)).max();
         let slots = slots.map_or(0, |slot| usize::from(slot) + 1);
-        Self { ops: ops.to_vec(), presumed, slots }
+        let replaces = ops.iter().all(Op::presumes);
+        let adds = !ops.iter().any(Op::presumes);
+        Self { ops: ops.to_vec(), presumed, replaces, adds, slots }
     }
 }
 
@@ -105,7 +112,8 @@ fn of_steps(steps: &[Step], put: &mut impl FnMut(u32, Part)) {
 /// Whether the parts of a layout's messages must be decoded in the order in
 /// which each message has them.
 pub fn order_matters(steps: &[Step], has_rows: bool, tlvs: &[TlvSpec]) -> bool {
-    let mut writers = Writers { has_rows, tlvs, filled: 0, unordered: 0, clash: false };
+    let mut writers =
+        Writers { has_rows, tlvs, filled: 0, unordered: 0, inside: None, clash: false };
     writers.steps(steps, false);
     writers.clash
 }
@@ -118,6 +126,8 @@ struct Writers<'t> {
     filled: u64,
     /// ... and by one whose number says nothing of its place.
     unordered: u64,
+    /// By the parts of a group of which a message, or a row, may have several.
+    inside: Option<u64>,
     clash: bool,
 }
 
@@ -128,8 +138,10 @@ impl Writers<'_> {
                 What::Once(shape) => self.shape(shape, in_row),
                 What::Each { count, rows, shape, .. } => {
                     let again = *count != Count::Fixed(1) && !rows && (!self.has_rows || in_row);
-                    self.clash |= again && fills(shape);
+                    let around = self.inside;
+                    self.inside = around.or(again.then_some(0));
                     self.shape(shape, in_row || *rows);
+                    self.inside = around.and(self.inside);
                 }
                 What::Elements { tlv, .. } => {
                     let elements = self.tlvs.get(*tlv).map_or(&[][..], |tlv| &tlv.elements);
@@ -150,7 +162,7 @@ impl Writers<'_> {
     fn shape(&mut self, shape: &Shape, in_row: bool) {
         let bits = bits(&shape.ops);
         self.clash |= self.unordered & bits != 0;
-        self.filled |= bits;
+        self.fill(bits);
         self.steps(&shape.steps, in_row);
     }
 
@@ -158,23 +170,21 @@ impl Writers<'_> {
     fn list(&mut self, parts: impl Iterator<Item = u64>) {
         for bits in parts {
             self.clash |= self.filled & bits != 0;
-            self.filled |= bits;
+            self.fill(bits);
             self.unordered |= bits;
+        }
+    }
+
+    /// What comes again may be the last one again.
+    fn fill(&mut self, bits: u64) {
+        self.filled |= bits;
+        if let Some(inside) = &mut self.inside {
+            self.clash |= *inside & bits != 0;
+            *inside |= bits;
         }
     }
 }
 
 fn bits(ops: &[Op]) -> u64 {
     ops.iter().fold(0, |bits, op| bits | op.bit())
-}
-
-/// Whether anything of a part goes to a column.
-fn fills(shape: &Shape) -> bool {
-    let of = |step: &Step| match &step.what {
-        What::Once(shape) | What::Each { shape, .. } => fills(shape),
-        What::Elements { .. } | What::Chosen { .. } => true,
-        What::Text { to, .. } => !to.is_empty(),
-        What::Bits { .. } => false,
-    };
-    !shape.ops.is_empty() || shape.steps.iter().any(of)
 }

@@ -4,6 +4,7 @@
 use crate::batch::{DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol};
 use crate::fixed::bytes::Window;
 use crate::fixed::place::{KeyAt, LearnedAt, NumberAt, Ref};
+use crate::fixed::switch::Switches;
 use crate::fixed::walk::Step;
 use crate::fixed::wire::{FieldType, Trim};
 use crate::kind::{Kind, Sender};
@@ -323,6 +324,8 @@ pub struct Layout {
     pub full: bool,
     /// What follows the fixed part.
     pub steps: Vec<Step>,
+    /// The fields that decide which of it is there.
+    pub switches: Option<Switches>,
     /// Whether parts must be decoded in the order in which a message has them.
     pub in_order: bool,
     /// Whether the message may make more than one row.

@@ -1,42 +1,52 @@
 //! Numbers as text, without a loop that waits for each digit.
 
-/// A number in base 36, with zeros before it up to nine characters.
-pub fn base36_text(mut number: u64) -> Digits {
-    let mut all = [b'0'; 40];
-    let mut start = 20;
-    for digit in all[..20].iter_mut().rev() {
+use crate::batch::{MessageBatch, TextCol};
+
+/// A number in base 36, with zeros before it up to nine characters, which are
+/// the last so many.
+pub fn base36_text(mut number: u64) -> ([u8; 16], usize) {
+    let mut digits = [b'0'; 16];
+    let mut count = 0;
+    for digit in digits.iter_mut().rev() {
         let value = (number % 36) as u8;
         *digit = if value < 10 { b'0' + value } else { b'A' + value - 10 };
         number /= 36;
-        start -= 1;
+        count += 1;
         if number == 0 {
             break;
         }
     }
-    let start = start.min(11);
-    let first = all.get(start..).and_then(|digits| digits.first_chunk());
-    (first.copied().unwrap_or_default(), 20 - start)
+    (digits, count.max(9))
 }
 
-/// Bytes of a number's digits, of which the first so many count.
-pub type Digits = ([u8; 20], usize);
+/// Numbers below are written with eight digits at most.
+const EIGHT: u64 = 100_000_000;
 
-/// A number in decimal digits.
-pub fn decimal_text(number: u64) -> Digits {
-    const EIGHT: u64 = 100_000_000;
-    let mut all = [b'0'; 44];
-    let (high, low) = (number / EIGHT, number % EIGHT);
-    let (top, middle) = (high / EIGHT, high % EIGHT);
-    for (place, part) in all.chunks_exact_mut(8).zip([top, middle, low]) {
-        place.copy_from_slice(&eight_digits(part));
-    }
+/// Sets a text to a number in decimal digits.
+#[inline]
+pub fn set_decimal(batch: &mut MessageBatch, row: usize, col: TextCol, number: u64) {
     let count = number.checked_ilog10().unwrap_or(0) as usize + 1;
-    let first = all.get(24 - count..).and_then(|digits| digits.first_chunk());
-    (first.copied().unwrap_or_default(), count)
+    if number < EIGHT {
+        return batch.set_end(row, col, &eight_digits(number), count);
+    }
+    batch.set_end(row, col, &decimal_digits(number), count);
+}
+
+/// A number in decimal digits, with zeros before it.
+#[inline]
+fn decimal_digits(number: u64) -> [u8; 24] {
+    let (high, low) = (number / EIGHT, number % EIGHT);
+    let [a, b, c] = [high / EIGHT, high % EIGHT, low].map(eight_digits);
+    let mut digits = [0; 24];
+    for (place, part) in digits.chunks_exact_mut(8).zip([a, b, c]) {
+        place.copy_from_slice(&part);
+    }
+    digits
 }
 
 /// The digits of a number below 10^8: halves, quarters and single digits, all
 /// of one size at once.
+#[inline]
 fn eight_digits(number: u64) -> [u8; 8] {
     let fours = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x7F_0000_007F;
@@ -49,6 +59,8 @@ fn eight_digits(number: u64) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixed::tests::rows::head;
+    use crate::names::Name;
     use proptest::prelude::*;
 
     proptest! {
@@ -56,16 +68,19 @@ mod tests {
         fn base_36_is_as_the_exchange_writes_it(number: u64) {
             let (digits, count) = base36_text(number);
             prop_assert!(count >= 9);
-            let read = u64::from_str_radix(std::str::from_utf8(&digits[..count]).unwrap(), 36);
+            let text = std::str::from_utf8(&digits[16 - count..]).unwrap();
+            let read = u64::from_str_radix(text, 36);
             prop_assert_eq!(read, Ok(number));
         }
 
         #[test]
         fn digits_are_those_of_display(number: u64, shift in 0u32..64) {
             let number = number >> shift;
-            let (digits, count) = decimal_text(number);
+            let mut batch = MessageBatch::new();
+            batch.push(&head(0), 0, Name(0));
+            set_decimal(&mut batch, 0, TextCol::ExecId, number);
             let want = number.to_string();
-            prop_assert_eq!(&digits[..count], want.as_bytes());
+            prop_assert_eq!(batch.text(0, TextCol::ExecId), Some(want.as_bytes()));
         }
     }
 

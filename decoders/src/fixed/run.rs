@@ -19,7 +19,7 @@ use crate::fixed::program::{
     TextAt,
 };
 use crate::fixed::protocol::FixedProtocol;
-use crate::fixed::radix::{base36_text, decimal_text};
+use crate::fixed::radix::{base36_text, set_decimal};
 use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
 use crate::kind::flags;
@@ -316,7 +316,7 @@ impl Machine {
                     match number.map(|number| (number, u64::try_from(number))) {
                         None => {}
                         Some((_, Ok(number))) => {
-                            batch.set_digits(item.slot(), col, decimal_text(number));
+                            set_decimal(batch, item.slot(), col, number);
                         }
                         Some((number, Err(_))) => {
                             batch.set_text(item.slot(), col, number.to_string().as_bytes());
@@ -602,10 +602,18 @@ fn long_names(place: Place, col: NameCol, bucket: impl Bucket, out: &mut Output<
 }
 
 fn texts(place: Place, col: TextCol, bucket: impl Bucket, batch: &mut MessageBatch) {
+    const SHORT: usize = 32;
+    let (offset, width, trim) = (place.0 as usize, place.1 as usize, place.2);
     for item in bucket {
-        let text = text_at(item.body.bytes(), place);
-        if !text.is_empty() {
-            batch.set_text(item.slot(), col, text);
+        let rest = item.body.bytes().get(offset..).unwrap_or_default();
+        let text = trim.apply(rest.get(..width).unwrap_or(rest));
+        match rest.first_chunk::<SHORT>() {
+            _ if text.is_empty() => {}
+            // Nothing is trimmed before it: its bytes and some that follow.
+            Some(short) if matches!(trim, Trim::Right | Trim::Never) && text.len() <= SHORT => {
+                batch.set_start(item.slot(), col, short, text.len());
+            }
+            _ => batch.set_text(item.slot(), col, text),
         }
     }
 }
@@ -619,11 +627,13 @@ fn digits(
 ) {
     each(at, bucket, |row, raw| {
         if !null.contains(&raw) {
-            let text = match radix {
-                Radix::Ten => decimal_text(raw),
-                Radix::ThirtySix => base36_text(raw),
-            };
-            batch.set_digits(row, col, text);
+            match radix {
+                Radix::Ten => set_decimal(batch, row, col, raw),
+                Radix::ThirtySix => {
+                    let (digits, count) = base36_text(raw);
+                    batch.set_end(row, col, &digits, count);
+                }
+            }
         }
     });
 }

@@ -17,6 +17,7 @@ use crate::fixed::layout::{self, Argument, LayoutLine, Literal, Target, referenc
 use crate::fixed::place::{KeyAt, LearnedAt, NumberAt, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Learn, LearnFrom, LearnedCol, Op};
 use crate::fixed::source::{self, Key, LearnedKey};
+use crate::fixed::switch::Switches;
 use crate::fixed::tables::Tables;
 use crate::fixed::targets::{Column, any_number_at, literal_code, number_at};
 use crate::fixed::walk::{Condition, Count, Decides, Shape, Step, Test, TextTo, What};
@@ -171,6 +172,7 @@ impl<'a> Compiler<'a> {
         }
         scope.visible.truncate(seen);
         scope.bits.truncate(bits);
+        shape.switches = Switches::new(shape.slot, &shape.steps);
         Ok(shape)
     }
 
@@ -522,7 +524,16 @@ impl Building {
 }
 
 fn empty(slot: u8, part: u32) -> Shape {
-    Shape { part, slot, size: 0, fields: vec![], ops: vec![], learn: vec![], steps: vec![] }
+    Shape {
+        part,
+        slot,
+        size: 0,
+        fields: vec![],
+        ops: vec![],
+        learn: vec![],
+        steps: vec![],
+        switches: None,
+    }
 }
 
 /// Bytes of a step, if they are always the same.

@@ -13,6 +13,7 @@ use crate::batch::{NameCol, TextCol};
 use crate::fixed::bitfields::{Bit, Bitfields};
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Layout, Learn, Op};
+use crate::fixed::switch::Switches;
 use crate::fixed::wire::Trim;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub struct Shape {
     pub learn: Vec<Learn>,
     /// What follows.
     pub steps: Vec<Step>,
+    /// The fields that decide which of it is there.
+    pub switches: Option<Switches>,
 }
 
 /// Something behind the fixed part.
@@ -234,7 +237,7 @@ pub fn walk<'l>(
         return Err(Cut::Short { at: 0, needed: start });
     }
     let mut walk = Walk { body, limit: body.len(), bases: [0; SLOTS_MAX] };
-    walk.steps(&layout.steps, start, visitor)
+    walk.steps((&layout.steps, layout.switches.as_ref()), start, visitor)
 }
 
 impl Walk<'_> {
@@ -244,13 +247,38 @@ impl Walk<'_> {
 
     fn steps<'l>(
         &mut self,
-        steps: &'l [Step],
+        (steps, switches): (&'l [Step], Option<&Switches>),
         mut at: usize,
         visitor: &mut impl Visitor<'l>,
     ) -> Result<usize, Cut> {
+        if let Some(switches) = switches {
+            return self.switched(steps, switches, at, visitor);
+        }
         for step in steps {
             let rest = self.limit.saturating_sub(at);
             if step.when.as_ref().is_none_or(|when| when.holds(self.parts(), rest)) {
+                at = self.step(step, at, visitor)?;
+            }
+        }
+        Ok(at)
+    }
+
+    /// The steps that deciding fields leave.
+    fn switched<'l>(
+        &mut self,
+        steps: &'l [Step],
+        switches: &Switches,
+        mut at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        let (mut left, asked) = switches.steps(self.parts());
+        while left != 0 {
+            let i = left.trailing_zeros();
+            left &= left - 1;
+            let Some(step) = steps.get(i as usize) else { break };
+            let when = step.when.as_ref().filter(|_| (asked >> i) & 1 == 1);
+            let rest = self.limit.saturating_sub(at);
+            if when.is_none_or(|when| when.holds(self.parts(), rest)) {
                 at = self.step(step, at, visitor)?;
             }
         }
@@ -459,7 +487,7 @@ impl Walk<'_> {
         }
         self.remember(shape.slot, at);
         visitor.event(Event::Fields(shape, at), self.parts());
-        self.steps(&shape.steps, end, visitor)
+        self.steps((&shape.steps, shape.switches.as_ref()), end, visitor)
     }
 }
 
@@ -479,8 +507,9 @@ impl Condition {
 }
 
 impl Test {
+    /// Whether it holds for a number.
     #[inline]
-    fn holds(&self, number: i128) -> bool {
+    pub fn holds(&self, number: i128) -> bool {
         match self {
             Self::In(values) => values.contains(&number),
             Self::NotIn(values) => !values.contains(&number),

@@ -103,7 +103,8 @@ impl Rows {
     }
 }
 
-fn head(len: usize) -> Head {
+/// What a framing knows of a message.
+pub fn head(len: usize) -> Head {
     Head {
         ts: TS_NS,
         ts_first: None,
