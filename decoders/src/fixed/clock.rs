@@ -162,7 +162,7 @@ impl RunningClock {
     }
 
     /// Whether counts are digits of a date or a time of day.
-    fn is_digits(&self) -> bool {
+    pub fn is_digits(&self) -> bool {
         matches!(self.clock.since, Since::Calendar(_) | Since::Daytime { .. })
     }
 

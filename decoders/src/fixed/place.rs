@@ -3,6 +3,7 @@
 
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::learned::Learned;
+use crate::fixed::program::FactorTable;
 
 /// Most parts of one layout whose place is remembered.
 pub const SLOTS_MAX: usize = 64;
@@ -125,11 +126,11 @@ impl NumberAt {
 
     /// The number without its last character, and what it is multiplied with,
     /// where that is a code.
-    pub fn but_last<B: Body>(self, body: &B, factors: &[(u64, i64)]) -> (Self, Option<i64>) {
+    pub fn but_last<B: Body>(self, body: &B, factors: &FactorTable) -> (Self, Option<i64>) {
         let Self::Digits { offset, width } = self else { return (self, None) };
         let last = (offset as usize + width as usize).checked_sub(1);
         let code = last.and_then(|last| body.bytes().get(last)).copied();
-        match code.and_then(|code| factor(factors, code.into())) {
+        match code.and_then(|code| factors.factor(code.into())) {
             None => (self, None),
             times => (Self::Digits { offset, width: width.saturating_sub(1) }, times),
         }
@@ -143,12 +144,6 @@ impl NumberAt {
             other => other.read(body).map(|number| number as u64),
         }
     }
-}
-
-/// What a number with this code is multiplied with.
-pub fn factor(factors: &[(u64, i64)], code: u64) -> Option<i64> {
-    let at = factors.binary_search_by_key(&code, |(code, _)| *code).ok()?;
-    factors.get(at).map(|(_, factor)| *factor)
 }
 
 /// What the digits before eight others count.

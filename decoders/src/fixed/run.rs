@@ -13,7 +13,7 @@ use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
 use crate::fixed::doubts::in_doubt;
 use crate::fixed::learned::{ABSENT, Learned, LearnedTable};
-use crate::fixed::place::{self, NumberAt, Parts, Ref};
+use crate::fixed::place::{NumberAt, Parts, Ref};
 use crate::fixed::program::{
     CodeTable, ElsewhereAt, FactorTable, LearnFrom, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt,
     TextAt,
@@ -151,6 +151,17 @@ impl Machine {
             }
         }
         match op {
+            Op::Moment {
+                at: NumberAt::Plain { at, signed: false },
+                col,
+                clock,
+                plus: None,
+                null,
+            } if self.clocks.get(*clock).is_some_and(|clock| !clock.is_digits()) => {
+                if let Some(clock) = self.clocks.get_mut(*clock) {
+                    times(*at, *col, clock, null, bucket, out.batch);
+                }
+            }
             Op::Moment { at, col, clock, plus, null } => {
                 self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, out.batch);
             }
@@ -172,7 +183,7 @@ impl Machine {
             Op::Small { at, col, null } => smalls(*at, *col, null, bucket, out.batch),
             Op::Time { at, col, clock } => {
                 if let Some(clock) = self.clocks.get_mut(*clock) {
-                    times(*at, *col, clock, bucket, out.batch);
+                    times(*at, *col, clock, &[], bucket, out.batch);
                 }
             }
             Op::Decimal { at, col, factor, signed: false, null } => {
@@ -249,7 +260,10 @@ impl Machine {
         for item in bucket {
             let row = item.slot();
             let (at, last) = match scale {
-                ScaleAt::Last(table) => at.but_last(&item.body, factors_of(tables, *table)),
+                ScaleAt::Last(table) => match tables.factors.get(*table) {
+                    Some(factors) => at.but_last(&item.body, factors),
+                    None => (at, None),
+                },
                 _ => (at, None),
             };
             let number = at.read(&item.body);
@@ -263,7 +277,7 @@ impl Machine {
             let (column, present) = batch.decimals_mut(col);
             match (number, factor) {
                 (Some(number), Some(factor)) => {
-                    column[row] = number.wrapping_mul(i128::from(factor));
+                    column[row] = times_factor(number, factor);
                 }
                 (number, _) => {
                     present[row] &= !col.bit();
@@ -294,7 +308,7 @@ impl Machine {
                 put(at, bit, bucket, batch.smalls_mut(col), small);
             }
             NumberTo::Decimal(col, factor) => {
-                let decimal = |number: i128| Some(times_factor(number, factor));
+                let decimal = |number: i128| Some(number.wrapping_mul(factor.into()));
                 put(at, bit, bucket, batch.decimals_mut(col), decimal);
             }
             NumberTo::Code(col, table) => {
@@ -373,19 +387,16 @@ fn put<T>(
 
 /// A number in billionths.
 #[inline(always)]
-fn times_factor(number: i128, factor: u64) -> i128 {
-    match u64::try_from(number) {
-        Ok(number) => u128::from(number).wrapping_mul(u128::from(factor)) as i128,
+fn times_factor(number: i128, factor: i64) -> i128 {
+    match i64::try_from(number) {
+        // One multiplication of two words.
+        Ok(number) => i128::from(number).wrapping_mul(factor.into()),
         Err(_) => number.wrapping_mul(factor.into()),
     }
 }
 
 /// Of a number without places.
 const ONE: i64 = 1_000_000_000;
-
-fn factors_of(tables: Tables<'_>, table: usize) -> &[(u64, i64)] {
-    tables.factors.get(table).map_or(&[], Vec::as_slice)
-}
 
 /// 10^(9 - places).
 const FACTORS: [i64; 10] =
@@ -447,7 +458,7 @@ pub fn factor<B: Body>(
         }
         ScaleAt::Code(from, table) => {
             let code = u64::try_from(from.read(body, parts)?).ok()?;
-            place::factor(factors.get(*table)?, code)
+            factors.get(*table)?.factor(code)
         }
         ScaleAt::Last(_) => Some(ONE),
     }
@@ -524,13 +535,14 @@ fn times(
     at: Window,
     col: TimeCol,
     clock: &mut RunningClock,
+    null: &[u64],
     bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (ts, column, present) = batch.ts_and_times_mut(col);
     each(at, bucket, |row, count| match clock.time_ns(count, ts[row]) {
-        Some(time) => column[row] = time,
-        None => present[row] &= !col.bit(),
+        Some(time) if !null.contains(&count) => column[row] = time,
+        _ => present[row] &= !col.bit(),
     });
 }
 
