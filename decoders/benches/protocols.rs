@@ -99,7 +99,10 @@ fn decode(
     batch.clear();
     for (range, sender) in &stream.messages {
         let body = &stream.bytes[range.clone()];
-        let rows = if protocol.has_rows { protocol.rows_of(body, *sender) } else { 1 };
+        let (rows, layout) = match protocol.has_rows {
+            true => protocol.rows_and_layout(body, *sender),
+            false => (1, None),
+        };
         if batch.room() < rows {
             decoder.decode(&queued, batch, names);
             queued.clear();
@@ -109,7 +112,7 @@ fn decode(
         for entry in 0..rows {
             batch.push(&head(body.len()), entry as u16, Name(0));
         }
-        queued.push(Queued { row, body, scope: 1, sender: *sender, rows: rows as u16 });
+        queued.push(Queued { row, body, scope: 1, sender: *sender, rows: rows as u16, layout });
     }
     decoder.decode(&queued, batch, names);
 }

@@ -276,6 +276,7 @@ struct Waiting<'p> {
     scope: u32,
     sender: Option<Sender>,
     rows: u16,
+    layout: Option<u16>,
 }
 
 enum Body<'p> {
@@ -343,7 +344,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
     #[inline]
     fn fixed(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, protocol: u16, scope: u32) {
         let unknown = self.unknown(names);
-        let rows = self.rows_of(cut, protocol);
+        let (rows, layout) = self.rows_of(cut, protocol);
         if rows > self.batch.room() {
             self.hand_out(names);
         }
@@ -364,7 +365,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
         };
         if let Some(waiting) = self.waiting.get_mut(usize::from(protocol)) {
             let (row, sender) = (row as u32, cut.head.sender);
-            waiting.push(Waiting { row, body, scope, sender, rows });
+            waiting.push(Waiting { row, body, scope, sender, rows, layout });
             if waiting.len() >= FILL_ROWS {
                 self.fill(names);
             }
@@ -378,12 +379,13 @@ impl<'p, 'o> RowSink<'p, 'o> {
         protocol.is_some_and(|protocol| !protocol.tables.is_empty())
     }
 
-    /// How many rows a message makes.
+    /// How many rows a message makes, and its layout where that is known.
     #[inline]
-    fn rows_of(&self, cut: &Cut<'p, '_, '_>, protocol: u16) -> usize {
+    fn rows_of(&self, cut: &Cut<'p, '_, '_>, protocol: u16) -> (usize, Option<u16>) {
         let protocol = self.engines.library.fixed_at(protocol);
         let protocol = protocol.filter(|protocol| protocol.has_rows);
-        protocol.map_or(1, |protocol| protocol.rows_of(cut.bytes.get(), cut.head.sender))
+        let (bytes, sender) = (cut.bytes.get(), cut.head.sender);
+        protocol.map_or((1, None), |protocol| protocol.rows_and_layout(bytes, sender))
     }
 
     fn fix(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, tags: u16) {
@@ -517,7 +519,8 @@ impl Waiting<'_> {
             Body::Packet(bytes) => bytes,
             Body::Copied(range) => copied.get(range.clone()).unwrap_or_default(),
         };
-        Queued { row: self.row, body, scope: self.scope, sender: self.sender, rows: self.rows }
+        let &Self { row, scope, sender, rows, layout, .. } = self;
+        Queued { row, body, scope, sender, rows, layout }
     }
 }
 

@@ -13,6 +13,7 @@
 #![deny(missing_docs)]
 
 pub mod batch;
+mod columns;
 pub mod config;
 pub mod decoder;
 pub mod explain;

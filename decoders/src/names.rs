@@ -1,7 +1,7 @@
 //! Interned text: every protocol id, session, symbol and message type is kept
 //! once and stands in the rows as a small number.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 /// Most different texts one decoder keeps. Real feeds have some 100 k symbols;
 /// what would go over it becomes null and is counted.

@@ -158,5 +158,6 @@ pub fn queue<'a>(stream: &'a Stream, from: usize, queued: &mut Vec<Queued<'a>>) 
         scope: 1,
         sender: None,
         rows: 1,
+        layout: None,
     }));
 }

@@ -7,8 +7,10 @@
 //!           ▔▔▔▔▔   ·     ·     ▔▔▔   ▔▔▔▔▔      entry 2
 //! ```
 
+use crate::fixed::buckets::{PartBuckets, Wide};
+use crate::fixed::bytes::Within;
 use crate::fixed::place::Parts;
-use crate::fixed::program::{Layout, Learn, LearnFrom, Op, TextAt};
+use crate::fixed::program::{Learn, Op, TextAt};
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::run::{Item, Lesson, Machine, Output, Tables, long_name, text_at};
 use crate::fixed::text::NO_NAME;
@@ -17,19 +19,82 @@ use crate::kind::flags;
 use crate::names::{Name, Names};
 use std::ops::Range;
 
-/// Fills the rows of one message.
-pub struct Behind<'m, 'b, 'o, 'w, 'l> {
-    machine: &'m mut Machine,
+/// Does what the parts of one message say, or keeps that for later.
+pub trait Does<'o> {
+    /// A part that begins at `at` in the message, for some of its rows.
+    fn part(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>);
+
+    /// Where rows are written.
+    fn out(&mut self) -> &mut Output<'o>;
+}
+
+/// Decodes each part when it is met.
+pub struct AtOnce<'m, 'b, 'o, 'w> {
+    /// Clocks, names and learned values.
+    pub machine: &'m mut Machine,
+    /// The protocol.
+    pub protocol: &'m FixedProtocol,
+    /// The message.
+    pub body: &'b [u8],
+    /// Which learned values are its.
+    pub scope: u32,
+    /// Where rows are written.
+    pub out: &'w mut Output<'o>,
+}
+
+impl<'o> Does<'o> for AtOnce<'_, '_, 'o, '_> {
+    fn part(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
+        let Some(part) = self.protocol.parts.get(number as usize) else { return };
+        let Some(body) = self.body.get(at..) else { return };
+        let body = Within { body, parts: (part.slots > 0).then_some(parts) };
+        for row in rows {
+            let item = Item { body, row, scope: self.scope };
+            run_alone(self.machine, &part.ops, item, Tables::of(self.protocol), self.out);
+        }
+    }
+
+    fn out(&mut self) -> &mut Output<'o> {
+        self.out
+    }
+}
+
+/// Puts each part to those of other messages.
+pub struct Later<'m, 'o, 'w> {
+    /// The parts.
+    pub buckets: &'m mut PartBuckets,
+    /// The message.
+    pub message: Wide,
+    /// Where rows are written.
+    pub out: &'w mut Output<'o>,
+    /// Whether it has a part twice, so that it must be decoded by itself.
+    pub has_twice: bool,
+}
+
+impl<'o> Does<'o> for Later<'_, 'o, '_> {
+    #[inline]
+    fn part(&mut self, number: u32, at: usize, rows: Range<u32>, parts: Parts<'_>) {
+        self.has_twice |= !self.buckets.push(number, (&self.message, at), rows, parts);
+    }
+
+    fn out(&mut self) -> &mut Output<'o> {
+        self.out
+    }
+}
+
+/// Finds the rows of one message that its parts belong to.
+pub struct Behind<'m, 'b, 'l, D> {
+    /// Takes the parts.
+    pub does: D,
     protocol: &'m FixedProtocol,
-    item: Item<&'b [u8]>,
+    body: &'b [u8],
+    first: u32,
     rows: u32,
-    out: &'w mut Output<'o>,
     /// Whether entries make rows.
     has_rows: bool,
     /// Entries that made a row so far, and whether the last one is open.
     entries: u32,
     open: bool,
-    within: &'w mut Open<'l>,
+    within: &'m mut Open<'l>,
     /// What is wrong with the rows.
     pub flags: u32,
 }
@@ -45,20 +110,19 @@ pub struct Open<'l> {
     parts: Vec<(usize, bool)>,
 }
 
-impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
+impl<'m, 'b, 'o, 'l, D: Does<'o>> Behind<'m, 'b, 'l, D> {
     /// For a message whose fixed part is done.
     pub fn new(
-        machine: &'m mut Machine,
+        does: D,
         protocol: &'m FixedProtocol,
-        layout: &'l Layout,
-        (item, rows): (Item<&'b [u8]>, u32),
-        (within, out): (&'w mut Open<'l>, &'w mut Output<'o>),
+        has_rows: bool,
+        (body, first, rows): (&'b [u8], u32, u32),
+        within: &'m mut Open<'l>,
     ) -> Self {
-        let has_rows = layout.has_rows;
         within.around.clear();
         within.parts.clear();
         let (entries, open, flags) = (0, false, 0);
-        Self { machine, protocol, item, rows, out, has_rows, entries, open, within, flags }
+        Self { does, protocol, body, first, rows, has_rows, entries, open, within, flags }
     }
 
     fn in_group(&self) -> bool {
@@ -67,7 +131,7 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
 
     /// The rows that the next fields belong to.
     fn targets(&self) -> Range<u32> {
-        let first = self.item.row;
+        let first = self.first;
         let last = first.saturating_add(self.rows);
         if self.open {
             let row = first.saturating_add(self.entries.saturating_sub(1));
@@ -76,16 +140,7 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
         if self.in_group() { first..first } else { first..last }
     }
 
-    /// Runs the operations of the part at `base` on some rows.
-    fn run(&mut self, ops: &[Op], base: usize, rows: Range<u32>, parts: Parts<'_>) {
-        let Some(body) = self.item.body.get(base..) else { return };
-        for row in rows {
-            let item = Item { body, row, scope: self.item.scope };
-            let tables = Tables::of(self.protocol);
-            run_alone(self.machine, ops, item, Some(parts), tables, self.out);
-        }
-    }
-
+    #[inline]
     fn fields(&mut self, shape: &'l Shape, base: usize, parts: Parts<'_>) {
         if shape.ops.is_empty() {
             return;
@@ -93,14 +148,14 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
         if !self.open && self.in_group() {
             self.within.around.push((shape, base));
         }
-        self.run(&shape.ops, base, self.targets(), parts);
+        self.does.part(shape.part, base, self.targets(), parts);
     }
 
     fn row(&mut self, parts: Parts<'_>) {
         (self.open, self.entries) = (true, self.entries.saturating_add(1));
         for i in 0..self.within.around.len() {
             let Some(&(shape, base)) = self.within.around.get(i) else { break };
-            self.run(&shape.ops, base, self.targets(), parts);
+            self.does.part(shape.part, base, self.targets(), parts);
         }
     }
 
@@ -119,15 +174,16 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
 
     fn text(&mut self, step: &Step, at: usize, len: usize) {
         let What::Text { trim, to, .. } = &step.what else { return };
-        let Some(bytes) = self.item.body.get(at..at + len) else { return };
+        let Some(bytes) = self.body.get(at..at + len) else { return };
         let text = trim.apply(bytes);
         for to in to.iter().filter(|_| !text.is_empty()) {
             for row in self.targets() {
+                let Output { batch, names } = self.does.out();
                 match to {
-                    TextTo::Text(col) => self.out.batch.set_text(row as usize, *col, text),
-                    TextTo::Name(col) => match long_name(text, self.out.names) {
+                    TextTo::Text(col) => batch.set_text(row as usize, *col, text),
+                    TextTo::Name(col) => match long_name(text, names) {
                         NO_NAME => {}
-                        name => self.out.batch.set_name(row as usize, *col, Name(name)),
+                        name => batch.set_name(row as usize, *col, Name(name)),
                     },
                 }
             }
@@ -138,15 +194,12 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
         let What::Elements { tlv, .. } = step.what else { return };
         let protocol = self.protocol;
         let Some(tlv) = protocol.tlvs.get(tlv) else { return };
-        let Some(list) = self.item.body.get(at..at + len) else { return };
+        let Some(list) = self.body.get(at..at + len) else { return };
         let Some(mut elements) = tlv.elements(list) else { return };
-        for element in elements.by_ref() {
+        while let Some(element) = elements.next() {
             if let Some(spec) = tlv.element(element.tag, element.value.len()) {
-                for row in self.targets() {
-                    let value = Item { body: element.value, row, scope: self.item.scope };
-                    let tables = Tables::of(protocol);
-                    run_alone(self.machine, &spec.ops, value, Some(parts), tables, self.out);
-                }
+                let start = at + elements.at() - element.value.len();
+                self.does.part(spec.part, start, self.targets(), parts);
             }
         }
         if elements.at() != len {
@@ -155,7 +208,9 @@ impl<'m, 'b, 'o, 'w, 'l> Behind<'m, 'b, 'o, 'w, 'l> {
     }
 }
 
-impl<'l> Visitor<'l> for Behind<'_, '_, '_, '_, 'l> {
+impl<'o, 'l, D: Does<'o>> Visitor<'l> for Behind<'_, '_, 'l, D> {
+    const SKIPS: bool = true;
+
     fn event(&mut self, event: Event<'l>, parts: Parts<'_>) {
         match event {
             Event::Open(_, i) => self.within.parts.push((self.within.around.len(), i.is_some())),
@@ -191,6 +246,48 @@ impl<'l> Visitor<'l> for Lessons<'_, '_, '_> {
     }
 }
 
+/// Whether the parts behind a message's fixed one would teach anything new.
+pub struct News<'m, 'b, 'n> {
+    /// What is looked for, and the message.
+    pub lessons: Lessons<'m, 'b, 'n>,
+    /// Whether there is anything.
+    pub found: bool,
+}
+
+impl<'l> Visitor<'l> for News<'_, '_, '_> {
+    fn event(&mut self, event: Event<'l>, parts: Parts<'_>) {
+        let Event::Fields(shape, base) = event else { return };
+        let Lessons { machine, item, names } = &mut self.lessons;
+        let body = item.body.get(base..).unwrap_or_default();
+        let item = Item { body, ..*item };
+        let mut learns = shape.learn.iter();
+        self.found |= learns.any(|learn| is_news(machine, learn, item, Some(parts), names));
+    }
+}
+
+/// Whether one part would teach anything new.
+pub fn is_news(
+    machine: &mut Machine,
+    learn: &Learn,
+    item: Item<&[u8]>,
+    parts: Option<Parts<'_>>,
+    names: &mut Names,
+) -> bool {
+    let (scope, tables) = (item.scope, machine.tables.as_mut_slice());
+    let Some(key) = learn.key.find(&item.body, parts, scope, tables) else { return false };
+    let Some(table) = machine.tables.get_mut(learn.table) else { return false };
+    if learn.if_absent {
+        return !table.knows(scope, key);
+    }
+    // What is taught again is in doubt no more.
+    let may_doubt = table.may_doubt();
+    learn.values.iter().any(|(slot, from)| {
+        let Some(value) = machine.value(from, item.body, names) else { return false };
+        let table = machine.tables.get_mut(learn.table);
+        may_doubt || table.is_some_and(|table| table.reader(scope).get(key, *slot) != value)
+    })
+}
+
 /// Teaches what one part says.
 pub fn teach(
     machine: &mut Machine,
@@ -199,31 +296,21 @@ pub fn teach(
     parts: Option<Parts<'_>>,
     names: &mut Names,
 ) {
-    let Some(key) = learn.key.find(&item.body, parts, item.scope, machine.tables.as_mut_slice())
-    else {
-        return;
-    };
-    let known = machine.tables.get_mut(learn.table).is_some_and(|t| t.knows(item.scope, key));
-    if learn.if_absent && known {
+    let (scope, tables) = (item.scope, machine.tables.as_mut_slice());
+    let Some(key) = learn.key.find(&item.body, parts, scope, tables) else { return };
+    let known = || machine.tables.get_mut(learn.table).is_some_and(|t| t.knows(scope, key));
+    if learn.if_absent && { known }() {
         return;
     }
     for (slot, from) in &learn.values {
-        let value = match from {
-            LearnFrom::Int(at) => at.key(&item.body),
-            LearnFrom::Name(from) => match machine.name(from, item.body, names) {
-                NO_NAME => None,
-                name => Some(u64::from(name)),
-            },
-        };
-        if let (Some(value), Some(table)) = (value, machine.tables.get_mut(learn.table)) {
-            let before = table.reader(item.scope).get(key, *slot);
-            table.set(item.scope, key, *slot, value);
-            let after = table.reader(item.scope).get(key, *slot);
-            if before != after
-                && let Some(lessons) = &mut machine.lessons
-            {
-                let Item { row, scope, .. } = item;
-                let (table, slot) = (learn.table, *slot);
+        let Some(value) = machine.value(from, item.body, names) else { continue };
+        let Some(table) = machine.tables.get_mut(learn.table) else { continue };
+        let before = machine.lessons.is_some().then(|| table.reader(scope).get(key, *slot));
+        table.set(scope, key, *slot, value);
+        if let Some(lessons) = &mut machine.lessons {
+            let after = table.reader(scope).get(key, *slot);
+            if before != Some(after) {
+                let (table, slot, row) = (learn.table, *slot, item.row);
                 lessons.push(Lesson { row, scope, table, key, slot, value });
             }
         }
@@ -236,7 +323,7 @@ pub fn teach(
 #[inline(always)]
 fn run_plain(
     op: &Op,
-    item: &Item<&[u8]>,
+    item: &Item<Within<'_>>,
     machine: &mut Machine,
     tables: Tables<'_>,
     out: &mut Output<'_>,
@@ -284,7 +371,7 @@ fn run_plain(
             name != NO_NAME
         }
         Op::Text { offset, width, trim, col } => {
-            let text = text_at(item.body, (*offset, *width, *trim));
+            let text = text_at(item.body.body, (*offset, *width, *trim));
             if !text.is_empty() {
                 batch.set_text(row, *col, text);
             }
@@ -301,8 +388,7 @@ fn run_plain(
 pub fn run_alone<'p>(
     machine: &mut Machine,
     ops: impl IntoIterator<Item = &'p Op>,
-    item: Item<&[u8]>,
-    parts: Option<Parts<'_>>,
+    item: Item<Within<'_>>,
     tables: Tables<'_>,
     out: &mut Output<'_>,
 ) {
@@ -313,6 +399,6 @@ pub fn run_alone<'p>(
         if op.presumes() {
             out.batch.heads_mut().present[item.slot()] |= op.bit();
         }
-        machine.run(op, &[item], parts, tables, out);
+        machine.run(op, std::iter::once(item), tables, out);
     }
 }

@@ -27,6 +27,39 @@ pub struct Bitfields {
     pub name: String,
     /// By byte and bit.
     bits: Vec<[Bit; 8]>,
+    /// The same by byte, for those who only want fields that fill columns.
+    bytes: Vec<ByteOfBits>,
+}
+
+/// What the bits of one byte choose.
+#[derive(Clone, Debug)]
+pub struct ByteOfBits {
+    /// Bits that nobody knows.
+    pub unknown: u8,
+    /// Bits whose fields fill columns.
+    pub filling: u8,
+    /// Bytes of the fields that the bits of a value choose.
+    pub size: Box<[u32; 256]>,
+}
+
+impl ByteOfBits {
+    fn new(bits: &[Bit; 8]) -> Self {
+        let mut byte = Self { unknown: 0, filling: 0, size: Box::new([0; 256]) };
+        for (i, bit) in bits.iter().enumerate() {
+            let mask = 1u8 << i;
+            match bit {
+                Bit::Unknown => byte.unknown |= mask,
+                Bit::Here(shape) => {
+                    byte.filling |= if shape.ops.is_empty() { 0 } else { mask };
+                    let with = byte.size.iter_mut().enumerate();
+                    with.filter(|(value, _)| *value as u8 & mask != 0)
+                        .for_each(|(_, size)| *size = size.saturating_add(shape.size));
+                }
+                Bit::Elsewhere => {}
+            }
+        }
+        byte
+    }
 }
 
 /// What a bit chooses.
@@ -46,6 +79,19 @@ impl Bitfields {
     pub fn bit(&self, byte: usize, bit: u32) -> &Bit {
         let bits = self.bits.get(byte);
         bits.and_then(|bits| bits.get(bit as usize)).unwrap_or(&Bit::Unknown)
+    }
+
+    /// What the bits of a byte choose.
+    pub fn byte(&self, byte: usize) -> Option<&ByteOfBits> {
+        self.bytes.get(byte)
+    }
+
+    /// What any bit chooses.
+    pub fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        self.bits.iter().flatten().filter_map(|bit| match bit {
+            Bit::Here(shape) => Some(shape),
+            _ => None,
+        })
     }
 
     /// The bits that are explained, byte by byte.
@@ -74,7 +120,7 @@ pub fn compile<'a>(
     table: &'a Spanned<source::BitfieldsTable>,
 ) -> Result<Bitfields, Fault> {
     let fields = &table.get_ref().fields;
-    let mut list = Bitfields { name: name.to_owned(), bits: Vec::new() };
+    let mut list = Bitfields { name: name.to_owned(), bits: Vec::new(), bytes: Vec::new() };
     for line in layout::parse_bits(fields.get_ref(), compiler.text.first_line_of(fields))? {
         let at = line.line;
         let number = line.offset.unwrap_or(u32::MAX) as usize;
@@ -98,6 +144,7 @@ pub fn compile<'a>(
         }
         *place = chosen;
     }
+    list.bytes = list.bits.iter().map(ByteOfBits::new).collect();
     Ok(list)
 }
 
@@ -106,12 +153,14 @@ fn shape(compiler: &mut Compiler<'_>, line: layout::LayoutLine) -> Result<Shape,
     let element = compiler.element(line)?;
     let (steps, learn) = (Vec::new(), Vec::new());
     Ok(Shape {
+        part: element.part,
         slot: 0,
         size: element.size,
         fields: element.fields,
         ops: element.ops,
         learn,
         steps,
+        switches: None,
     })
 }
 

@@ -5,11 +5,20 @@
 //! buckets    A: A A    D: D D    U: U      in the order of their first message
 //! ```
 
-use crate::fixed::bytes::{Lane, write_lane};
-use crate::fixed::run::Item;
+use crate::fixed::bytes::{Lane, Spot, Within, write_lane};
+use crate::fixed::parts::Part;
+use crate::fixed::place::Parts;
+use crate::fixed::run::{Bucket, Item};
+use std::ops::Range;
 
 /// Messages decoded together. More would leave the first-level cache.
-pub const RUN_MAX: usize = 256;
+pub const RUN_MAX: usize = 1024;
+
+/// Bytes of wide messages decoded together, about.
+const RUN_BYTES_MAX: usize = 256 << 10;
+
+/// Parts decoded together, about.
+const PARTS_MAX: usize = 1 << 15;
 
 const NOTHING: Item<Lane> = Item { body: [0; 64], row: 0, scope: 0 };
 
@@ -59,10 +68,10 @@ impl Buckets {
     }
 
     /// The `i`th layout that occurs and its messages.
-    pub fn bucket(&self, i: usize) -> Option<(usize, &[Item<Lane>])> {
+    pub fn bucket(&self, i: usize) -> Option<(usize, impl Bucket)> {
         let layout = usize::from(*self.touched.get(i)?);
         let lanes = self.lanes.get(layout)?;
-        Some((layout, lanes.items.get(..lanes.len)?))
+        Some((layout, lanes.items.get(..lanes.len)?.iter().map(Item::as_ref)))
     }
 
     /// Forgets the messages.
@@ -84,57 +93,252 @@ impl Lanes {
     }
 }
 
-/// The same for messages that are too long for a lane, or of varying size.
+/// Bytes of messages, or of parts, that stand among those of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    at: u32,
+    row: u32,
+    scope: u32,
+}
+
+/// A message that is too long for a lane, or of varying size.
+#[derive(Clone, Copy, Debug)]
+pub struct Wide {
+    at: u32,
+    len: u32,
+    /// Its first row.
+    pub row: u32,
+    /// How many it has.
+    pub rows: u32,
+    /// Which learned values are its.
+    pub scope: u32,
+}
+
+/// Such messages, a bucket for every layout. Their memory stays from run to
+/// run.
 #[derive(Debug, Default)]
-pub struct WideBuckets<'a> {
-    items: Vec<(u16, Item<&'a [u8]>, u32)>,
+pub struct WideBuckets {
+    /// The messages, one after the other.
+    bytes: Vec<u8>,
+    layouts: Vec<WideBucket>,
+    touched: Vec<u16>,
 }
 
-/// Such messages of one layout.
-#[derive(Debug)]
-pub struct WideBucket<'a> {
-    /// Their layout.
-    pub layout: u16,
+/// Those of one layout.
+#[derive(Debug, Default)]
+pub struct WideBucket {
     /// One for every row.
-    pub items: Vec<Item<&'a [u8]>>,
-    /// Of each message, its first item and how many it has.
-    messages: Vec<(usize, u32)>,
+    rows: Vec<Placed>,
+    /// The messages.
+    pub messages: Vec<Wide>,
 }
 
-impl<'a> WideBucket<'a> {
-    /// Each message once, with its first row and how many it has.
-    pub fn messages(&self) -> impl Iterator<Item = (Item<&'a [u8]>, u32)> {
-        self.messages.iter().filter_map(|(at, rows)| Some((*self.items.get(*at)?, *rows)))
+impl WideBuckets {
+    /// Empty buckets for so many layouts.
+    pub fn new(layouts: usize) -> Self {
+        let mut buckets = Self::default();
+        buckets.layouts.resize_with(layouts, WideBucket::default);
+        buckets
     }
-}
 
-impl<'a> WideBuckets<'a> {
     /// Adds a message that has so many rows.
-    pub fn push(&mut self, layout: u16, item: Item<&'a [u8]>, rows: u32) {
-        self.items.push((layout, item, rows));
+    pub fn push(&mut self, layout: u16, body: &[u8], (row, rows): (u32, u32), scope: u32) {
+        let Some(bucket) = self.layouts.get_mut(usize::from(layout)) else { return };
+        if bucket.messages.is_empty() {
+            self.touched.push(layout);
+        }
+        let (at, len) = (self.bytes.len() as u32, body.len() as u32);
+        self.bytes.extend_from_slice(body);
+        bucket.messages.push(Wide { at, len, row, rows, scope });
+        let placed = |entry| Placed { at, row: row.saturating_add(entry), scope };
+        bucket.rows.extend((0..rows).map(placed));
+    }
+
+    /// Whether the run should end, as its messages would leave the
+    /// second-level cache.
+    pub fn is_full(&self) -> bool {
+        self.bytes.len() > RUN_BYTES_MAX
+    }
+
+    /// How many layouts occur.
+    pub fn count(&self) -> usize {
+        self.touched.len()
+    }
+
+    /// The `i`th layout that occurs and its messages.
+    pub fn bucket(&self, i: usize) -> Option<(usize, &WideBucket)> {
+        let layout = usize::from(*self.touched.get(i)?);
+        Some((layout, self.layouts.get(layout)?))
+    }
+
+    /// All rows of a bucket.
+    pub fn rows<'a>(&'a self, bucket: &'a WideBucket) -> impl Bucket + use<'a> {
+        placed(&self.bytes, &bucket.rows)
+    }
+
+    /// The bytes of a message.
+    pub fn body(&self, message: &Wide) -> &[u8] {
+        let (start, len) = (message.at as usize, message.len as usize);
+        self.bytes.get(start..start.saturating_add(len)).unwrap_or_default()
     }
 
     /// Forgets the messages.
     pub fn clear(&mut self) {
-        self.items.clear();
-    }
-
-    /// Takes the messages out: each layout with its own, these in order.
-    pub fn take(&mut self) -> Vec<WideBucket<'a>> {
-        self.items.sort_by_key(|(layout, ..)| *layout);
-        let buckets = self.items.chunk_by(|a, b| a.0 == b.0).filter_map(bucket).collect();
-        self.items.clear();
-        buckets
+        for &layout in &self.touched {
+            if let Some(bucket) = self.layouts.get_mut(usize::from(layout)) {
+                bucket.rows.clear();
+                bucket.messages.clear();
+            }
+        }
+        self.touched.clear();
+        self.bytes.clear();
     }
 }
 
-fn bucket<'a>(same: &[(u16, Item<&'a [u8]>, u32)]) -> Option<WideBucket<'a>> {
-    let mut bucket =
-        WideBucket { layout: same.first()?.0, items: Vec::new(), messages: Vec::new() };
-    for (_, item, rows) in same {
-        bucket.messages.push((bucket.items.len(), *rows));
-        let rows = (0..*rows).map(|i| Item { row: item.row.saturating_add(i), ..*item });
-        bucket.items.extend(rows);
+fn placed<'a>(bytes: &'a [u8], items: &'a [Placed]) -> impl Bucket + use<'a> {
+    let item = |item: &'a Placed| Item {
+        body: Spot { bytes, at: item.at },
+        row: item.row,
+        scope: item.scope,
+    };
+    items.iter().map(item)
+}
+
+/// Parts of messages, a bucket for every part of the protocol.
+#[derive(Debug, Default)]
+pub struct PartBuckets {
+    parts: Vec<PartBucket>,
+    touched: Vec<u32>,
+    kept: usize,
+}
+
+#[derive(Debug, Default)]
+struct PartBucket {
+    /// What becomes of one that a message has twice.
+    again: Again,
+    /// As many slots as the part needs the places of.
+    slots: usize,
+    items: Vec<Placed>,
+    /// Of each, where the message begins, how long it is, and where its parts
+    /// are, as far as the part needs that.
+    places: Vec<u32>,
+}
+
+/// What becomes of a part that rows have already.
+#[derive(Clone, Copy, Debug, Default)]
+enum Again {
+    /// Both are decoded, in their order.
+    Adds,
+    /// Only the new one is.
+    Replaces,
+    /// The message must be decoded by itself.
+    #[default]
+    Matters,
+}
+
+impl Again {
+    fn of(part: &Part) -> Self {
+        match (part.adds, part.replaces) {
+            (true, _) => Self::Adds,
+            (_, true) => Self::Replaces,
+            _ => Self::Matters,
+        }
     }
-    Some(bucket)
+}
+
+impl PartBucket {
+    /// Forgets the last ones, of these rows.
+    fn forget(&mut self, rows: &Range<u32>) {
+        let last = self.items.iter().rev().take_while(|item| rows.contains(&item.row)).count();
+        self.items.truncate(self.items.len() - last);
+        let places = last.saturating_mul(if self.slots > 0 { self.slots + 2 } else { 0 });
+        self.places.truncate(self.places.len().saturating_sub(places));
+    }
+}
+
+impl PartBuckets {
+    /// Empty buckets for these parts.
+    pub fn new(parts: &[Part]) -> Self {
+        let empty = |part: &Part| PartBucket {
+            again: Again::of(part),
+            slots: part.slots,
+            ..PartBucket::default()
+        };
+        Self { parts: parts.iter().map(empty).collect(), ..Self::default() }
+    }
+
+    /// Adds a part that begins at `at` in a message, for some of its rows.
+    /// False where these have it already and it matters which is first.
+    #[inline]
+    pub fn push(
+        &mut self,
+        number: u32,
+        (message, at): (&Wide, usize),
+        rows: Range<u32>,
+        parts: Parts<'_>,
+    ) -> bool {
+        let Some(bucket) = self.parts.get_mut(number as usize) else { return true };
+        match bucket.items.last() {
+            None => self.touched.push(number),
+            Some(last) if rows.contains(&last.row) => match bucket.again {
+                Again::Adds => {}
+                Again::Replaces => bucket.forget(&rows),
+                Again::Matters => return false,
+            },
+            Some(_) => {}
+        }
+        let at = message.at.wrapping_add(at as u32);
+        for row in rows {
+            bucket.items.push(Placed { at, row, scope: message.scope });
+            self.kept = self.kept.saturating_add(1);
+            if bucket.slots > 0 {
+                bucket.places.extend([message.at, message.len]);
+                let bases = (0..bucket.slots).map(|slot| parts.bases.get(slot).unwrap_or(&0));
+                bucket.places.extend(bases);
+            }
+        }
+        true
+    }
+
+    /// Whether they should be decoded before more are added.
+    pub fn is_full(&self) -> bool {
+        self.kept > PARTS_MAX
+    }
+
+    /// Gives each part that occurs, in the order of their numbers.
+    pub fn each(&mut self, mut f: impl FnMut(u32, &Self)) {
+        let mut touched = std::mem::take(&mut self.touched);
+        touched.sort_unstable();
+        touched.iter().for_each(|&number| f(number, self));
+        for &number in &touched {
+            if let Some(bucket) = self.parts.get_mut(number as usize) {
+                bucket.items.clear();
+                bucket.places.clear();
+            }
+        }
+        touched.clear();
+        (self.touched, self.kept) = (touched, 0);
+    }
+
+    /// The parts with this number.
+    pub fn items<'a>(&'a self, number: u32, wide: &'a WideBuckets) -> impl Bucket + use<'a> {
+        let items = self.parts.get(number as usize).map_or(&[][..], |bucket| &bucket.items);
+        placed(&wide.bytes, items)
+    }
+
+    /// The same for parts that need others.
+    pub fn within<'a>(&'a self, number: u32, wide: &'a WideBuckets) -> impl Bucket + use<'a> {
+        const NONE: &PartBucket =
+            &PartBucket { again: Again::Matters, slots: 0, items: vec![], places: vec![] };
+        let bucket = self.parts.get(number as usize).unwrap_or(NONE);
+        let places = bucket.places.chunks_exact(bucket.slots.saturating_add(2));
+        let bytes = wide.bytes.as_slice();
+        bucket.items.iter().zip(places).filter_map(move |(item, places)| {
+            let [start, len, bases @ ..] = places else { return None };
+            let message = bytes.get(*start as usize..)?.get(..*len as usize)?;
+            let body = bytes.get(item.at as usize..)?;
+            let parts = Some(Parts { body: message, bases });
+            Some(Item { body: Within { body, parts }, row: item.row, scope: item.scope })
+        })
+    }
 }

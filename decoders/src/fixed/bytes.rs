@@ -10,6 +10,8 @@
 //! Every width and both byte orders are this one form, so an operation needs
 //! no branch on the width.
 
+use crate::fixed::place::Parts;
+
 /// Bytes that numbers are read from.
 pub trait Body {
     /// The 8 bytes from `start`; those past the end are zeros.
@@ -17,6 +19,12 @@ pub trait Body {
 
     /// The bytes.
     fn bytes(&self) -> &[u8];
+
+    /// The whole message, where these are one of its parts and need another.
+    #[inline(always)]
+    fn parts(&self) -> Option<Parts<'_>> {
+        None
+    }
 }
 
 /// A short message in a place of fixed size: reading it needs no check of its
@@ -26,7 +34,7 @@ pub type Lane = [u8; 64];
 /// Last byte from which a lane has 8 bytes.
 const LANE_LAST: usize = size_of::<Lane>() - 8;
 
-impl Body for Lane {
+impl Body for &Lane {
     #[inline(always)]
     fn eight(&self, start: usize) -> [u8; 8] {
         let rest = self.get(start.min(LANE_LAST)..).and_then(|rest| rest.first_chunk());
@@ -34,7 +42,7 @@ impl Body for Lane {
     }
 
     fn bytes(&self) -> &[u8] {
-        self
+        self.as_slice()
     }
 }
 
@@ -49,6 +57,52 @@ impl Body for &[u8] {
 
     fn bytes(&self) -> &[u8] {
         self
+    }
+}
+
+/// Bytes among many messages', from `at` on. What is after them means nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Spot<'a> {
+    /// The messages, one after the other.
+    pub bytes: &'a [u8],
+    /// Where these begin.
+    pub at: u32,
+}
+
+impl Body for Spot<'_> {
+    #[inline(always)]
+    fn eight(&self, start: usize) -> [u8; 8] {
+        self.bytes.eight((self.at as usize).wrapping_add(start))
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(self.at as usize..).unwrap_or_default()
+    }
+}
+
+/// A part of a message, with the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Within<'a> {
+    /// The message from the part on.
+    pub body: &'a [u8],
+    /// The message, where the part needs another one.
+    pub parts: Option<Parts<'a>>,
+}
+
+impl Body for Within<'_> {
+    #[inline(always)]
+    fn eight(&self, start: usize) -> [u8; 8] {
+        self.body.eight(start)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.body
+    }
+
+    #[inline(always)]
+    fn parts(&self) -> Option<Parts<'_>> {
+        self.parts
     }
 }
 
@@ -181,7 +235,7 @@ mod tests {
             assert!(lane[kept..].iter().all(|&byte| byte == 0), "{len}");
             for end in 1..=kept as u32 {
                 let window = Window::new(end - 1, 1, false).unwrap();
-                assert_eq!(window.unsigned_in(&lane), u64::from(long[end as usize - 1]));
+                assert_eq!(window.unsigned_in(&&lane), u64::from(long[end as usize - 1]));
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Venue clocks that count from midnight or from the epoch.
 
-use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
 /// A time further than this from the packet's own is looked at again with the
@@ -62,13 +62,19 @@ impl Clock {
 #[derive(Clone, Copy, Debug)]
 pub struct RunningClock {
     clock: Clock,
+    /// Midnight.
     base_ns: i64,
+    /// Of clocks on the wall: whether no clock changes within days of it, so
+    /// that what they show is elapsed time.
+    is_calm: bool,
+    /// Of calendars: its date.
+    date: u32,
 }
 
 impl RunningClock {
     /// A clock that has not seen a packet.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, base_ns: 0 }
+        Self { clock, base_ns: 0, is_calm: false, date: 0 }
     }
 
     /// The time that `ns` since what the clock counts from mean, in a packet
@@ -86,15 +92,51 @@ impl RunningClock {
     /// The time that a number of `digits` digits means.
     pub fn time_of_digits(&mut self, number: u128, digits: u32, ts_ns: i64) -> Option<i64> {
         match self.clock.since {
-            Since::Calendar(tz) => calendar(tz, number, digits),
+            Since::Calendar(tz) => self.calendar(tz, number, digits),
             Since::Daytime { tz, digits } => {
-                nearest_on_the_wall(tz, daytime_ns(number, digits.checked_sub(6)?)?, ts_ns)
+                let number = u64::try_from(number).ok()?;
+                self.on_the_wall(tz, daytime_ns(number, digits.checked_sub(6)?)?, ts_ns)
             }
             _ => {
                 let ns = u64::try_from(number).ok()?.checked_mul(self.clock.unit_ns)?;
                 self.time_of_ns(ns, ts_ns)
             }
         }
+    }
+
+    /// The time that a clock on the wall shows `ns` after midnight.
+    fn on_the_wall(&mut self, tz: Tz, ns: u64, ts_ns: i64) -> Option<i64> {
+        if self.is_calm && ns < COUNT_MAX_NS {
+            let time = self.base_ns.wrapping_add(ns as i64);
+            if time.wrapping_sub(ts_ns).unsigned_abs() < NEAR_NS {
+                return Some(time);
+            }
+        }
+        let time = nearest_on_the_wall(tz, ns, ts_ns)?;
+        self.base_ns = time.wrapping_sub_unsigned(ns);
+        self.is_calm = is_calm(tz, self.base_ns);
+        Some(time)
+    }
+
+    /// The time of a date and a time of day in digits.
+    fn calendar(&mut self, tz: Tz, number: u128, digits: u32) -> Option<i64> {
+        let places = digits.checked_sub(14)?;
+        let unit = 10u64.checked_pow(places.checked_add(6)?)?;
+        let (date, daytime) = match u64::try_from(number) {
+            Ok(number) => (number / unit, number % unit),
+            Err(_) => {
+                let unit = u128::from(unit);
+                (u64::try_from(number / unit).ok()?, u64::try_from(number % unit).ok()?)
+            }
+        };
+        let (date, ns) = (u32::try_from(date).ok()?, daytime_ns(daytime, places)?);
+        if self.is_calm && date == self.date && ns < COUNT_MAX_NS {
+            return self.base_ns.checked_add_unsigned(ns);
+        }
+        let time = calendar(tz, date, ns)?;
+        (self.date, self.base_ns) = (date, time.wrapping_sub_unsigned(ns));
+        self.is_calm = is_calm(tz, self.base_ns);
+        Some(time)
     }
 
     /// The time that a count and what is added to it mean; `digits` is how
@@ -120,7 +162,7 @@ impl RunningClock {
     }
 
     /// Whether counts are digits of a date or a time of day.
-    fn is_digits(&self) -> bool {
+    pub fn is_digits(&self) -> bool {
         matches!(self.clock.since, Since::Calendar(_) | Since::Daytime { .. })
     }
 
@@ -149,25 +191,34 @@ impl RunningClock {
 }
 
 /// A time of day in digits as ns; `places` digits stand after the seconds.
-fn daytime_ns(number: u128, places: u32) -> Option<u64> {
-    let unit = 10u128.checked_pow(places)?;
-    let (hhmmss, part) = (number / unit, number % unit);
+fn daytime_ns(number: u64, places: u32) -> Option<u64> {
+    let (hhmmss, part) = match places {
+        // Most have so many: division by a constant is a multiplication.
+        0 => (number, 0),
+        3 => (number / 1_000, number % 1_000),
+        6 => (number / 1_000_000, number % 1_000_000),
+        9 => (number / 1_000_000_000, number % 1_000_000_000),
+        _ => {
+            let unit = 10u64.checked_pow(places)?;
+            (number / unit, number % unit)
+        }
+    };
     let (hours, minutes, seconds) = (hhmmss / 10_000, hhmmss / 100 % 100, hhmmss % 100);
     if hours > 47 || minutes > 59 || seconds > 60 {
         return None;
     }
-    let part_ns = part.checked_mul(1_000_000_000)? / unit;
-    u64::try_from((hours * 3_600 + minutes * 60 + seconds) * 1_000_000_000 + part_ns).ok()
+    let part_ns = match 10u64.checked_pow(9u32.wrapping_sub(places)) {
+        Some(ns) => part * ns,
+        None => part / 10u64.checked_pow(places.checked_sub(9)?)?,
+    };
+    Some((hours * 3_600 + minutes * 60 + seconds) * 1_000_000_000 + part_ns)
 }
 
 /// A date and time of a time zone in digits.
-fn calendar(tz: Tz, number: u128, digits: u32) -> Option<i64> {
-    let places = digits.checked_sub(14)?;
-    let unit = 10u128.checked_pow(places.checked_add(6)?)?;
-    let (date, daytime) = (u32::try_from(number / unit).ok()?, number % unit);
+fn calendar(tz: Tz, date: u32, ns: u64) -> Option<i64> {
     let year = i32::try_from(date / 10_000).ok()?;
     let day = NaiveDate::from_ymd_opt(year, date / 100 % 100, date % 100)?;
-    let ns = i64::try_from(daytime_ns(daytime, places)?).ok()?;
+    let ns = i64::try_from(ns).ok()?;
     let local = day.and_time(NaiveTime::MIN).checked_add_signed(TimeDelta::nanoseconds(ns))?;
     tz.from_local_datetime(&local).earliest()?.timestamp_nanos_opt()
 }
@@ -202,6 +253,16 @@ fn nearest_on_the_wall(tz: Tz, ns: u64, ts_ns: i64) -> Option<i64> {
     let nearest = times.min_by_key(|time| time.abs_diff(ts_ns));
     let near = nearest.filter(|time| time.abs_diff(ts_ns) < NEAR_NS);
     near.or_else(|| nearest_from_midnight(tz, ns, ts_ns).map(|(_, time)| time)).or(nearest)
+}
+
+/// Whether no clock changes from two days before a time to three days after.
+fn is_calm(tz: Tz, ns: i64) -> bool {
+    const DAY_NS: i64 = 86_400_000_000_000;
+    let offset = |days: i64| {
+        let time = DateTime::from_timestamp_nanos(ns.saturating_add(days * DAY_NS));
+        tz.offset_from_utc_datetime(&time.naive_utc()).fix()
+    };
+    (-2..=3).all(|days| offset(days) == offset(0))
 }
 
 /// The first instant of a day in a time zone, ns since the epoch.

@@ -11,6 +11,7 @@ use crate::fixed::bytes::Window;
 use crate::fixed::clock::Clock;
 use crate::fixed::error::Fault;
 use crate::fixed::layout::{self, LayoutLine, reference};
+use crate::fixed::parts;
 use crate::fixed::program::{FieldDef, Layout, Op};
 use crate::fixed::protocol::{About, Codes, FixedProtocol};
 use crate::fixed::shapes::{Extras, Scope, size_before_varying};
@@ -63,6 +64,8 @@ pub struct Compiler<'a> {
     pub(super) bitfields: Vec<Arc<Bitfields>>,
     layouts: Vec<Layout>,
     common: Vec<FieldDef>,
+    /// Parts so far.
+    parts: u32,
 }
 
 /// A message with all that it inherits.
@@ -94,6 +97,7 @@ impl<'a> Compiler<'a> {
             bitfields: Vec::new(),
             layouts: Vec::new(),
             common: Vec::new(),
+            parts: 0,
         })
     }
 
@@ -110,6 +114,7 @@ impl<'a> Compiler<'a> {
             code_is_text: self.code_is_text,
             has_rows: self.layouts.iter().any(|layout| layout.has_rows),
             codes: Codes::new(&self.layouts),
+            parts: parts::table(&self.layouts, &self.tlvs, &self.bitfields, self.parts),
             layouts: self.layouts,
             common: self.common,
             clocks: self.targets.clocks.into_iter().map(|(_, clock, _)| clock).collect(),
@@ -119,6 +124,13 @@ impl<'a> Compiler<'a> {
             tables: self.tables.finish()?,
             tlvs: self.tlvs,
         })
+    }
+
+    /// The number of a part that is new.
+    pub fn new_part(&mut self) -> u32 {
+        let part = self.parts;
+        self.parts = part.saturating_add(1);
+        part
     }
 
     /// The type a line names.
@@ -194,7 +206,8 @@ impl<'a> Compiler<'a> {
         if !shape.steps.is_empty() || !shape.learn.is_empty() {
             return Err(Fault::new(at, "an element has fields of fixed size and nothing else"));
         }
-        Ok(ElementSpec { fields: shape.fields, ops: shape.ops, size: shape.size })
+        let Shape { part, fields, ops, size, .. } = shape;
+        Ok(ElementSpec { part, fields, ops, size })
     }
 
     fn messages(&mut self) -> Result<(), Fault> {
@@ -316,7 +329,12 @@ impl<'a> Compiler<'a> {
                 let reason = format!("no field starts at {end}, where the message may end");
                 return Err(Fault::new(whole.line, reason));
             }
-            self.layout(&whole, &Shape { steps: Vec::new(), ..shape.clone() }, end, &scope)?;
+            self.layout(
+                &whole,
+                &Shape { steps: Vec::new(), switches: None, ..shape.clone() },
+                end,
+                &scope,
+            )?;
         }
         Ok(())
     }
@@ -353,7 +371,9 @@ impl<'a> Compiler<'a> {
             sender: whole.sender,
             size,
             full: scope.is_full,
+            in_order: parts::order_matters(&shape.steps, scope.has_rows, &self.tlvs),
             steps: shape.steps.clone(),
+            switches: shape.switches.clone(),
             has_rows: has_steps && scope.has_rows,
             teaches_behind: has_steps && scope.teaches_behind,
             fields: shape.fields.iter().filter(|def| def.offset < size).cloned().collect(),

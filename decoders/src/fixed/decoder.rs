@@ -16,15 +16,15 @@ use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
-use crate::fixed::behind::{Behind, Lessons, Open, run_alone, teach};
-use crate::fixed::buckets::{Buckets, RUN_MAX, WideBucket, WideBuckets};
-use crate::fixed::bytes::{Body, Lane, Window};
+use crate::fixed::behind::{Lessons, News, is_news, run_alone, teach};
+use crate::fixed::buckets::{Buckets, PartBuckets, RUN_MAX, WideBuckets};
+use crate::fixed::bytes::{Lane, Window, Within};
 use crate::fixed::explain;
-use crate::fixed::learned::LearnedTable;
+use crate::fixed::fill::Fill;
 use crate::fixed::place::{KeyAt, NumberAt, Ref};
 use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
-use crate::fixed::run::{Item, Lesson, Machine, Output, Tables};
+use crate::fixed::run::{Bucket, Item, Lesson, Machine, Output, Tables};
 use crate::fixed::text::NO_NAME;
 use crate::fixed::walk::{self, Step, What};
 use crate::kind::{Kind, Sender, flags};
@@ -41,9 +41,11 @@ pub struct Queued<'a> {
     pub scope: u32,
     /// Which end sent it, where known.
     pub sender: Option<Sender>,
-    /// Its rows, one after the other: as many as
-    /// [`FixedProtocol::rows_of`] says.
+    /// Its rows, one after the other, and its layout where that is known: what
+    /// [`FixedProtocol::rows_and_layout`] says.
     pub rows: u16,
+    /// See `rows`.
+    pub layout: Option<u16>,
 }
 
 /// Decodes the messages of one protocol.
@@ -53,28 +55,33 @@ pub struct FixedDecoder {
     heads: Vec<LayoutHead>,
     machine: Machine,
     buckets: Buckets,
+    wide: WideBuckets,
+    parts: PartBuckets,
     /// Whether every message of a run is asked what it teaches.
     asking: bool,
     run_teaches: bool,
+    /// Whether any message of the run had to be asked.
+    has_asked: bool,
     show_secrets: bool,
+    /// Whether each message is decoded by itself.
+    plainly: bool,
 }
 
 /// What every row of a layout has.
 #[derive(Clone, Copy, Debug)]
-struct LayoutHead {
+pub struct LayoutHead {
     kind: u8,
     msg_type: u32,
     msg_name: u32,
     name_bit: u64,
-    presumed: u64,
-    /// Whether every message teaches.
-    always: bool,
+    /// Presence bits that are set before the operations run.
+    pub presumed: u64,
+    /// Whether a message may teach.
+    teaches: bool,
     /// Whether one teaches where `lesson` is not known yet.
     where_absent: bool,
     /// Whether it needs what others taught.
     asks: bool,
-    /// Whether there are several such lessons, or one with another kind of key.
-    many_lessons: bool,
     /// Key and table of the only lesson.
     lesson: (Window, usize),
     /// Whether the messages of a run are asked together whether they teach.
@@ -91,9 +98,13 @@ impl FixedDecoder {
         Self {
             machine: Machine::new(&protocol),
             buckets: Buckets::new(heads.len()),
+            wide: WideBuckets::new(heads.len()),
+            parts: PartBuckets::new(&protocol.parts),
             asking: false,
             run_teaches: false,
+            has_asked: false,
             show_secrets: false,
+            plainly: false,
             heads,
             protocol,
         }
@@ -109,6 +120,7 @@ impl FixedDecoder {
     #[cfg(test)]
     pub(crate) fn take_the_plain_way(&mut self) {
         self.machine.has_doubts = true;
+        self.plainly = true;
     }
 
     /// The protocol.
@@ -156,59 +168,60 @@ impl FixedDecoder {
     pub fn decode(&mut self, block: &[Queued<'_>], batch: &mut MessageBatch, names: &mut Names) {
         let protocol = Arc::clone(&self.protocol);
         let mut out = Output { batch, names };
-        let mut wide = WideBuckets::default();
         let mut rest = block;
         while !rest.is_empty() {
-            let taken = self.begin_run(&protocol, rest, &mut wide, &mut out);
+            let taken = self.begin_run(&protocol, rest, &mut out);
             let (messages, after) = rest.split_at(taken.max(1));
-            self.decode_run(&protocol, messages, &mut wide, &mut out);
+            self.decode_run(&protocol, messages, &mut out);
             rest = after;
         }
     }
 
     /// Chooses layouts until a run must end, and gives how many messages it
     /// has.
-    fn begin_run<'a>(
+    fn begin_run(
         &mut self,
         protocol: &FixedProtocol,
-        messages: &[Queued<'a>],
-        wide: &mut WideBuckets<'a>,
+        messages: &[Queued<'_>],
         out: &mut Output<'_>,
     ) -> usize {
         self.run_teaches = false;
         if !self.asking {
-            let taken = self.gather::<false>(protocol, messages, wide, out);
+            let taken = self.gather::<false>(protocol, messages, out);
             if taken > 0 && !self.gathered_teaches() {
                 return taken;
             }
-            self.buckets.clear();
-            wide.clear();
+            self.forget_run();
         }
-        let taken = self.gather::<true>(protocol, messages, wide, out);
-        self.asking = self.run_teaches;
+        self.has_asked = false;
+        let taken = self.gather::<true>(protocol, messages, out);
+        self.asking = self.run_teaches || self.has_asked;
         taken
     }
 
     /// Adds messages until one may not be in the run; where `ASKING`, each is
     /// asked whether it teaches.
-    fn gather<'a, const ASKING: bool>(
+    fn gather<const ASKING: bool>(
         &mut self,
         protocol: &FixedProtocol,
-        messages: &[Queued<'a>],
-        wide: &mut WideBuckets<'a>,
+        messages: &[Queued<'_>],
         out: &mut Output<'_>,
     ) -> usize {
         let rows = out.batch.len();
         for (i, queued) in messages.iter().take(RUN_MAX).enumerate() {
-            let quick = protocol.choose_exact(queued.body, queued.sender);
+            let choose = || protocol.choose_quickly(queued.body, queued.sender);
+            let quick = queued.layout.or_else(choose);
             let goes_on = match quick {
                 Some(layout) if (queued.row as usize) < rows => {
-                    self.join::<ASKING>(protocol, queued, layout, wide)
+                    self.join::<ASKING>(protocol, queued, layout, out.names)
                 }
-                _ => self.join_unusual::<ASKING>(protocol, queued, wide, out),
+                _ => self.join_unusual::<ASKING>(protocol, queued, out),
             };
             if !goes_on {
                 return i;
+            }
+            if self.wide.is_full() {
+                return i + 1;
             }
         }
         messages.len().min(RUN_MAX)
@@ -234,17 +247,20 @@ impl FixedDecoder {
 
     /// Adds a message to the run; false where the run must end before it.
     #[inline(always)]
-    fn join<'a, const ASKING: bool>(
+    fn join<const ASKING: bool>(
         &mut self,
         protocol: &FixedProtocol,
-        queued: &Queued<'a>,
+        queued: &Queued<'_>,
         layout: u16,
-        wide: &mut WideBuckets<'a>,
+        names: &mut Names,
     ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
         let has_lane = head.has_lane;
-        let may_join =
-            if ASKING { self.may_join(protocol, queued, layout) } else { head.asked_together };
+        let may_join = if ASKING {
+            self.may_join(protocol, queued, layout, names)
+        } else {
+            head.asked_together
+        };
         if !may_join {
             return false;
         }
@@ -252,18 +268,24 @@ impl FixedDecoder {
         if has_lane {
             self.buckets.push(layout, body, row, scope);
         } else {
-            wide.push(layout, Item { body, row, scope }, queued.rows.into());
+            self.wide.push(layout, body, (row, queued.rows.into()), scope);
         }
         true
     }
 
     /// Whether a message may be in the run, by what it teaches and needs.
     #[inline(never)]
-    fn may_join(&mut self, protocol: &FixedProtocol, queued: &Queued<'_>, layout: u16) -> bool {
+    fn may_join(
+        &mut self,
+        protocol: &FixedProtocol,
+        queued: &Queued<'_>,
+        layout: u16,
+        names: &mut Names,
+    ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
-        let teaches = head.always
-            || (head.many_lessons || head.where_absent)
-                && would_learn(&mut self.machine.tables, protocol, queued, layout);
+        self.has_asked |= !head.asked_together;
+        let teaches =
+            head.teaches && would_learn(&mut self.machine, protocol, queued, layout, names);
         if self.run_teaches && (!teaches || head.asks) {
             return false;
         }
@@ -271,22 +293,18 @@ impl FixedDecoder {
         true
     }
 
-    /// The same for a message whose size varies, is wrong, or whose type is
-    /// unknown.
+    /// The same for a message whose size is wrong or has to be looked at, or
+    /// whose type is unknown.
     #[inline(never)]
-    fn join_unusual<'a, const ASKING: bool>(
+    fn join_unusual<const ASKING: bool>(
         &mut self,
         protocol: &FixedProtocol,
-        queued: &Queued<'a>,
-        wide: &mut WideBuckets<'a>,
+        queued: &Queued<'_>,
         out: &mut Output<'_>,
     ) -> bool {
         let row = queued.row as usize;
         if row >= out.batch.len() {
             return true;
-        }
-        if let Some(layout) = protocol.choose_only(queued.body, queued.sender) {
-            return self.join::<ASKING>(protocol, queued, layout, wide);
         }
         match protocol.choose(queued.body, queued.sender) {
             Some(Choice { fit: Fit::Shorter, .. }) if self.run_teaches => false,
@@ -300,7 +318,7 @@ impl FixedDecoder {
                 if fit == Fit::Longer {
                     out.batch.add_flags(row, flags::IRREGULAR);
                 }
-                self.join::<ASKING>(protocol, queued, layout as u16, wide)
+                self.join::<ASKING>(protocol, queued, layout as u16, out.names)
             }
             None => {
                 unknown(protocol, queued, out);
@@ -309,88 +327,29 @@ impl FixedDecoder {
         }
     }
 
-    fn decode_run<'a>(
+    fn decode_run(
         &mut self,
         protocol: &FixedProtocol,
-        messages: &[Queued<'a>],
-        wide: &mut WideBuckets<'a>,
+        messages: &[Queued<'_>],
         out: &mut Output<'_>,
     ) {
-        let mut buckets = std::mem::take(&mut self.buckets);
-        for i in 0..buckets.count() {
-            if let Some((layout, bucket)) = buckets.bucket(i) {
-                self.decode_bucket(protocol, layout, bucket, out);
+        let (machine, heads, plainly) = (&mut self.machine, &self.heads, self.plainly);
+        let mut fill = Fill { protocol, heads, machine, plainly };
+        for i in 0..self.buckets.count() {
+            if let Some((layout, bucket)) = self.buckets.bucket(i) {
+                fill.fixed(layout, bucket, out);
             }
         }
-        buckets.clear();
-        self.buckets = buckets;
-        for bucket in wide.take() {
-            self.decode_bucket(protocol, bucket.layout.into(), &bucket.items, out);
-            self.decode_behind(protocol, &bucket, out);
-        }
+        fill.wide(&self.wide, &mut self.parts, out);
+        self.forget_run();
         if self.run_teaches {
             self.learn_run(protocol, messages, out);
         }
     }
 
-    fn decode_bucket<B: Body>(
-        &mut self,
-        protocol: &FixedProtocol,
-        at: usize,
-        bucket: &[Item<B>],
-        out: &mut Output<'_>,
-    ) {
-        let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
-            return;
-        };
-        head.write(bucket, head.presumed, out.batch);
-        for op in &layout.ops {
-            self.machine.run(op, bucket, None, Tables::of(protocol), out);
-        }
-    }
-
-    /// What follows the fixed parts.
-    fn decode_behind(
-        &mut self,
-        protocol: &FixedProtocol,
-        bucket: &WideBucket<'_>,
-        out: &mut Output<'_>,
-    ) {
-        let Some(layout) = protocol.layouts.get(usize::from(bucket.layout)) else { return };
-        if layout.steps.is_empty() {
-            return;
-        }
-        let mut open = Open::default();
-        for (item, rows) in bucket.messages() {
-            let message = (item, rows);
-            let mut behind =
-                Behind::new(&mut self.machine, protocol, layout, message, (&mut open, out));
-            let end = walk::walk(layout, item.body, &mut behind);
-            let (first, last) = (item.row, item.row + rows.saturating_sub(1));
-            let misfit = match end {
-                Ok(end) if end == item.body.len() => 0,
-                Ok(_) => flags::IRREGULAR,
-                Err(_) => flags::DECODE_ERROR,
-            };
-            let wrong = behind.flags | misfit;
-            if wrong != 0 {
-                out.batch.add_flags(first as usize, flags::IRREGULAR);
-            }
-            for row in (first..=last).filter(|_| wrong != 0) {
-                out.batch.add_flags(row as usize, wrong);
-            }
-        }
-    }
-
-    /// Runs operations on one message.
-    fn run_alone<'o>(
-        &mut self,
-        ops: impl IntoIterator<Item = &'o Op>,
-        item: Item<&[u8]>,
-        protocol: &FixedProtocol,
-        out: &mut Output<'_>,
-    ) {
-        run_alone(&mut self.machine, ops, item, None, Tables::of(protocol), out);
+    fn forget_run(&mut self) {
+        self.buckets.clear();
+        self.wide.clear();
     }
 
     fn decode_short(
@@ -403,10 +362,11 @@ impl FixedDecoder {
         let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
             return;
         };
-        let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
-        head.write(&[item], 0, out.batch);
+        let body = Within { body: queued.body, parts: None };
+        let item = Item { body, row: queued.row, scope: queued.scope };
+        head.write(std::iter::once(item), 0, out.batch);
         let ops = layout.ops.iter().filter(|op| op.end() as usize <= queued.body.len());
-        self.run_alone(ops, item, protocol, out);
+        run_alone(&mut self.machine, ops, item, Tables::of(protocol), out);
         out.batch.add_flags(queued.row as usize, flags::DECODE_ERROR);
     }
 
@@ -465,23 +425,24 @@ fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) 
     }
 }
 
-/// Whether a message that teaches only unknown keys has one.
+/// Whether a message would teach anything new.
 #[inline(never)]
 fn would_learn(
-    tables: &mut [LearnedTable],
+    machine: &mut Machine,
     protocol: &FixedProtocol,
     queued: &Queued<'_>,
     layout: u16,
+    names: &mut Names,
 ) -> bool {
     let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
-    layout.learn.iter().any(|learn| lacks(tables, learn, queued.body, queued.scope))
-}
-
-/// Whether the table does not know the message's key.
-#[inline(always)]
-fn lacks(tables: &mut [LearnedTable], learn: &Learn, body: &[u8], scope: u32) -> bool {
-    let Some(key) = learn.key.find(&body, None, scope, tables) else { return false };
-    tables.get_mut(learn.table).is_some_and(|table| !table.knows(scope, key))
+    let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
+    if layout.learn.iter().any(|learn| is_news(machine, learn, item, None, names)) {
+        return true;
+    }
+    let mut news = News { lessons: Lessons { machine, item, names }, found: false };
+    // What is whole before a cut is taught.
+    let _ = layout.teaches_behind.then(|| walk::walk(layout, item.body, &mut news));
+    news.found
 }
 
 impl LayoutHead {
@@ -505,10 +466,9 @@ impl LayoutHead {
             msg_name: msg_name.map_or(NO_NAME, |name| name.0),
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
-            always: !absent,
+            teaches: !layout.learn.is_empty() || layout.teaches_behind,
             asks: asks(&layout.ops, &layout.learn, &layout.steps),
             where_absent,
-            many_lessons,
             lesson: lesson.unwrap_or((code, 0)),
             asked_together: absent && !many_lessons && (has_lane || !where_absent),
             has_lane,
@@ -516,7 +476,7 @@ impl LayoutHead {
     }
 
     /// Writes what every row of the layout has, and presence bits.
-    fn write<B>(&self, bucket: &[Item<B>], presumed: u64, batch: &mut MessageBatch) {
+    pub fn write(&self, bucket: impl Bucket, presumed: u64, batch: &mut MessageBatch) {
         let heads = batch.heads_mut();
         for item in bucket {
             let row = item.slot();

@@ -5,8 +5,8 @@
 //!                    value, value, …      above: a map
 //! ```
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use hashbrown::hash_map::Entry;
+use hashbrown::{HashMap, HashSet};
 
 /// Keys below this stand in an array.
 const DENSE_KEYS: u64 = 1 << 16;
@@ -105,6 +105,11 @@ impl LearnedTable {
         !self.doubts.is_empty() && self.doubts.contains(&(scope, key))
     }
 
+    /// Whether any value may be wrong.
+    pub fn may_doubt(&self) -> bool {
+        !self.doubts.is_empty()
+    }
+
     /// Teaches a value. [`ABSENT`] can't be taught.
     pub fn set(&mut self, scope: u32, key: u64, slot: usize, value: u64) {
         if !self.doubts.is_empty() {
@@ -188,14 +193,15 @@ impl Scope {
             }
             self.dense.get_mut((key as usize) * width + slot)
         } else {
-            if let Entry::Vacant(free) = self.sparse.entry(key) {
-                grown = width;
-                if grown > room {
-                    return None;
+            let values = match self.sparse.entry(key) {
+                Entry::Occupied(values) => values.into_mut(),
+                Entry::Vacant(_) if width > room => return None,
+                Entry::Vacant(free) => {
+                    grown = width;
+                    free.insert(vec![ABSENT; width].into())
                 }
-                free.insert(vec![ABSENT; width].into());
-            }
-            self.sparse.get_mut(&key).and_then(|values| values.get_mut(slot))
+            };
+            values.get_mut(slot)
         };
         *place? = value;
         Some(grown)

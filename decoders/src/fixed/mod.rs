@@ -10,7 +10,8 @@
 //! A message's layout becomes a flat list of operations, each one field into
 //! one column. A block of messages is sorted by layout, then every operation
 //! runs over all messages of its layout at once, so the cost of interpreting
-//! is paid once a bucket and not once a field. `PROTOCOLS.md` says how a
+//! is paid once a bucket and not once a field; so are the parts of messages that
+//! vary, in buckets of their own. `PROTOCOLS.md` says how a
 //! protocol file is written. The engine reads its own format and no other.
 
 pub mod base;
@@ -26,15 +27,19 @@ pub mod doubts;
 pub mod encode;
 pub mod error;
 pub mod explain;
+pub mod fill;
 pub mod layout;
 pub mod learned;
+pub mod parts;
 pub mod place;
 pub mod program;
 pub mod protocol;
+pub mod radix;
 pub mod run;
 pub mod shapes;
 pub mod shelf;
 pub mod source;
+pub mod switch;
 pub mod tables;
 pub mod targets;
 pub mod text;

@@ -3,6 +3,7 @@
 
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::learned::Learned;
+use crate::fixed::program::FactorTable;
 
 /// Most parts of one layout whose place is remembered.
 pub const SLOTS_MAX: usize = 64;
@@ -77,15 +78,29 @@ pub struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// The message from the part on.
+    #[inline]
     pub fn from(&self, slot: u8) -> &'a [u8] {
         let base = self.bases.get(usize::from(slot)).copied().unwrap_or(0);
         self.body.get(base as usize..).unwrap_or_default()
     }
 
     /// A number.
+    #[inline]
     pub fn number(&self, at: &Ref) -> Option<i128> {
         let part = self.from(at.slot);
         (at.at.end() as usize <= part.len()).then(|| at.at.read(&part)).flatten()
+    }
+
+    /// A number from 0 on; of most fields without a detour over wider ones.
+    #[inline]
+    pub fn count(&self, at: &Ref) -> Option<u64> {
+        match at.at {
+            NumberAt::Plain { at: field, signed: false } => {
+                let part = self.from(at.slot);
+                (field.end() as usize <= part.len()).then(|| field.unsigned(part))
+            }
+            _ => u64::try_from(self.number(at)?).ok(),
+        }
     }
 }
 
@@ -105,20 +120,17 @@ impl NumberAt {
             Self::Plain { at, signed: false } => Some(at.unsigned_in(body).into()),
             Self::Plain { at, signed: true } => Some(at.signed_in(body).into()),
             Self::Bits { at, shift, mask } => Some((at.unsigned_in(body) >> shift & mask).into()),
-            Self::Digits { offset, width } => {
-                let rest = body.bytes().get(*offset as usize..)?;
-                digits(rest.get(..*width as usize).unwrap_or(rest))
-            }
+            Self::Digits { offset, width } => digits_of(body, *offset as usize, *width as usize),
         }
     }
 
     /// The number without its last character, and what it is multiplied with,
     /// where that is a code.
-    pub fn but_last<B: Body>(self, body: &B, factors: &[(u64, i64)]) -> (Self, Option<i64>) {
+    pub fn but_last<B: Body>(self, body: &B, factors: &FactorTable) -> (Self, Option<i64>) {
         let Self::Digits { offset, width } = self else { return (self, None) };
         let last = (offset as usize + width as usize).checked_sub(1);
         let code = last.and_then(|last| body.bytes().get(last)).copied();
-        match code.and_then(|code| factor(factors, code.into())) {
+        match code.and_then(|code| factors.factor(code.into())) {
             None => (self, None),
             times => (Self::Digits { offset, width: width.saturating_sub(1) }, times),
         }
@@ -134,10 +146,51 @@ impl NumberAt {
     }
 }
 
-/// What a number with this code is multiplied with.
-pub fn factor(factors: &[(u64, i64)], code: u64) -> Option<i64> {
-    let at = factors.binary_search_by_key(&code, |(code, _)| *code).ok()?;
-    factors.get(at).map(|(_, factor)| *factor)
+/// What the digits before eight others count.
+const EIGHT: u64 = 100_000_000;
+
+/// The number that digits write in a field.
+#[inline(always)]
+fn digits_of<B: Body>(body: &B, offset: usize, width: usize) -> Option<i128> {
+    // Most fields are nothing but digits.
+    let eight = |before: usize| eight_digits(body, offset + (width - before), 8);
+    let first = |before: usize| eight_digits(body, offset, width - before);
+    let sixteen = || Some((eight(16)?, eight(8)?));
+    let quick = match width {
+        1..=8 => first(0).map(i128::from),
+        9..=16 => first(8).zip(eight(8)).map(|(high, low)| (high * EIGHT + low).into()),
+        17..=24 => first(16).zip(sixteen()).map(|(high, (middle, low))| {
+            i128::from(high) * i128::from(EIGHT * EIGHT) + i128::from(middle * EIGHT + low)
+        }),
+        _ => None,
+    };
+    if quick.is_some() {
+        return quick;
+    }
+    let rest = body.bytes().get(offset..)?;
+    digits(rest.get(..width).unwrap_or(rest))
+}
+
+/// The number of up to eight bytes, where all of them are digits: pairs, fours
+/// and all eight are put together at once.
+#[inline(always)]
+fn eight_digits<B: Body>(body: &B, offset: usize, width: usize) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
+    const LANES: u64 = 0x0000_00FF_0000_00FF;
+    let read = u64::from_le_bytes(body.eight(offset));
+    // The first digit stands lowest; what is before it are zeros.
+    let missing = 8 * (8 - width.min(8)) as u32;
+    let text = read.checked_shl(missing).unwrap_or(0)
+        | ZEROS.checked_shr(u64::BITS - missing).unwrap_or(0);
+    let values = text ^ ZEROS;
+    if (text & HIGH) != ZEROS || (values.wrapping_add(0x0606_0606_0606_0606) & HIGH) != 0 {
+        return None;
+    }
+    let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);
+    let first = (pairs & LANES).wrapping_mul(100 + (1_000_000 << 32));
+    let second = ((pairs >> 16) & LANES).wrapping_mul(1 + (10_000 << 32));
+    Some(first.wrapping_add(second) >> 32)
 }
 
 /// So many digits are a number of 64 bits.
@@ -254,6 +307,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn fields_of_digits_are_read_as_their_text_is(
+            before in 0usize..9,
+            text in "[0-9]{0,26}| *[0-9]{0,18}|[ -9:]{0,18}",
+            after in 0usize..9,
+        ) {
+            let body = [&vec![b'7'; before], text.as_bytes(), &vec![b'8'; after]].concat();
+            let at = NumberAt::Digits { offset: before as u32, width: text.len() as u32 };
+            prop_assert_eq!(at.read(&body.as_slice()), digits(text.as_bytes()));
+        }
+
         #[test]
         fn written_numbers_are_read(number: i128, shift in 0u32..128) {
             let number = number >> shift;

@@ -4,6 +4,7 @@
 use crate::batch::{DecimalCol, EnumCol, IntCol, NameCol, SmallCol, TextCol, TimeCol};
 use crate::fixed::bytes::Window;
 use crate::fixed::place::{KeyAt, LearnedAt, NumberAt, Ref};
+use crate::fixed::switch::Switches;
 use crate::fixed::walk::Step;
 use crate::fixed::wire::{FieldType, Trim};
 use crate::kind::{Kind, Sender};
@@ -221,8 +222,41 @@ pub enum ScaleAt {
     Last(usize),
 }
 
-/// Codes to what a number times 10^9 is multiplied with, sorted.
-pub type FactorTable = Vec<(u64, i64)>;
+/// Codes to what a number times 10^9 is multiplied with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactorTable {
+    /// For one-byte codes; 0 is none.
+    bytes: Box<[i64; 256]>,
+    /// For all codes, sorted.
+    all: Vec<(u64, i64)>,
+}
+
+impl FactorTable {
+    /// With these codes.
+    pub fn new(mut all: Vec<(u64, i64)>) -> Self {
+        all.sort_unstable();
+        let mut bytes = Box::new([0; 256]);
+        for (code, factor) in &all {
+            if let Some(place) = usize::try_from(*code).ok().and_then(|at| bytes.get_mut(at)) {
+                *place = *factor;
+            }
+        }
+        Self { bytes, all }
+    }
+
+    /// What a number with this code is multiplied with.
+    #[inline]
+    pub fn factor(&self, code: u64) -> Option<i64> {
+        if let Ok(byte) = u8::try_from(code) {
+            let factor = self.bytes[usize::from(byte)];
+            if factor != 0 {
+                return Some(factor);
+            }
+        }
+        let at = self.all.binary_search_by_key(&code, |(code, _)| *code).ok()?;
+        self.all.get(at).map(|(_, factor)| *factor)
+    }
+}
 
 /// Where a number in digits or bits goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -323,6 +357,10 @@ pub struct Layout {
     pub full: bool,
     /// What follows the fixed part.
     pub steps: Vec<Step>,
+    /// The fields that decide which of it is there.
+    pub switches: Option<Switches>,
+    /// Whether parts must be decoded in the order in which a message has them.
+    pub in_order: bool,
     /// Whether the message may make more than one row.
     pub has_rows: bool,
     /// Whether something behind the fixed part teaches.

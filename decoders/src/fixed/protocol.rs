@@ -5,6 +5,7 @@ use crate::fixed::clock::Clock;
 use crate::fixed::compile;
 use crate::fixed::error::SpecError;
 use crate::fixed::explain;
+use crate::fixed::parts::Part;
 use crate::fixed::program::{CodeTable, FactorTable, FieldDef, Layout, Op, TextAt};
 use crate::fixed::text::NameSpec;
 use crate::fixed::tlv::TlvSpec;
@@ -13,7 +14,7 @@ use crate::fixed::wire::Trim;
 use crate::kind::Sender;
 use chrono::DateTime;
 use chrono_tz::Tz;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// In the place of a layout: none.
 const NO_LAYOUT: u16 = u16::MAX;
@@ -39,6 +40,8 @@ pub struct FixedProtocol {
     pub has_rows: bool,
     /// The layouts by code and sender.
     pub codes: Codes,
+    /// What decoding does with the parts behind fixed ones, by their number.
+    pub parts: Vec<Part>,
     /// Clocks that layouts name.
     pub clocks: Vec<Clock>,
     /// Vocabularies that layouts name.
@@ -106,32 +109,36 @@ pub struct Choice {
 /// The layouts of every code, by who sent the message.
 #[derive(Debug)]
 pub struct Codes {
-    /// By [`by`] and [`home`]: what most messages are.
-    first: Box<[[First; 256]; 3]>,
-    /// By code: the layout of varying size that every message with the code
-    /// has; sorted, a list an end as in [`by`].
-    only: [Vec<(u64, u16)>; 3],
+    /// By [`by`] and [`home`](Self::home): what most messages are.
+    first: Box<[[First; HOMES]; 3]>,
+    /// Leads from a code to its home.
+    factor: u32,
     /// By code and [`by`]: all candidates.
     all: HashMap<u64, [Vec<u16>; 3]>,
 }
 
+/// Places for first candidates.
+const HOMES: usize = 1 << HOME_BITS;
+const HOME_BITS: u32 = 10;
+
+/// What messages with a code are at first sight.
 #[derive(Clone, Copy, Debug)]
 struct First {
     code: u32,
     layout: u16,
+    /// Bytes of the message, or the least that tell it where it varies.
     size: u16,
+    /// Whether it varies.
+    varies: bool,
+    /// Whether it may make more than one row.
+    has_rows: bool,
 }
 
-const NOTHING: First = First { code: 0, layout: NO_LAYOUT, size: u16::MAX };
+const NOTHING: First =
+    First { code: 0, layout: NO_LAYOUT, size: u16::MAX, varies: false, has_rows: false };
 
 /// Most rows of one message; a group with more entries is cut short.
 pub const ROWS_MAX: usize = 4096;
-
-/// The place of a code among the first candidates: for one byte the code.
-#[inline(always)]
-fn home(code: u32) -> usize {
-    (code ^ (code >> 8).wrapping_mul(0x9D)) as u8 as usize
-}
 
 /// Place of a sender among the candidates.
 fn by(sender: Option<Sender>) -> usize {
@@ -152,40 +159,62 @@ impl Codes {
     /// Sorts layouts by code and sender; those of one message stand together,
     /// the full size first.
     pub fn new(layouts: &[Layout]) -> Self {
-        let first = Box::new([[NOTHING; 256]; 3]);
-        let mut codes = Self { first, only: Default::default(), all: HashMap::new() };
+        let first = Box::new([[NOTHING; HOMES]; 3]);
+        let factor = factor(layouts);
+        let mut codes = Self { first, factor, all: HashMap::new() };
         for (at, layout) in layouts.iter().enumerate() {
+            let all = codes.all.entry(layout.code).or_default();
             for sender in [None, Some(Sender::Client), Some(Sender::Server)] {
                 if sender.is_none() || layout.sender.is_none() || layout.sender == sender {
-                    codes.add(layout, at as u16, by(sender));
+                    all[by(sender)].push(at as u16);
                 }
             }
         }
-        for (code, all) in &codes.all {
-            for (only, candidates) in codes.only.iter_mut().zip(all) {
-                let varies = |at: &u16| layouts.get(usize::from(*at)).is_some_and(Layout::varies);
-                if let [at] = candidates.as_slice()
-                    && varies(at)
-                {
-                    only.push((*code, *at));
+        // In order: where two codes have one home, the first one is there.
+        for layout in layouts {
+            for (by, candidates) in codes.all.get(&layout.code).into_iter().flatten().enumerate() {
+                let new = first_of(layout.code, candidates, layouts);
+                let home = &mut codes.first[by][home(layout.code as u32, factor)];
+                if let Some(new) = new.filter(|_| home.layout == NO_LAYOUT) {
+                    *home = new;
                 }
             }
         }
-        codes.only.iter_mut().for_each(|only| only.sort_unstable());
         codes
     }
+}
 
-    fn add(&mut self, layout: &Layout, at: u16, by: usize) {
-        if let Some(candidates) = self.all.entry(layout.code).or_default().get_mut(by) {
-            candidates.push(at);
-        }
-        let Ok(code) = u32::try_from(layout.code) else { return };
-        let first = self.first.get_mut(by).and_then(|first| first.get_mut(home(code)));
-        if let Some(first) = first.filter(|first| first.layout == NO_LAYOUT) {
-            let size = if layout.steps.is_empty() { layout.size as u16 } else { u16::MAX };
-            *first = First { code, layout: at, size };
-        }
-    }
+/// What messages with a code are at first sight.
+fn first_of(code: u64, candidates: &[u16], layouts: &[Layout]) -> Option<First> {
+    let code = u32::try_from(code).ok()?;
+    let at = *candidates.first()?;
+    let layout = layouts.get(usize::from(at))?;
+    let varies = layout.varies();
+    let others = candidates.iter().skip(1).filter_map(|&at| layouts.get(usize::from(at)));
+    // A longer message than all others are can only be the one that varies.
+    let others = others.map(|other| if other.varies() { u32::MAX } else { other.size });
+    let longest = if varies { others.max().map_or(0, |size| size.saturating_add(1)) } else { 0 };
+    let size = u16::try_from(layout.size.max(longest)).unwrap_or(u16::MAX);
+    Some(First { code, layout: at, size, varies, has_rows: layout.has_rows })
+}
+
+/// The place of a code among the first candidates: for one byte the code.
+#[inline(always)]
+fn home(code: u32, factor: u32) -> usize {
+    (code.wrapping_mul(factor) >> (u32::BITS - HOME_BITS)) as usize
+}
+
+/// A factor that leads few codes to a home that another one has.
+fn factor(layouts: &[Layout]) -> u32 {
+    // The lowest bits as they are: codes are often numbers in a row.
+    const PLAIN: u32 = 1 << (u32::BITS - HOME_BITS);
+    let mixed = (1..32u32).map(|i| 0x9E37_79B1u32.wrapping_mul(2 * i + 1));
+    let crowded = |factor: &u32| {
+        let codes: BTreeSet<u64> = layouts.iter().map(|layout| layout.code).collect();
+        let homes: BTreeSet<usize> = codes.iter().map(|&c| home(c as u32, *factor)).collect();
+        codes.len() - homes.len()
+    };
+    std::iter::once(PLAIN).chain(mixed).min_by_key(crowded).unwrap_or(PLAIN)
 }
 
 impl FixedProtocol {
@@ -299,43 +328,35 @@ impl FixedProtocol {
         Some((at, slot))
     }
 
-    /// The layout of a message of fixed size, where code and size are right at
-    /// first sight.
+    /// What a message is at first sight; how well a layout of varying size
+    /// fits is for a walk to tell.
     #[inline(always)]
-    pub fn choose_exact(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
+    fn at_first_sight(&self, body: &[u8], sender: Option<Sender>) -> Option<&First> {
         let firsts = &self.codes.first[by(sender)];
         let first = match self.code_byte {
-            Some(at) => &firsts[usize::from(*body.get(at)?)],
-            None => {
-                let code = self.code.unsigned(body) as u32;
-                let first = &firsts[home(code)];
-                if first.code != code {
-                    return None;
-                }
-                first
-            }
+            Some(at) => &firsts[home((*body.get(at)?).into(), self.codes.factor)],
+            None => &firsts[home(self.code.unsigned(body) as u32, self.codes.factor)],
         };
-        let is_exact = usize::from(first.size) == body.len() && first.size != u16::MAX;
-        is_exact.then_some(first.layout)
+        let code_is_right = match self.code_byte {
+            Some(_) => true,
+            None => u64::from(first.code) == self.code.unsigned(body),
+        };
+        let size = usize::from(first.size);
+        let fits = size == body.len() || first.varies && size < body.len();
+        (code_is_right && fits && first.size != u16::MAX).then_some(first)
     }
 
-    /// The layout of a message of varying size, where no other has its code and
-    /// the fixed part is there: how well it fits is for a walk to tell.
-    #[inline]
-    pub fn choose_only(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
-        let only = self.codes.only.get(by(sender))?;
-        let code = self.code_of(body)?;
-        let at = only.binary_search_by_key(&code, |(code, _)| *code).ok()?;
-        let (_, layout) = *only.get(at)?;
-        let size = self.layouts.get(usize::from(layout))?.size as usize;
-        (body.len() >= size).then_some(layout)
+    /// The layout of a message that is known at first sight; how well it fits
+    /// where its size varies is for a walk to tell.
+    #[inline(always)]
+    pub fn choose_quickly(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
+        self.at_first_sight(body, sender).map(|first| first.layout)
     }
 
     /// The layout of a message, without how well it fits; `None` where its code
     /// is not known or the message is shorter than all layouts of the code.
     pub fn layout_of(&self, body: &[u8], sender: Option<Sender>) -> Option<u16> {
-        let quick = self.choose_exact(body, sender).or_else(|| self.choose_only(body, sender));
-        quick.or_else(|| {
+        self.choose_quickly(body, sender).or_else(|| {
             let choice = self.choose(body, sender)?;
             (choice.fit != Fit::Shorter).then_some(choice.layout as u16)
         })
@@ -344,9 +365,11 @@ impl FixedProtocol {
     /// The layout of a message; `None` where its code is not known. Where the
     /// sender is not known either, the client's messages are tried first.
     pub fn choose(&self, body: &[u8], sender: Option<Sender>) -> Option<Choice> {
-        match self.choose_exact(body, sender) {
-            Some(layout) => Some(Choice { layout: layout.into(), fit: Fit::Exact }),
-            None => self.choose_slowly(self.code_of(body)?, body, sender),
+        match self.at_first_sight(body, sender) {
+            Some(&First { layout, varies: false, .. }) => {
+                Some(Choice { layout: layout.into(), fit: Fit::Exact })
+            }
+            _ => self.choose_slowly(self.code_of(body)?, body, sender),
         }
     }
 
@@ -389,8 +412,24 @@ impl FixedProtocol {
     /// How many rows a message makes: one, or one for each entry of the group
     /// that makes rows, up to [`ROWS_MAX`].
     pub fn rows_of(&self, body: &[u8], sender: Option<Sender>) -> usize {
-        let layout = self.layout_of(body, sender);
-        let layout = layout.and_then(|layout| self.layouts.get(usize::from(layout)));
+        self.rows_and_layout(body, sender).0
+    }
+
+    /// The same with its layout, where that is known.
+    #[inline]
+    pub fn rows_and_layout(&self, body: &[u8], sender: Option<Sender>) -> (usize, Option<u16>) {
+        match self.at_first_sight(body, sender) {
+            Some(first) if !first.has_rows => (1, Some(first.layout)),
+            Some(first) => (self.rows_by(first.layout, body), Some(first.layout)),
+            None => match self.layout_of(body, sender) {
+                Some(layout) => (self.rows_by(layout, body), None),
+                None => (1, None),
+            },
+        }
+    }
+
+    fn rows_by(&self, layout: u16, body: &[u8]) -> usize {
+        let layout = self.layouts.get(usize::from(layout));
         let Some(layout) = layout.filter(|layout| layout.has_rows) else { return 1 };
         let mut rows = RowCount::default();
         // What is whole before a cut counts.

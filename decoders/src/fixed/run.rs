@@ -13,11 +13,13 @@ use crate::fixed::bytes::{Body, Window};
 use crate::fixed::clock::RunningClock;
 use crate::fixed::doubts::in_doubt;
 use crate::fixed::learned::{ABSENT, Learned, LearnedTable};
-use crate::fixed::place::{self, NumberAt, Parts, Ref};
+use crate::fixed::place::{NumberAt, Parts, Ref};
 use crate::fixed::program::{
-    CodeTable, ElsewhereAt, FactorTable, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt, TextAt,
+    CodeTable, ElsewhereAt, FactorTable, LearnFrom, LearnedCol, NumberTo, Op, Plus, Radix, ScaleAt,
+    TextAt,
 };
 use crate::fixed::protocol::FixedProtocol;
+use crate::fixed::radix::{base36_text, set_decimal};
 use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
 use crate::kind::flags;
@@ -45,11 +47,27 @@ impl<B> Item<B> {
     pub fn slot(&self) -> usize {
         self.row as usize & ROW_MASK
     }
+
+    /// The same with a reference to the message.
+    #[inline(always)]
+    pub fn as_ref(&self) -> Item<&B> {
+        Item { body: &self.body, row: self.row, scope: self.scope }
+    }
+}
+
+/// Messages of one layout, or parts of one shape, one after the other.
+pub trait Bucket: Iterator<Item = Item<Self::Bytes>> + Clone {
+    /// What their numbers are read from.
+    type Bytes: Body;
+}
+
+impl<B: Body, I: Iterator<Item = Item<B>> + Clone> Bucket for I {
+    type Bytes = B;
 }
 
 /// Calls `f` with every message's row and number.
 #[inline(always)]
-fn each<B: Body>(at: Window, bucket: &[Item<B>], mut f: impl FnMut(usize, u64)) {
+fn each(at: Window, bucket: impl Bucket, mut f: impl FnMut(usize, u64)) {
     for item in bucket {
         f(item.slot(), at.unsigned_in(&item.body));
     }
@@ -123,40 +141,41 @@ impl Machine {
         }
     }
 
-    /// Runs an operation over the messages of a layout. `parts` is the whole
-    /// message where the items are parts of one.
-    pub fn run<B: Body>(
-        &mut self,
-        op: &Op,
-        bucket: &[Item<B>],
-        parts: Option<Parts<'_>>,
-        tables: Tables<'_>,
-        out: &mut Output<'_>,
-    ) {
+    /// Runs an operation over the messages of a layout.
+    pub fn run(&mut self, op: &Op, bucket: impl Bucket, tables: Tables<'_>, out: &mut Output<'_>) {
         if self.has_doubts {
-            for item in bucket {
-                if in_doubt(op, item, parts, &mut self.tables) {
+            for item in bucket.clone() {
+                if in_doubt(op, &item, &mut self.tables) {
                     out.batch.add_flags(item.slot(), flags::MAYBE_BAD_STATE);
                 }
             }
         }
         match op {
+            Op::Moment {
+                at: NumberAt::Plain { at, signed: false },
+                col,
+                clock,
+                plus: None,
+                null,
+            } if self.clocks.get(*clock).is_some_and(|clock| !clock.is_digits()) => {
+                if let Some(clock) = self.clocks.get_mut(*clock) {
+                    times(*at, *col, clock, null, bucket, out.batch);
+                }
+            }
             Op::Moment { at, col, clock, plus, null } => {
-                self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, parts, out.batch);
+                self.moments((*at, plus.as_ref(), null), *clock, *col, bucket, out.batch);
             }
             Op::Scaled { at, col, scale, sign, null } => {
                 let from = (*at, scale, *sign, &null[..]);
-                self.scaled(from, *col, bucket, parts, tables, out.batch);
+                self.scaled(from, *col, bucket, tables, out.batch);
             }
             Op::Number { at, to, null } => {
-                for item in bucket {
-                    self.number((*at, null), *to, item, tables, out);
-                }
+                self.numbers((*at, null), *to, bucket, tables, out);
             }
             Op::LookupBy { value, col } => {
                 for item in bucket {
-                    let found =
-                        value.find(&item.body, parts, item.scope, self.tables.as_mut_slice());
+                    let (parts, known) = (item.body.parts(), self.tables.as_mut_slice());
+                    let found = value.find(&item.body, parts, item.scope, known);
                     put_learned(found, *col, item.slot(), out.batch);
                 }
             }
@@ -164,7 +183,7 @@ impl Machine {
             Op::Small { at, col, null } => smalls(*at, *col, null, bucket, out.batch),
             Op::Time { at, col, clock } => {
                 if let Some(clock) = self.clocks.get_mut(*clock) {
-                    times(*at, *col, clock, bucket, out.batch);
+                    times(*at, *col, clock, &[], bucket, out.batch);
                 }
             }
             Op::Decimal { at, col, factor, signed: false, null } => {
@@ -202,13 +221,12 @@ impl Machine {
     }
 
     /// Times of which a part stands elsewhere, or that are written in digits.
-    fn moments<B: Body>(
+    fn moments(
         &mut self,
         (at, plus, null): (NumberAt, Option<&Plus>, &[u64]),
         clock: usize,
         col: TimeCol,
-        bucket: &[Item<B>],
-        parts: Option<Parts<'_>>,
+        bucket: impl Bucket,
         batch: &mut MessageBatch,
     ) {
         let Some(clock) = self.clocks.get_mut(clock) else { return };
@@ -218,8 +236,8 @@ impl Machine {
             let count = at.read(&item.body).filter(|count| !is_null(null, *count));
             let count = count.and_then(|count| u128::try_from(count).ok());
             let plus_ns = plus.map(|plus| {
-                let number =
-                    elsewhere(&plus.at, &item.body, parts, item.scope, self.tables.as_mut_slice())?;
+                let (parts, known) = (item.body.parts(), self.tables.as_mut_slice());
+                let number = elsewhere(&plus.at, &item.body, parts, item.scope, known)?;
                 u64::try_from(number).ok()?.checked_mul(plus.unit_ns)
             });
             let time = clock.moment(count, digits_of(at), plus_ns, ts[row]);
@@ -231,23 +249,26 @@ impl Machine {
     }
 
     /// Numbers whose places after the point are told elsewhere.
-    fn scaled<B: Body>(
+    fn scaled(
         &mut self,
         (at, scale, sign, null): (NumberAt, &ScaleAt, Option<Ref>, &[u64]),
         col: DecimalCol,
-        bucket: &[Item<B>],
-        parts: Option<Parts<'_>>,
+        bucket: impl Bucket,
         tables: Tables<'_>,
         batch: &mut MessageBatch,
     ) {
         for item in bucket {
             let row = item.slot();
             let (at, last) = match scale {
-                ScaleAt::Last(table) => at.but_last(&item.body, factors_of(tables, *table)),
+                ScaleAt::Last(table) => match tables.factors.get(*table) {
+                    Some(factors) => at.but_last(&item.body, factors),
+                    None => (at, None),
+                },
                 _ => (at, None),
             };
             let number = at.read(&item.body);
             let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
+            let parts = item.body.parts();
             let minus = sign.and_then(|sign| sign.read(&item.body, parts));
             let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
             let known = self.tables.as_mut_slice();
@@ -256,7 +277,7 @@ impl Machine {
             let (column, present) = batch.decimals_mut(col);
             match (number, factor) {
                 (Some(number), Some(factor)) => {
-                    column[row] = number.wrapping_mul(i128::from(factor));
+                    column[row] = times_factor(number, factor);
                 }
                 (number, _) => {
                     present[row] &= !col.bit();
@@ -268,48 +289,71 @@ impl Machine {
         }
     }
 
-    /// A number in digits or bits.
-    fn number<B: Body>(
+    /// Numbers in digits or bits.
+    fn numbers(
         &mut self,
         (at, null): (NumberAt, &[u64]),
         to: NumberTo,
-        item: &Item<B>,
+        bucket: impl Bucket,
         tables: Tables<'_>,
         out: &mut Output<'_>,
     ) {
-        let (row, batch) = (item.slot(), &mut *out.batch);
-        let number = at.read(&item.body).filter(|number| !is_null(null, *number));
-        let unsigned = number.and_then(|number| u64::try_from(number).ok());
-        let known = match to {
-            NumberTo::Int(col) => unsigned.map(|n| batch.ints_mut(col).0[row] = n),
-            NumberTo::Small(col) => unsigned
-                .and_then(|number| u32::try_from(number).ok())
-                .map(|number| batch.smalls_mut(col).0[row] = number),
-            NumberTo::Decimal(col, factor) => number.map(|number| {
-                batch.decimals_mut(col).0[row] = number.wrapping_mul(factor.into());
-            }),
-            NumberTo::Code(col, table) => unsigned
-                .and_then(|code| Some(tables.codes.get(table)?.number(code)))
-                .filter(|&number| number != 0)
-                .map(|number| batch.enums_mut(col).0[row] = number),
-            NumberTo::Name(col, cache) => unsigned
-                .and_then(|raw| Some(self.caches.get_mut(cache)?.name_of(raw, out.names)))
-                .filter(|&name| name != NO_NAME)
-                .map(|name| batch.names_mut(col).0[row] = name),
-            NumberTo::Text(col) => {
-                if let Some(number) = number {
-                    batch.set_text(row, col, number.to_string().as_bytes());
-                }
-                return;
+        let (batch, names) = (&mut *out.batch, &mut *out.names);
+        let (at, bit) = ((at, null), to.bit());
+        let plain = |number: i128| u64::try_from(number).ok();
+        match to {
+            NumberTo::Int(col) => put(at, bit, bucket, batch.ints_mut(col), plain),
+            NumberTo::Small(col) => {
+                let small = |number: i128| u32::try_from(number).ok();
+                put(at, bit, bucket, batch.smalls_mut(col), small);
             }
-        };
-        if known.is_none() {
-            batch.heads_mut().present[row] &= !to.bit();
+            NumberTo::Decimal(col, factor) => {
+                let decimal = |number: i128| Some(number.wrapping_mul(factor.into()));
+                put(at, bit, bucket, batch.decimals_mut(col), decimal);
+            }
+            NumberTo::Code(col, table) => {
+                let Some(table) = tables.codes.get(table) else { return };
+                let word = |number| Some(table.number(plain(number)?)).filter(|word| *word != 0);
+                put(at, bit, bucket, batch.enums_mut(col), word);
+            }
+            NumberTo::Name(col, cache) => {
+                let Some(cache) = self.caches.get_mut(cache) else { return };
+                let name = |number| {
+                    Some(cache.name_of(plain(number)?, names)).filter(|name| *name != NO_NAME)
+                };
+                put(at, bit, bucket, batch.names_mut(col), name);
+            }
+            NumberTo::Text(col) => {
+                for item in bucket {
+                    let (at, null) = at;
+                    let number = at.read(&item.body).filter(|number| !is_null(null, *number));
+                    match number.map(|number| (number, u64::try_from(number))) {
+                        None => {}
+                        Some((_, Ok(number))) => {
+                            set_decimal(batch, item.slot(), col, number);
+                        }
+                        Some((number, Err(_))) => {
+                            batch.set_text(item.slot(), col, number.to_string().as_bytes());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A value that a message teaches.
+    pub fn value(&mut self, from: &LearnFrom, body: &[u8], names: &mut Names) -> Option<u64> {
+        match from {
+            LearnFrom::Int(at) => at.key(&body),
+            LearnFrom::Name(from) => match self.name(from, body, names) {
+                NO_NAME => None,
+                name => Some(name.into()),
+            },
         }
     }
 
     /// The name of a text in a message, or [`NO_NAME`].
-    pub fn name(&mut self, from: &TextAt, body: &[u8], names: &mut Names) -> u32 {
+    fn name(&mut self, from: &TextAt, body: &[u8], names: &mut Names) -> u32 {
         match from {
             TextAt::Short { at, cache } => match self.caches.get_mut(*cache) {
                 Some(cache) => cache.name_of(at.unsigned(body), names),
@@ -322,12 +366,37 @@ impl Machine {
     }
 }
 
+/// Writes a column of numbers in digits or bits; clears the bit of those
+/// without a meaning.
+#[inline(always)]
+fn put<T>(
+    (at, null): (NumberAt, &[u64]),
+    bit: u64,
+    bucket: impl Bucket,
+    (column, present): (&mut Rows<T>, &mut Rows<u64>),
+    mut value: impl FnMut(i128) -> Option<T>,
+) {
+    for item in bucket {
+        let number = at.read(&item.body).filter(|number| !is_null(null, *number));
+        match number.and_then(&mut value) {
+            Some(value) => column[item.slot()] = value,
+            None => present[item.slot()] &= !bit,
+        }
+    }
+}
+
+/// A number in billionths.
+#[inline(always)]
+fn times_factor(number: i128, factor: i64) -> i128 {
+    match i64::try_from(number) {
+        // One multiplication of two words.
+        Ok(number) => i128::from(number).wrapping_mul(factor.into()),
+        Err(_) => number.wrapping_mul(factor.into()),
+    }
+}
+
 /// Of a number without places.
 const ONE: i64 = 1_000_000_000;
-
-fn factors_of(tables: Tables<'_>, table: usize) -> &[(u64, i64)] {
-    tables.factors.get(table).map_or(&[], Vec::as_slice)
-}
 
 /// 10^(9 - places).
 const FACTORS: [i64; 10] =
@@ -389,7 +458,7 @@ pub fn factor<B: Body>(
         }
         ScaleAt::Code(from, table) => {
             let code = u64::try_from(from.read(body, parts)?).ok()?;
-            place::factor(factors.get(*table)?, code)
+            factors.get(*table)?.factor(code)
         }
         ScaleAt::Last(_) => Some(ONE),
     }
@@ -406,15 +475,15 @@ fn put_learned(found: Option<u64>, col: LearnedCol, row: usize, batch: &mut Mess
 
 /// Writes a column of numbers; clears the bit of those without a meaning.
 #[inline(always)]
-fn write<T, B: Body>(
+fn write<T>(
     at: Window,
     null: &[u64],
     bit: u64,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     (column, present): (&mut Rows<T>, &mut Rows<u64>),
     value: impl Fn(u64) -> T,
 ) {
-    each(at, bucket, |row, raw| column[row] = value(raw));
+    each(at, bucket.clone(), |row, raw| column[row] = value(raw));
     if !null.is_empty() {
         each(at, bucket, |row, raw| {
             if null.contains(&raw) {
@@ -424,44 +493,32 @@ fn write<T, B: Body>(
     }
 }
 
-fn ints<B: Body>(
-    at: Window,
-    col: IntCol,
-    null: &[u64],
-    bucket: &[Item<B>],
-    batch: &mut MessageBatch,
-) {
+fn ints(at: Window, col: IntCol, null: &[u64], bucket: impl Bucket, batch: &mut MessageBatch) {
     write(at, null, col.bit(), bucket, batch.ints_mut(col), |raw| raw);
 }
 
-fn smalls<B: Body>(
-    at: Window,
-    col: SmallCol,
-    null: &[u64],
-    bucket: &[Item<B>],
-    batch: &mut MessageBatch,
-) {
+fn smalls(at: Window, col: SmallCol, null: &[u64], bucket: impl Bucket, batch: &mut MessageBatch) {
     write(at, null, col.bit(), bucket, batch.smalls_mut(col), |raw| raw as u32);
 }
 
-fn decimals<B: Body>(
+fn decimals(
     at: Window,
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let value = |raw: u64| u128::from(raw).wrapping_mul(u128::from(factor)) as i128;
     write(at, null, col.bit(), bucket, batch.decimals_mut(col), value);
 }
 
-fn signed_decimals<B: Body>(
+fn signed_decimals(
     at: Window,
     col: DecimalCol,
     factor: u64,
     null: &[u64],
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.decimals_mut(col);
@@ -474,25 +531,26 @@ fn signed_decimals<B: Body>(
     }
 }
 
-fn times<B: Body>(
+fn times(
     at: Window,
     col: TimeCol,
     clock: &mut RunningClock,
-    bucket: &[Item<B>],
+    null: &[u64],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (ts, column, present) = batch.ts_and_times_mut(col);
     each(at, bucket, |row, count| match clock.time_ns(count, ts[row]) {
-        Some(time) => column[row] = time,
-        None => present[row] &= !col.bit(),
+        Some(time) if !null.contains(&count) => column[row] = time,
+        _ => present[row] &= !col.bit(),
     });
 }
 
-fn codes<B: Body>(
+fn codes(
     at: Window,
     col: EnumCol,
     table: &CodeTable,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     let (column, present) = batch.enums_mut(col);
@@ -505,16 +563,16 @@ fn codes<B: Body>(
     });
 }
 
-fn constants<B>(col: EnumCol, number: u8, bucket: &[Item<B>], batch: &mut MessageBatch) {
+fn constants(col: EnumCol, number: u8, bucket: impl Bucket, batch: &mut MessageBatch) {
     let (column, _) = batch.enums_mut(col);
-    bucket.iter().for_each(|item| column[item.slot()] = number);
+    bucket.for_each(|item| column[item.slot()] = number);
 }
 
-fn names<B: Body>(
+fn names(
     at: Window,
     col: NameCol,
     cache: &mut NameCache,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     out: &mut Output<'_>,
 ) {
     let (column, present) = out.batch.names_mut(col);
@@ -544,7 +602,7 @@ pub fn long_name(text: &[u8], names: &mut Names) -> u32 {
     names.intern(text).map_or(NO_NAME, |name| name.0)
 }
 
-fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut Output<'_>) {
+fn long_names(place: Place, col: NameCol, bucket: impl Bucket, out: &mut Output<'_>) {
     let (column, present) = out.batch.names_mut(col);
     for item in bucket {
         let name = long_name(text_at(item.body.bytes(), place), out.names);
@@ -555,69 +613,49 @@ fn long_names<B: Body>(place: Place, col: NameCol, bucket: &[Item<B>], out: &mut
     }
 }
 
-fn texts<B: Body>(place: Place, col: TextCol, bucket: &[Item<B>], batch: &mut MessageBatch) {
+fn texts(place: Place, col: TextCol, bucket: impl Bucket, batch: &mut MessageBatch) {
+    const SHORT: usize = 32;
+    let (offset, width, trim) = (place.0 as usize, place.1 as usize, place.2);
     for item in bucket {
-        let text = text_at(item.body.bytes(), place);
-        if !text.is_empty() {
-            batch.set_text(item.slot(), col, text);
+        let rest = item.body.bytes().get(offset..).unwrap_or_default();
+        let text = trim.apply(rest.get(..width).unwrap_or(rest));
+        match rest.first_chunk::<SHORT>() {
+            _ if text.is_empty() => {}
+            // Nothing is trimmed before it: its bytes and some that follow.
+            Some(short) if matches!(trim, Trim::Right | Trim::Never) && text.len() <= SHORT => {
+                batch.set_start(item.slot(), col, short, text.len());
+            }
+            _ => batch.set_text(item.slot(), col, text),
         }
     }
 }
 
-fn digits<B: Body>(
+fn digits(
     (at, radix): (Window, Radix),
     col: TextCol,
     null: &[u64],
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     each(at, bucket, |row, raw| {
         if !null.contains(&raw) {
-            let mut digits = [b'0'; 20];
-            let text = match radix {
-                Radix::Ten => decimal_text(raw, &mut digits),
-                Radix::ThirtySix => base36_text(raw, &mut digits),
-            };
-            batch.set_text(row, col, text);
+            match radix {
+                Radix::Ten => set_decimal(batch, row, col, raw),
+                Radix::ThirtySix => {
+                    let (digits, count) = base36_text(raw);
+                    batch.set_end(row, col, &digits, count);
+                }
+            }
         }
     });
 }
 
-/// A number in base 36, with zeros before it up to nine characters.
-fn base36_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    for digit in digits.iter_mut().rev() {
-        let value = (number % 36) as u8;
-        *digit = if value < 10 { b'0' + value } else { b'A' + value - 10 };
-        number /= 36;
-        start -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.get(start.min(11)..).unwrap_or_default()
-}
-
-/// A number in decimal digits.
-fn decimal_text(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        start -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    digits.get(start..).unwrap_or_default()
-}
-
-fn lookups<B: Body>(
+fn lookups(
     key: Window,
     table: &mut LearnedTable,
     slot: usize,
     col: LearnedCol,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     batch: &mut MessageBatch,
 ) {
     match col {
@@ -633,15 +671,15 @@ fn lookups<B: Body>(
 }
 
 #[inline(always)]
-fn learned<T, B: Body>(
+fn learned<T>(
     key: Window,
     table: &mut LearnedTable,
     slot: usize,
-    bucket: &[Item<B>],
+    bucket: impl Bucket,
     (column, present): (&mut Rows<T>, &mut Rows<u64>),
     (bit, cast): (u64, impl Fn(u64) -> T),
 ) {
-    let Some(mut scope) = bucket.first().map(|item| item.scope) else { return };
+    let Some(mut scope) = bucket.clone().next().map(|item| item.scope) else { return };
     let mut reader = table.reader(scope);
     for item in bucket {
         if item.scope != scope {
@@ -652,30 +690,6 @@ fn learned<T, B: Body>(
         column[item.slot()] = cast(value);
         if value == ABSENT {
             present[item.slot()] &= !bit;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn base_36_is_as_the_exchange_writes_it(number: u64) {
-            let mut digits = [b'0'; 20];
-            let text = base36_text(number, &mut digits);
-            prop_assert!(text.len() >= 9);
-            let read = u64::from_str_radix(std::str::from_utf8(text).unwrap(), 36);
-            prop_assert_eq!(read, Ok(number));
-        }
-
-        #[test]
-        fn digits_are_those_of_display(number: u64) {
-            let mut digits = [0; 20];
-            let want = number.to_string();
-            prop_assert_eq!(decimal_text(number, &mut digits), want.as_bytes());
         }
     }
 }

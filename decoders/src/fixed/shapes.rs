@@ -17,6 +17,7 @@ use crate::fixed::layout::{self, Argument, LayoutLine, Literal, Target, referenc
 use crate::fixed::place::{KeyAt, LearnedAt, NumberAt, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Learn, LearnFrom, LearnedCol, Op};
 use crate::fixed::source::{self, Key, LearnedKey};
+use crate::fixed::switch::Switches;
 use crate::fixed::tables::Tables;
 use crate::fixed::targets::{Column, any_number_at, literal_code, number_at};
 use crate::fixed::walk::{Condition, Count, Decides, Shape, Step, Test, TextTo, What};
@@ -149,7 +150,7 @@ impl<'a> Compiler<'a> {
         }
         let slot = scope.new_slot(extras.line)?;
         let (seen, bits) = (scope.visible.len(), scope.bits.len());
-        let (shape, waiting) = (empty(slot), Vec::new());
+        let (shape, waiting) = (empty(slot, self.new_part()), Vec::new());
         let mut building = Building { shape, at: Some(0), running: true, waiting };
         for line in lines {
             self.line(line, &mut building, scope)?;
@@ -171,6 +172,7 @@ impl<'a> Compiler<'a> {
         }
         scope.visible.truncate(seen);
         scope.bits.truncate(bits);
+        shape.switches = Switches::new(shape.slot, &shape.steps);
         Ok(shape)
     }
 
@@ -222,7 +224,7 @@ impl<'a> Compiler<'a> {
         match (what, when) {
             (None, None) => self.field(line, building, scope),
             (None, when) => {
-                let shape = empty(scope.new_slot(line.line)?);
+                let shape = empty(scope.new_slot(line.line)?, self.new_part());
                 let what = What::Once(Box::new(shape));
                 building.add(Step { name: String::new(), when, what }, None);
                 let step = Some(building.shape.steps.len() - 1);
@@ -244,7 +246,7 @@ impl<'a> Compiler<'a> {
         scope: &mut Scope,
     ) -> Result<(), Fault> {
         if !building.running {
-            let shape = empty(scope.new_slot(line.line)?);
+            let shape = empty(scope.new_slot(line.line)?, self.new_part());
             let what = What::Once(Box::new(shape));
             building.shape.steps.push(Step { name: String::new(), when: None, what });
             building.running = true;
@@ -521,8 +523,17 @@ impl Building {
     }
 }
 
-fn empty(slot: u8) -> Shape {
-    Shape { slot, size: 0, fields: vec![], ops: vec![], learn: vec![], steps: vec![] }
+fn empty(slot: u8, part: u32) -> Shape {
+    Shape {
+        part,
+        slot,
+        size: 0,
+        fields: vec![],
+        ops: vec![],
+        learn: vec![],
+        steps: vec![],
+        switches: None,
+    }
 }
 
 /// Bytes of a step, if they are always the same.

@@ -316,8 +316,7 @@ impl<'a> Targets<'a> {
             let exact = || wrong(&format!("`{factor}` is no factor such as 1, 1/100 or 1/8"));
             factors.push((number, billionths(factor).ok_or_else(exact)?));
         }
-        factors.sort();
-        Ok(shared(&mut self.factor_tables, factors))
+        Ok(shared(&mut self.factor_tables, FactorTable::new(factors)))
     }
 
     /// What `enum.NAME` lists.

@@ -28,6 +28,8 @@ pub struct TlvSpec {
 /// What a tag means.
 #[derive(Debug)]
 pub struct ElementSpec {
+    /// Its number among the protocol's parts.
+    pub part: u32,
     /// The fields of the value; offsets count from its first byte.
     pub fields: Vec<FieldDef>,
     /// Where they go.

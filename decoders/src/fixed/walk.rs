@@ -13,12 +13,15 @@ use crate::batch::{NameCol, TextCol};
 use crate::fixed::bitfields::{Bit, Bitfields};
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
 use crate::fixed::program::{FieldDef, Layout, Learn, Op};
+use crate::fixed::switch::Switches;
 use crate::fixed::wire::Trim;
 use std::sync::Arc;
 
 /// Fields that stand one after the other, and what follows them.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    /// Its number among the protocol's parts.
+    pub part: u32,
     /// Where its place is remembered.
     pub slot: u8,
     /// Bytes of the fields.
@@ -31,6 +34,8 @@ pub struct Shape {
     pub learn: Vec<Learn>,
     /// What follows.
     pub steps: Vec<Step>,
+    /// The fields that decide which of it is there.
+    pub switches: Option<Switches>,
 }
 
 /// Something behind the fixed part.
@@ -211,6 +216,9 @@ pub trait Visitor<'l> {
     /// Whether entries of one size are only counted, not met one by one.
     const COUNTS: bool = false;
 
+    /// Whether fields that fill no column may be passed over.
+    const SKIPS: bool = Self::COUNTS;
+
     /// So many whole entries of one size that make rows.
     fn row_entries(&mut self, _: usize) {}
 
@@ -229,7 +237,7 @@ pub fn walk<'l>(
         return Err(Cut::Short { at: 0, needed: start });
     }
     let mut walk = Walk { body, limit: body.len(), bases: [0; SLOTS_MAX] };
-    walk.steps(&layout.steps, start, visitor)
+    walk.steps((&layout.steps, layout.switches.as_ref()), start, visitor)
 }
 
 impl Walk<'_> {
@@ -239,13 +247,38 @@ impl Walk<'_> {
 
     fn steps<'l>(
         &mut self,
-        steps: &'l [Step],
+        (steps, switches): (&'l [Step], Option<&Switches>),
         mut at: usize,
         visitor: &mut impl Visitor<'l>,
     ) -> Result<usize, Cut> {
+        if let Some(switches) = switches {
+            return self.switched(steps, switches, at, visitor);
+        }
         for step in steps {
             let rest = self.limit.saturating_sub(at);
             if step.when.as_ref().is_none_or(|when| when.holds(self.parts(), rest)) {
+                at = self.step(step, at, visitor)?;
+            }
+        }
+        Ok(at)
+    }
+
+    /// The steps that deciding fields leave.
+    fn switched<'l>(
+        &mut self,
+        steps: &'l [Step],
+        switches: &Switches,
+        mut at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
+        let (mut left, asked) = switches.steps(self.parts());
+        while left != 0 {
+            let i = left.trailing_zeros();
+            left &= left - 1;
+            let Some(step) = steps.get(i as usize) else { break };
+            let when = step.when.as_ref().filter(|_| (asked >> i) & 1 == 1);
+            let rest = self.limit.saturating_sub(at);
+            if when.is_none_or(|when| when.holds(self.parts(), rest)) {
                 at = self.step(step, at, visitor)?;
             }
         }
@@ -309,9 +342,7 @@ impl Walk<'_> {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => rest,
             Count::Field(at, none) => {
-                let number = self.parts().number(at).unwrap_or(0);
-                let number = u64::try_from(number).ok().filter(|number| Some(*number) != *none);
-                number.unwrap_or(0)
+                self.parts().count(at).filter(|number| Some(*number) != *none).unwrap_or(0)
             }
         }
     }
@@ -323,18 +354,36 @@ impl Walk<'_> {
     }
 
     /// The fields that bits choose, in the order of the bits.
-    fn chosen<'l>(
+    fn chosen<'l, V: Visitor<'l>>(
         &mut self,
         (slot, bytes): (u8, u64),
         fields: &'l Bitfields,
         mut at: usize,
-        visitor: &mut impl Visitor<'l>,
+        visitor: &mut V,
     ) -> Result<usize, Cut> {
         let body = self.body;
         let base = self.bases.get(usize::from(slot)).copied().unwrap_or(0) as usize;
         let from_here = body.get(base..).unwrap_or_default();
         let bits = usize::try_from(bytes).ok().and_then(|bytes| from_here.get(..bytes));
         for (byte, set) in bits.unwrap_or_default().iter().enumerate() {
+            if V::SKIPS
+                && let Some(of_byte) = fields.byte(byte).filter(|of| of.unknown & set == 0)
+                && let end = at.saturating_add(of_byte.size[usize::from(*set)] as usize)
+                && end <= self.limit
+            {
+                let mut left = if V::COUNTS { 0 } else { set & of_byte.filling };
+                while left != 0 {
+                    let bit = left.trailing_zeros();
+                    left &= left - 1;
+                    let before = set & ((1 << bit) - 1);
+                    let start = at.saturating_add(of_byte.size[usize::from(before)] as usize);
+                    if let Bit::Here(shape) = fields.bit(byte, bit) {
+                        visitor.event(Event::Fields(shape, start), self.parts());
+                    }
+                }
+                at = end;
+                continue;
+            }
             let mut left = *set;
             while left != 0 {
                 let bit = left.trailing_zeros();
@@ -367,7 +416,8 @@ impl Walk<'_> {
         let to_the_end = *count == Count::Rest;
         let count = self.count(count, u64::MAX);
         let size = shape.size as usize;
-        if V::COUNTS && length.is_none() && shape.steps.is_empty() && size > 0 {
+        let fills_nothing = V::SKIPS && !rows && shape.ops.is_empty();
+        if (V::COUNTS || fills_nothing) && length.is_none() && shape.steps.is_empty() && size > 0 {
             let fit = self.limit.saturating_sub(at) / size;
             let here = usize::try_from(count).unwrap_or(usize::MAX).min(fit);
             if let Some(last) = here.checked_sub(1) {
@@ -437,25 +487,36 @@ impl Walk<'_> {
         }
         self.remember(shape.slot, at);
         visitor.event(Event::Fields(shape, at), self.parts());
-        self.steps(&shape.steps, end, visitor)
+        self.steps((&shape.steps, shape.switches.as_ref()), end, visitor)
     }
 }
 
 impl Condition {
     /// Whether it holds where the message has got to, with `rest` bytes left.
+    #[inline]
     pub fn holds(&self, parts: Parts<'_>, rest: usize) -> bool {
-        let number = match &self.of {
-            Decides::Field(at) => parts.number(at),
-            Decides::Length => Some(parts.body.len() as i128),
-            Decides::Rest => Some(rest as i128),
-        };
-        number.is_some_and(|number| match &self.test {
-            Test::In(values) => values.contains(&number),
-            Test::NotIn(values) => !values.contains(&number),
-            Test::Less(value) => number < *value,
-            Test::Greater(value) => number > *value,
-            Test::Bits(bits) => number & bits != 0,
-        })
+        match &self.of {
+            Decides::Field(at @ Ref { at: NumberAt::Plain { signed: false, .. }, .. }) => {
+                parts.count(at).is_some_and(|number| self.test.holds(number.into()))
+            }
+            Decides::Field(at) => parts.number(at).is_some_and(|number| self.test.holds(number)),
+            Decides::Length => self.test.holds(parts.body.len() as i128),
+            Decides::Rest => self.test.holds(rest as i128),
+        }
+    }
+}
+
+impl Test {
+    /// Whether it holds for a number.
+    #[inline]
+    pub fn holds(&self, number: i128) -> bool {
+        match self {
+            Self::In(values) => values.contains(&number),
+            Self::NotIn(values) => !values.contains(&number),
+            Self::Less(value) => number < *value,
+            Self::Greater(value) => number > *value,
+            Self::Bits(bits) => number & bits != 0,
+        }
     }
 }
 

@@ -66,6 +66,8 @@ pub(super) struct Recent {
 #[derive(Debug, Default)]
 pub(super) struct Half {
     pub synced: bool,
+    /// Zeros that wait at the beginning, while nothing is known.
+    pub zeros: usize,
     pub lanes: Lanes,
     pub recent: VecDeque<Recent>,
     pub completed: Completed,
@@ -386,6 +388,7 @@ impl Half {
     /// Forgets what came before a hole, or another connection.
     pub fn lose_place(&mut self, synced: bool) {
         self.synced = synced;
+        self.zeros = 0;
         self.lanes.next = None;
     }
 

@@ -39,6 +39,9 @@ pub const UNDECIDED_DELIVERIES_MAX: u32 = 64;
 /// Bytes kept in search of a first message.
 pub const SYNC_BYTES_MAX: usize = 128 << 10;
 
+/// Most zeros at a stream's beginning that wait for what follows them.
+const ZEROS_MAX: usize = 256;
+
 /// The place of a gap's row in the packet behind the gap: no message has it,
 /// so that messages keep theirs whether or not something before them is lost.
 pub const GAP_MSG_IX: u16 = u16::MAX;
@@ -199,8 +202,21 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
     /// done with, or `None` where they can be cut now.
     fn decide(&mut self, tried: u32, run: &mut Run<'p, '_>) -> Option<usize> {
         let library = Arc::clone(&self.shared.library);
-        let bytes = run.bytes.get();
+        let all = run.bytes;
+        let bytes = all.get();
+        if bytes.iter().all(|byte| *byte == 0) {
+            return Some(self.only_zeros(run));
+        }
+        let zeros = std::mem::take(&mut self.half.zeros);
+        let behind = bytes.get(zeros..).filter(|_| zeros > 0);
         match recognise::stream(bytes, &library) {
+            // Zeros may be heartbeats, or the end of a message: what they are, what follows
+            // them tells.
+            StreamVerdict::No | StreamVerdict::Wait | StreamVerdict::Declared(_, None, _)
+                if let Some(behind) = behind =>
+            {
+                self.behind_zeros(tried, zeros, behind, run, &library)
+            }
             StreamVerdict::Fix => {
                 self.common.recognised = Recognised::Certain;
                 self.common.mode = Mode::Fix { protocol: None };
@@ -212,14 +228,58 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
                 None
             }
             StreamVerdict::Wait if bytes.len() < UNDECIDED_BYTES_MAX => Some(0),
-            _ => {
-                let tried = tried + 1;
-                let ours = tried < UNDECIDED_DELIVERIES_MAX;
-                self.common.mode = if ours { Mode::Undecided { tried } } else { Mode::Ignored };
-                let len = bytes.len();
-                self.skip(run, 0..len, NOT_RECOGNISED);
-                Some(len)
+            _ => Some(self.not_recognised(tried, run)),
+        }
+    }
+
+    /// Nothing explains the bytes.
+    fn not_recognised(&mut self, tried: u32, run: &mut Run<'p, '_>) -> usize {
+        let tried = tried + 1;
+        let ours = tried < UNDECIDED_DELIVERIES_MAX;
+        self.common.mode = if ours { Mode::Undecided { tried } } else { Mode::Ignored };
+        let len = run.bytes.get().len();
+        self.skip(run, 0..len, NOT_RECOGNISED);
+        len
+    }
+
+    /// Zeros alone tell nothing: some wait for what follows.
+    fn only_zeros(&mut self, run: &mut Run<'p, '_>) -> usize {
+        let len = run.bytes.get().len();
+        if len <= ZEROS_MAX {
+            self.half.zeros = len;
+            return 0;
+        }
+        self.half.zeros = 0;
+        self.skip(run, 0..len, NOT_RECOGNISED);
+        len
+    }
+
+    /// Decides by the bytes behind zeros that explain nothing.
+    fn behind_zeros(
+        &mut self,
+        tried: u32,
+        zeros: usize,
+        behind: &[u8],
+        run: &mut Run<'p, '_>,
+        library: &Library,
+    ) -> Option<usize> {
+        match recognise::stream(behind, library) {
+            StreamVerdict::Fix => {
+                self.common.recognised = Recognised::Certain;
+                self.common.mode = Mode::Fix { protocol: None };
+                None
             }
+            StreamVerdict::Declared(framing, known, rivals) => {
+                self.become_known(Known::of_stream(framing, known, rivals, library));
+                // The first unit is searched for.
+                self.half.synced = false;
+                None
+            }
+            StreamVerdict::Wait if behind.len() < UNDECIDED_BYTES_MAX => {
+                self.half.zeros = zeros;
+                Some(0)
+            }
+            _ => Some(self.not_recognised(tried, run)),
         }
     }
 
@@ -326,7 +386,16 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         library: &Library,
     ) -> bool {
         let unit = match step {
-            Step::NeedMore(_) => return false,
+            Step::NeedMore(total) => {
+                let candidates = known.expected(library);
+                let may = |total| recognise::may_begin(framing, rest, total, candidates, library);
+                let doubtful = known.recognised == Recognised::Guess && known.fixed.is_none();
+                if !doubtful || total.is_none_or(may) {
+                    return false;
+                }
+                // Not to be waited for, where anything else begins here.
+                return self.becomes_another(rest, known, library);
+            }
             Step::Unit(len) => rest.get(..len).unwrap_or_default(),
             Step::Invalid => &[],
         };
@@ -334,19 +403,27 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         if !foreign && !known.is_doubtful(unit, library) {
             return false;
         }
-        if known.recognised == Recognised::Guess
-            && let StreamVerdict::Declared(other, Some(mask), rivals) =
-                recognise::stream(rest, library)
-            && Carrier::Declared(other) != known.carrier
-        {
-            self.half.lanes = super::declared::Lanes::default();
-            self.become_known(Known::of_stream(other, Some(mask), rivals, library));
+        if known.recognised == Recognised::Guess && self.becomes_another(rest, known, library) {
             return true;
         }
         if foreign {
             self.half.synced = false;
         }
         foreign
+    }
+
+    /// Takes the connection for something else that knows these bytes.
+    fn becomes_another(&mut self, rest: &[u8], known: Known, library: &Library) -> bool {
+        let StreamVerdict::Declared(other, Some(mask), rivals) = recognise::stream(rest, library)
+        else {
+            return false;
+        };
+        if Carrier::Declared(other) == known.carrier {
+            return false;
+        }
+        self.half.lanes = super::declared::Lanes::default();
+        self.become_known(Known::of_stream(other, Some(mask), rivals, library));
+        true
     }
 
     /// A unit of `total` bytes, perhaps cut.

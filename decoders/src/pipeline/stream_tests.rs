@@ -296,6 +296,47 @@ fn a_guess_that_later_messages_contradict_is_taken_back() {
 }
 
 #[test]
+fn zeros_before_the_first_message_settle_nothing() {
+    // Three zeros are a heartbeat of MEMX-TCP, or the end of any message.
+    for (framing, id) in CARRIED {
+        let Some(ProtocolRef::Fixed(at)) = LIBRARY.find(id, &DecoderConfig::default()) else {
+            panic!("{id}")
+        };
+        let protocol = LIBRARY.fixed_at(at).unwrap();
+        let mut dice = Seeded(5);
+        let messages: Vec<Vec<u8>> = protocol
+            .messages()
+            .filter(|layout| layout.sender != Some(Sender::Client))
+            .take(9)
+            .map(|layout| message(protocol, layout, &mut dice))
+            .collect();
+        for zeros in [1, 3, 6, 300] {
+            let (mut frames, mut at) = (vec![from_server(0, &vec![0; zeros])], zeros);
+            for (seq, body) in (1..).zip(&messages) {
+                let unit = carried(framing, Sender::Server, body, seq);
+                frames.push(from_server(at, &unit));
+                at += unit.len();
+            }
+            let (rows, decoder) = decode(&open(), &frames);
+            let decoded = rows.iter().filter(|row| row.kind != Kind::Gap).count();
+            let what = format!("{id} behind {zeros} zeros: {:?}", decoder.flows());
+            assert!(decoded >= messages.len(), "{decoded} rows, {what}");
+            assert!(rows.iter().all(|row| row.protocol != "memx-tcp"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn heartbeats_of_zeros_are_kept_where_what_follows_explains_them() {
+    let id = "memx.memo";
+    let accepted = [&[1u8, 0, 1][..], b"A"].concat();
+    let frames = [from_server(0, &[0; 3]), from_server(3, &accepted), from_server(7, &[0; 3])];
+    let (rows, _) = decode(&open(), &frames);
+    let seen: Vec<_> = rows.iter().map(|row| (row.packet_ix, row.kind)).collect();
+    assert_eq!(rows.iter().filter(|row| row.kind == Kind::Heartbeat).count(), 2, "{id} {seen:?}");
+}
+
+#[test]
 fn hostile_lengths_lose_nothing_and_good_messages_behind_them_are_found() {
     let good = [meo(1, "E1"), meo(2, "O1"), meo(3, "E1")].concat();
     for length in [0u16, 1, 2, u16::MAX] {

@@ -9,7 +9,7 @@ mod hsvf;
 mod itch;
 mod learning;
 mod ouch;
-mod rows;
+pub mod rows;
 mod spec_faults;
 mod ways;
 mod wire_bytes;

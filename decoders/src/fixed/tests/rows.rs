@@ -49,12 +49,13 @@ impl Rows {
         for messages in messages.chunks(block) {
             let mut queue = Vec::new();
             for (body, scope) in messages {
-                let rows = self.decoder.protocol().rows_of(body, sender) as u16;
+                let (rows, layout) = self.decoder.protocol().rows_and_layout(body, sender);
+                let rows = rows as u16;
                 let row = self.batch.push(&head(body.len()), 0, Name(0)).expect("room") as u32;
                 for entry in 1..rows {
                     self.batch.push(&head(body.len()), entry, Name(0)).expect("room");
                 }
-                queue.push(Queued { row, body, scope: *scope, sender, rows });
+                queue.push(Queued { row, body, scope: *scope, sender, rows, layout });
             }
             self.decoder.decode(&queue, &mut self.batch, &mut self.names);
         }
@@ -102,7 +103,8 @@ impl Rows {
     }
 }
 
-fn head(len: usize) -> Head {
+/// What a framing knows of a message.
+pub fn head(len: usize) -> Head {
     Head {
         ts: TS_NS,
         ts_first: None,
