@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod browser;
+mod bucket;
 mod capture;
 mod demo;
 mod follow;
