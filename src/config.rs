@@ -86,14 +86,14 @@ impl RetentionConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShipConfig {
-    /// `https://HOST:PORT` of a hub, or a directory.
+    /// `https://HOST:PORT` of a hub, `s3://BUCKET/PREFIX`, or a directory.
     pub to: String,
-    /// The node's name, as its certificate has it; needed for a directory.
+    /// The node's name, as its certificate has it; needed for a directory or a bucket.
     pub node: Option<NodeName>,
     /// What of each import goes.
     #[serde(default)]
     pub policy: Policy,
-    /// The authority of the hub's certificate.
+    /// The authority of the hub's certificate; of a bucket, in place of the system's.
     pub ca: Option<PathBuf>,
     /// The node's certificate.
     pub certificate: Option<PathBuf>,
@@ -153,6 +153,11 @@ impl ShipConfig {
         !self.to.contains("://")
     }
 
+    /// Whether it goes to a bucket.
+    pub fn is_bucket(&self) -> bool {
+        self.to.starts_with("s3://")
+    }
+
     fn contradictions(&self) -> Vec<String> {
         let mut errors = Vec::new();
         let mut say = |wrong: bool, text: &str| {
@@ -161,10 +166,11 @@ impl ShipConfig {
             }
         };
         let files = [&self.ca, &self.certificate, &self.key];
-        if self.is_directory() {
-            say(self.node.is_none(), "a directory needs node = \"NAME\"");
+        if self.is_directory() || self.is_bucket() {
+            say(self.node.is_none(), "a directory or a bucket needs node = \"NAME\"");
         } else {
-            say(!self.to.starts_with("https://"), "to needs https://HOST:PORT or a directory");
+            let needs = "to needs https://HOST:PORT, s3://BUCKET/PREFIX or a directory";
+            say(!self.to.starts_with("https://"), needs);
             let missing = files.iter().any(|file| file.is_none());
             say(missing, "https needs ca, certificate and key: `taptrail certs` makes them");
         }

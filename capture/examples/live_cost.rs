@@ -1,16 +1,14 @@
-//! What live capture costs: `benches/capture.sh` runs it beside other tools.
+//! What live capture costs without a queue, a clock or an account: `benches/capture.sh`
+//! runs it beside the node and other tools.
 //!
 //! ```sh
-//! live_cost take ring|pcap INTERFACE FILE    # until SIGTERM's place: standard input ends
-//! live_cost send ADDRESS:PORT PACKETS        # datagrams of 78 bytes, 8 ports in turn
+//! live_cost ring|pcap INTERFACE FILE    # until standard input ends
 //! ```
 
 use std::io::{Read, Write};
-use std::net::UdpSocket;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Instant;
 use taptrail_capture::live::{LiveOptions, LiveSource};
 use taptrail_capture::packet::{LinkType, PacketBatch};
 use taptrail_capture::pcapng_writer::PcapngWriter;
@@ -22,9 +20,8 @@ type Error = Box<dyn std::error::Error>;
 fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["take", source, interface, file] => take(source, interface, Path::new(file)),
-        ["send", to, packets] => send(to, packets.parse()?),
-        _ => Err("take ring|pcap INTERFACE FILE, or send ADDRESS:PORT PACKETS".into()),
+        [source, interface, file] => take(source, interface, Path::new(file)),
+        _ => Err("ring|pcap INTERFACE FILE".into()),
     }
 }
 
@@ -65,28 +62,5 @@ fn take(source: &str, interface: &str, file: &Path) -> Result<(), Error> {
     }
     writer.finish()?.flush()?;
     eprintln!("{packets} packets, losses {:?}", source.losses());
-    Ok(())
-}
-
-fn send(to: &str, packets: u64) -> Result<(), Error> {
-    let sockets: Result<Vec<UdpSocket>, std::io::Error> =
-        (0..8).map(|_| UdpSocket::bind("0.0.0.0:0")).collect();
-    let sockets = sockets?;
-    for socket in &sockets {
-        socket.connect(to)?;
-    }
-    let (started, mut refused) = (Instant::now(), 0u64);
-    for number in 0..packets {
-        let payload = [&number.to_be_bytes()[..], &[0x55; 70]].concat();
-        if let Some(socket) = sockets.get(number as usize % sockets.len()) {
-            refused += u64::from(socket.send(&payload).is_err());
-        }
-    }
-    let seconds = started.elapsed().as_secs_f64();
-    eprintln!(
-        "sent {} in {seconds:.2} s, {:.0} a second",
-        packets - refused,
-        packets as f64 / seconds
-    );
     Ok(())
 }

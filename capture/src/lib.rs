@@ -62,6 +62,7 @@ pub mod live;
 pub mod node;
 pub mod open_segment;
 pub mod packet;
+pub mod packet_blocks;
 pub mod pcap_writer;
 pub mod pcapng_writer;
 pub mod point;

@@ -10,7 +10,7 @@
 //! can seal, sync and stop on a quiet line too.
 
 use crate::packet::{
-    BATCH_PACKETS_MAX, CAPLEN_MAX, Direction, LinkType, PacketBatch, PacketMeta, TsSource, ts_flags,
+    CAPLEN_MAX, Direction, LinkType, PacketBatch, PacketMeta, PacketSink, TsSource, ts_flags,
 };
 use crate::point::{LiveDirection, TimestampFrom};
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// How often the loss counters are asked for.
 const STATS_EVERY: Duration = Duration::from_secs(1);
+
+/// Packets taken at once, between two looks whether there is room.
+const TAKEN_AT_ONCE: usize = 256;
 
 /// How to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,22 +159,21 @@ impl LiveSource {
         self.counters.kernel()
     }
 
-    /// Moves what the ring holds into `batch`, as far as there is room.
-    fn take(&mut self, batch: &mut PacketBatch) -> Result<usize, pcap::Error> {
-        let room = BATCH_PACKETS_MAX.saturating_sub(batch.len());
+    /// Moves packets that the ring holds into `sink`.
+    fn take(&mut self, sink: &mut impl PacketSink) -> Result<usize, pcap::Error> {
         let Self { capture, link_type, fraction_ns, next_ix, .. } = self;
-        capture.dispatch(Some(room), |packet| {
+        capture.dispatch(Some(TAKEN_AT_ONCE), |packet| {
             let meta = meta(packet.header, *fraction_ns, *link_type, *next_ix);
             *next_ix = next_ix.wrapping_add(1);
-            batch.push(meta, packet.data);
+            sink.push(meta, packet.data);
         })
     }
 
-    /// Fills the batch without waiting. An error waits until the packets
+    /// Fills the sink without waiting. An error waits until the packets
     /// before it have been given.
-    fn drain(&mut self, batch: &mut PacketBatch) {
-        while !batch.is_full() && self.pending.is_none() {
-            match self.take(batch) {
+    fn drain(&mut self, sink: &mut impl PacketSink) {
+        while !sink.is_full() && self.pending.is_none() {
+            match self.take(sink) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => self.pending = Some(live_error(&self.name, &error)),
@@ -181,11 +183,38 @@ impl LiveSource {
 
     /// Whether a stopped source has given what the ring can hold: on a busy
     /// line it would never run dry.
-    fn stopped_and_dry(&mut self, batch: &PacketBatch) -> bool {
+    fn stopped_and_dry(&mut self, sink: &impl PacketSink) -> bool {
         let ring = self.options.buffer_bytes as usize;
         let left = self.after_stop.get_or_insert(ring);
-        *left = left.saturating_sub(batch.bytes_len());
-        batch.is_empty() || *left == 0
+        *left = left.saturating_sub(sink.bytes_len());
+        sink.is_empty() || *left == 0
+    }
+
+    /// Adds what is there to an empty sink, after a wait of at most `timeout_ms`; times
+    /// are those of the records.
+    ///
+    /// # Errors
+    /// As [`PacketSource::next_batch`].
+    pub fn fill(&mut self, sink: &mut impl PacketSink) -> Result<Progress, CaptureError> {
+        if self.ended {
+            return Ok(Progress::End);
+        }
+        let stopped = self.stop.load(Ordering::Relaxed);
+        self.drain(sink);
+        if sink.is_empty() && !stopped && self.pending.is_none() {
+            wait_readable(self.capture.as_raw_fd(), self.options.timeout_ms);
+            self.drain(sink);
+        }
+        self.ended = stopped && self.stopped_and_dry(sink);
+        // The last chance to ask is before an error is given, too.
+        self.update_losses(self.ended || (sink.is_empty() && self.pending.is_some()));
+        if sink.is_empty()
+            && let Some(error) = self.pending.take()
+        {
+            self.ended = true;
+            return Err(error);
+        }
+        Ok(if self.ended { Progress::End } else { Progress::More })
     }
 
     fn update_losses(&mut self, always: bool) {
@@ -203,26 +232,9 @@ impl PacketSource for LiveSource {
     /// Gives what is there; an empty batch after a wait of `timeout_ms`.
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<Progress, CaptureError> {
         batch.clear();
-        if self.ended {
-            return Ok(Progress::End);
-        }
-        let stopped = self.stop.load(Ordering::Relaxed);
-        self.drain(batch);
-        if batch.is_empty() && !stopped && self.pending.is_none() {
-            wait_readable(self.capture.as_raw_fd(), self.options.timeout_ms);
-            self.drain(batch);
-        }
+        let progress = self.fill(batch)?;
         self.stamper.batch(batch);
-        self.ended = stopped && self.stopped_and_dry(batch);
-        // The last chance to ask is before an error is given, too.
-        self.update_losses(self.ended || (batch.is_empty() && self.pending.is_some()));
-        if batch.is_empty()
-            && let Some(error) = self.pending.take()
-        {
-            self.ended = true;
-            return Err(error);
-        }
-        Ok(if self.ended { Progress::End } else { Progress::More })
+        Ok(progress)
     }
 
     fn take_warnings(&mut self) -> Vec<Warning> {

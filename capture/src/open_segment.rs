@@ -2,8 +2,8 @@
 //! synced once a second, that any tool can read while it grows.
 //!
 //! ```text
-//! packets ─▶ buffer (1 MiB) ─▶ <dir>/P1-0000000000-open.pcapng   growing, synced each second
-//! account ─┘                          │ rotation: by size or age, or at the end
+//! blocks of packets ─────────▶ <dir>/P1-0000000000-open.pcapng   growing, synced each second
+//! few, account ─▶ buffer ─┘           │ rotation: by size or age, or at the end
 //!                                     ▼
 //!                              <dir>/P1-0000000000.pcapng        complete; whoever seals it removes it
 //! ```
@@ -18,7 +18,8 @@
 
 use crate::account::StatsRecord;
 use crate::file;
-use crate::packet::{LinkType, PacketBatch};
+use crate::packet::LinkType;
+use crate::packet_blocks::PacketBlocks;
 use crate::pcapng_writer::PcapngWriter;
 use crate::point::{PointName, TimestampFrom};
 use crate::segment_id::new_segment_id;
@@ -33,7 +34,10 @@ use std::time::{Duration, Instant};
 pub const SYNC_EVERY: Duration = Duration::from_secs(1);
 
 /// Bytes gathered before they are written.
-const BUFFER_BYTES: usize = 1 << 20;
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// So many bytes at once are not gathered.
+const DIRECT_BYTES: usize = 64 << 10;
 
 /// What ends the name of a file that is still written.
 const OPEN_SUFFIX: &str = "-open.pcapng";
@@ -65,13 +69,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn of(batch: &PacketBatch) -> Self {
-        Self { packets: batch.len() as u64, bytes: batch.bytes_len() as u64 }
-    }
-
-    fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.packets = self.packets.saturating_add(other.packets);
         self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_sub(other.packets),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
     }
 }
 
@@ -106,6 +113,8 @@ pub struct OpenSegment {
     last: Option<StatsRecord>,
     /// After a failure: when to try again.
     retry: Option<Instant>,
+    /// Complete files that could not be given their final name yet.
+    unnamed: Vec<PathBuf>,
 }
 
 /// The file being written.
@@ -117,7 +126,7 @@ struct Current {
     writer: PcapngWriter<Vec<u8>>,
     /// Bytes of the file that are whole blocks.
     good: u64,
-    /// What the buffer holds.
+    /// Packets that were given to it and are not in the file yet.
     held: Tally,
     /// Bytes of packets in the file.
     bytes: u64,
@@ -151,6 +160,7 @@ impl OpenSegment {
             current: None,
             last: None,
             retry: None,
+            unnamed: Vec::new(),
         })
     }
 
@@ -174,43 +184,46 @@ impl OpenSegment {
         outcome
     }
 
-    /// Appends a batch.
-    pub fn append(&mut self, batch: &PacketBatch) -> Outcome {
-        let mut outcome = Outcome::default();
-        if batch.is_empty() {
+    /// Appends packets.
+    pub fn append(&mut self, blocks: &PacketBlocks) -> Outcome {
+        let mut outcome = Outcome { unwritable: blocks.unwritable(), ..Outcome::default() };
+        let packets = blocks.taken().without(blocks.unwritable());
+        if packets.packets == 0 {
             return outcome;
         }
         if self.is_waiting() {
-            outcome.lost = Tally::of(batch);
-            return outcome;
-        }
-        if let Err(error) = self.try_append(batch, &mut outcome) {
-            outcome.lost.add(Tally::of(batch));
+            outcome.lost = packets;
+        } else if let Err(error) = self.try_append(blocks.bytes(), packets, &mut outcome) {
             self.fail(error, &mut outcome);
         }
         outcome
     }
 
-    fn try_append(&mut self, batch: &PacketBatch, outcome: &mut Outcome) -> io::Result<()> {
-        let current = self.current()?;
-        for packet in batch.iter() {
-            let mut meta = packet.meta;
-            meta.interface = 0;
-            let one = Tally { packets: 1, bytes: packet.data.len() as u64 };
-            match current.writer.write(&meta, packet.data) {
-                Ok(()) => {
-                    current.held.add(one);
-                    current.packets = current.packets.saturating_add(1);
-                }
-                // A time before 1970.
-                Err(_) => outcome.unwritable.add(one),
+    /// Where it fails, the packets are lost, or held and lost with what else is held.
+    fn try_append(
+        &mut self,
+        blocks: &[u8],
+        packets: Tally,
+        outcome: &mut Outcome,
+    ) -> io::Result<()> {
+        let current = match self.current() {
+            Ok(current) => current,
+            Err(error) => {
+                outcome.lost.add(packets);
+                return Err(error);
             }
+        };
+        current.held.add(packets);
+        let count = u32::try_from(packets.packets).unwrap_or(u32::MAX);
+        current.packets = current.packets.saturating_add(count);
+        current.bytes = current.bytes.saturating_add(packets.bytes);
+        if blocks.len() >= DIRECT_BYTES {
+            current.write_buffer()?;
+            return current.write(blocks, outcome);
         }
-        current.bytes += batch.bytes_len() as u64;
-        let full = current.writer.get_ref().len() >= BUFFER_BYTES;
-        if full && let Err(error) = current.flush(outcome) {
-            // What the buffer held counts once: with the other lost packets.
-            self.fail(error, outcome);
+        current.writer.get_mut().extend_from_slice(blocks);
+        if current.writer.get_ref().len() >= BUFFER_BYTES {
+            current.flush(outcome)?;
         }
         Ok(())
     }
@@ -233,6 +246,7 @@ impl OpenSegment {
         if self.is_waiting() {
             return outcome;
         }
+        self.name_again();
         if let Err(error) = self.try_tick(record, &mut outcome) {
             self.fail(error, &mut outcome);
         }
@@ -275,7 +289,12 @@ impl OpenSegment {
     pub fn finish(&mut self) -> Outcome {
         let mut outcome = self.flush();
         self.complete(&mut outcome);
+        self.name_again();
         outcome
+    }
+
+    fn name_again(&mut self) {
+        self.unnamed.retain(|path| path.exists() && complete(path).is_err());
     }
 
     fn complete(&mut self, outcome: &mut Outcome) {
@@ -288,8 +307,11 @@ impl OpenSegment {
         let synced = current.sync();
         match synced.and_then(|()| complete(&current.path)) {
             Ok(path) => outcome.complete = Some(path),
-            // The file keeps its open name until the next start.
-            Err(error) => outcome.error = Some(error),
+            // The file keeps its open name until the next try, or start.
+            Err(error) => {
+                outcome.error = Some(error);
+                self.unnamed.push(current.path);
+            }
         }
     }
 
@@ -340,10 +362,23 @@ impl OpenSegment {
 impl Current {
     /// Moves the buffer into the file: all of it or, at an error, nothing that counts.
     fn flush(&mut self, outcome: &mut Outcome) -> io::Result<()> {
+        self.write_buffer()?;
+        outcome.written.add(std::mem::take(&mut self.held));
+        Ok(())
+    }
+
+    fn write_buffer(&mut self) -> io::Result<()> {
         let buffer = self.writer.get_mut();
         self.file.write_all(buffer)?;
         self.good += buffer.len() as u64;
         buffer.clear();
+        Ok(())
+    }
+
+    /// Writes blocks behind what is in the file; then all that was held is in it.
+    fn write(&mut self, blocks: &[u8], outcome: &mut Outcome) -> io::Result<()> {
+        self.file.write_all(blocks)?;
+        self.good += blocks.len() as u64;
         outcome.written.add(std::mem::take(&mut self.held));
         Ok(())
     }
@@ -450,12 +485,12 @@ fn segments(dir: &Path, with_open: bool) -> io::Result<Vec<(PointName, PathBuf)>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::{Direction, PacketMeta, TsSource};
+    use crate::packet::{Direction, PacketBatch, PacketMeta, PacketSink, TsSource};
     use crate::source::{PacketSource, Progress};
     use crate::time::Timestamp;
 
-    fn batch(packets: u32) -> PacketBatch {
-        let mut batch = PacketBatch::new();
+    fn batch(packets: u32) -> PacketBlocks {
+        let mut batch = PacketBlocks::default();
         for packet_ix in 0..packets {
             let ts = Timestamp::from_ns(1_000_000_000 + i64::from(packet_ix));
             let meta = PacketMeta {
@@ -571,6 +606,41 @@ mod tests {
         open.retry = None;
         open.append(&batch(3));
         assert_eq!(open.tick(record(10)).written.packets, 3);
+    }
+
+    #[test]
+    fn what_is_not_gathered_is_written_behind_what_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut open = segment(dir.path(), u64::MAX);
+        assert_eq!(open.append(&batch(7)).written.packets, 0);
+        let many = batch(2_000);
+        assert!(many.bytes().len() >= DIRECT_BYTES);
+        assert_eq!(open.append(&many).written, Tally { packets: 2_007, bytes: 2_007 * 60 });
+        assert_eq!(open.place().unwrap().1, 2_007);
+        let current = open.current.as_mut().unwrap();
+        current.file = File::open(&current.path).unwrap();
+        let outcome = open.append(&many);
+        assert_eq!((outcome.lost.packets, outcome.written.packets), (2_000, 0));
+        assert_eq!(count(&outcome.complete.unwrap()), 2_007);
+    }
+
+    #[test]
+    fn a_name_that_could_not_be_given_is_given_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut open = segment(dir.path(), 100);
+        open.append(&batch(5));
+        open.flush();
+        // A directory in the way.
+        let name = dir.path().join("P-1-0000000000.pcapng");
+        fs::create_dir(&name).unwrap();
+        let outcome = open.tick(record(5));
+        assert!(outcome.error.is_some() && outcome.complete.is_none(), "{outcome:?}");
+        open.append(&batch(1));
+        open.tick(record(6));
+        fs::remove_dir(&name).unwrap();
+        open.finish();
+        assert_eq!(count(&name), 5);
+        assert_eq!(complete_segments(dir.path()).unwrap().len(), 2);
     }
 
     #[test]

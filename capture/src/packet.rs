@@ -184,6 +184,44 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
 }
 
+/// What packets are read into.
+pub trait PacketSink {
+    /// Adds a copy of a packet.
+    fn push(&mut self, meta: PacketMeta, data: &[u8]);
+
+    /// Number of packets.
+    fn len(&self) -> usize;
+
+    /// Whether there is no packet.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it should be handed on.
+    fn is_full(&self) -> bool;
+
+    /// Sum of the captured lengths, in bytes.
+    fn bytes_len(&self) -> usize;
+}
+
+impl PacketSink for PacketBatch {
+    fn push(&mut self, meta: PacketMeta, data: &[u8]) {
+        self.push(meta, data);
+    }
+
+    fn len(&self) -> usize {
+        self.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.is_full()
+    }
+
+    fn bytes_len(&self) -> usize {
+        self.bytes_len()
+    }
+}
+
 /// Packets in capture order, their bytes in one arena.
 #[derive(Debug, Default)]
 pub struct PacketBatch {
@@ -249,6 +287,16 @@ impl PacketBatch {
             start = end;
             (meta, data)
         })
+    }
+
+    /// What is known of the packets, in order.
+    pub fn metas(&self) -> &[PacketMeta] {
+        &self.metas
+    }
+
+    /// The bytes of all packets, one behind the other, and where each ends.
+    pub fn arena(&self) -> (&[u8], &[usize]) {
+        (&self.bytes, &self.ends)
     }
 
     /// The packets in order.

@@ -8,8 +8,9 @@
 //! Every block is written with one call, so that a file that was synced ends
 //! at a block unless a block itself was torn.
 
-use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_SEGMENT, OPTION_STAMP, StatsRecord};
-use crate::packet::{CAPLEN_MAX, Direction, LinkType, PacketMeta, ts_flags};
+use crate::account::{OPTION_CLOCK, OPTION_COUNTS, OPTION_SEGMENT, StatsRecord};
+use crate::packet::{CAPLEN_MAX, LinkType, PacketMeta, ts_flags};
+use crate::packet_blocks::encode;
 use crate::pcap_writer::{checked_len, invalid};
 use crate::source::LossCounters;
 use crate::time::Timestamp;
@@ -22,7 +23,6 @@ const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const SIMPLE_PACKET: u32 = 3;
 const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
 
 /// A pcapng file being written. Give it a buffered writer.
 #[derive(Debug)]
@@ -118,21 +118,8 @@ impl<W: Write> PcapngWriter<W> {
         }
         let ticks = ticks(meta.ts_record)?;
         self.block.clear();
-        let (high, low) = ((ticks >> 32) as u32, ticks as u32);
-        let head = [ENHANCED_PACKET, 0, meta.interface, high, low, caplen, meta.wire_len];
-        self.put(head.map(u32::to_le_bytes).as_flattened());
-        self.put_padded(data);
-        let stamp = meta.ts_flags & ts_flags::SYSTEM_STAMP;
-        if meta.direction != Direction::Unknown {
-            self.option(2, &(meta.direction as u32).to_le_bytes());
-        }
-        if stamp != 0 {
-            self.option(OPTION_STAMP, &u32::from(stamp).to_le_bytes());
-        }
-        if stamp != 0 || meta.direction != Direction::Unknown {
-            self.end_options();
-        }
-        self.end()
+        encode(&mut self.block, meta.interface, ticks, meta, data);
+        self.out.write_all(&self.block)
     }
 
     /// Writes what an interface lost so far, counted from the start of the

@@ -18,6 +18,10 @@ use taptrail_store::arrays::packets::{PacketRows, READ_COLUMNS};
 use taptrail_store::catalog::Store;
 use taptrail_store::sql::session;
 
+/// Packets at a time: the sort holds some of each of its inputs, and a frame may have
+/// many kilobytes.
+const ROWS: usize = 512;
+
 /// Writes the packets that meet the condition, in order of time, each point an
 /// interface of its own. The file has its name only when it is whole.
 pub fn run(args: ExportArgs) -> anyhow::Result<()> {
@@ -67,6 +71,7 @@ fn write(store: &Store, condition: &str, path: &Path, limit: Option<u64>) -> any
     let mut export = Export::new(BufWriter::new(file))?;
     let start = Instant::now();
     runtime()?.block_on(async {
+        context.sql(&format!("SET datafusion.execution.batch_size = {ROWS}")).await?;
         let mut rows = Rows::of(&context, &statement(condition)).await?;
         while let Some(batch) = rows.next().await? {
             export.batch(&batch)?;

@@ -1,4 +1,4 @@
-//! `taptrail ship`: imports of this store to a hub or a directory. A node that
+//! `taptrail ship`: imports of this store to a hub, a bucket or a directory. A node that
 //! captures does the same in a thread of its own.
 
 use crate::cli::ShipArgs;
@@ -18,6 +18,7 @@ use taptrail_store::ship::send::{Settings, Shipper};
 use taptrail_store::ship::{NodeName, Target};
 use taptrail_web::hub::client::HubTarget;
 use taptrail_web::hub::tls::{Files, Loaded};
+use taptrail_web::s3::S3Target;
 
 /// Ships until SIGINT or SIGTERM, or, with `--once`, all that is there.
 pub fn run(args: ShipArgs) -> anyhow::Result<()> {
@@ -108,6 +109,12 @@ pub fn target(
         let node = config.node.clone().context("[ship]: a directory needs node = \"NAME\"")?;
         let directory = base.join(&config.to);
         return Ok((node.clone(), Box::new(DirectoryTarget::new(&directory, node, first))));
+    }
+    if config.is_bucket() {
+        let node = config.node.clone().context("[ship]: a bucket needs node = \"NAME\"")?;
+        let ca = config.ca.as_ref().map(|ca| base.join(ca));
+        let target = S3Target::new(&config.to, node.clone(), ca.as_deref());
+        return Ok((node, Box::new(target.context("[ship]")?)));
     }
     let needs = "[ship]: https needs ca, certificate and key";
     let file = |path: &Option<_>| path.as_ref().map(|path| base.join::<&_>(path)).context(needs);

@@ -3,9 +3,9 @@
 
 use crate::support::{Dashboard, command, sql, sql_n, taptrail, taptrail_ok};
 use crate::wire::{Wire, counted, ms, run, stored, sum, until, write_noise, write_numbered};
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -47,30 +47,6 @@ fn every_packet_of_two_points_is_written_and_accounted() {
     assert_eq!(sql_n(&store, "SELECT count(*) AS n FROM losses"), 0);
     let lost = "SELECT coalesce(sum(lost_ring), 0)::bigint AS n FROM captures";
     assert_eq!(sql_n(&store, lost), 0);
-}
-
-#[test]
-fn killed_at_any_moment_nothing_sealed_is_lost_or_doubled() {
-    let Some(wire) = Wire::new() else { return };
-    let store = wire.store();
-    let mut sent = BTreeMap::new();
-    for round in 0..8 {
-        let node = wire.capture(&store, &["rx0"], "segment_s = 1\nsegment_mib = 1");
-        let mut sending = wire.start_sending("tx0", round, 30_000, 200);
-        // Another moment each time: while opening, writing, sealing, importing.
-        sleep(ms(u64::from(round) * 190 + 40));
-        node.kill();
-        sending.wait().unwrap();
-        sent.insert(round, 30_000);
-    }
-    wire.capture(&store, &["rx0"], "segment_s = 1").stop();
-    let rounds = stored(&store, "rx0");
-    assert!(rounds.values().map(Vec::len).sum::<usize>() > 30_000, "hardly anything was kept");
-    for (round, numbers) in rounds {
-        let span = numbers.last().unwrap() - numbers.first().unwrap() + 1;
-        assert_eq!(span as usize, numbers.len(), "round {round}: a hole among kept packets");
-    }
-    assert_eq!(fs::read_dir(store.join("open")).unwrap().count(), 0);
 }
 
 /// A small file system of its own.
@@ -143,6 +119,40 @@ fn a_store_that_cannot_be_written_is_refused_at_once() {
     ]);
     assert_eq!(run.code, 1);
     assert!(run.err.to_lowercase().contains("read-only"), "{}", run.err);
+}
+
+#[test]
+fn a_store_that_takes_nothing_for_a_while_is_told_counted_and_got_over() {
+    let Some(wire) = Wire::new() else { return };
+    let store = wire.store();
+    let node = wire.capture(&store, &["rx0"], "segment_s = 1\ndecode = false\nkeep_free_mib = 0");
+    wire.send("tx0", 1, 1_000, 100);
+    until("written", || node.metric("taptrail_packets_total", "rx0", "") == Some(1_000));
+    // The node has given up the privilege of writing where it may not.
+    let open = store.join("open");
+    let mode = |mode| fs::set_permissions(&open, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o555);
+    let sent = AtomicU32::new(2);
+    let more = || wire.send("tx0", sent.fetch_add(1, Ordering::Relaxed), 300, 100);
+    until("it is told", || {
+        more();
+        node.ask("/healthz").starts_with("HTTP/1.1 503")
+            && node.metric("taptrail_dropped_packets_total", "rx0", "disk").is_some_and(|n| n > 0)
+    });
+    mode(0o755);
+    let before = node.metric("taptrail_packets_total", "rx0", "").unwrap();
+    until("it is got over", || {
+        more();
+        node.ask("/healthz").starts_with("HTTP/1.1 200")
+            && node.metric("taptrail_packets_total", "rx0", "") > Some(before + 300)
+    });
+    let account = &node.stop()["rx0"];
+    account.closes();
+    assert!(account.disk > 0 && account.queue == 0, "{account:?}");
+    let count = "SELECT count(*) AS n FROM packets";
+    assert_eq!(sql_n(&store, count) as u64, account.written);
+    assert_eq!(counted(&store, "disk"), account.disk);
+    assert_eq!(fs::read_dir(&open).unwrap().count(), 0);
 }
 
 #[test]
@@ -276,35 +286,6 @@ fn segments_of_an_hour_are_joined_and_stay_what_they_were() {
     // A node goes on in such a store.
     wire.capture(&store, &["rx0"], "segment_s = 1").stop();
     assert_eq!(sql_n(&store, "SELECT count(*) AS n FROM packets"), 2_000);
-}
-
-/// How often a node is killed, unless `TAPTRAIL_KILLS` says otherwise.
-const KILLS: u32 = 100;
-
-#[test]
-fn killed_a_hundred_times_what_was_synced_is_there_once() {
-    let Some(wire) = Wire::new() else { return };
-    let store = wire.store();
-    let told = std::env::var("TAPTRAIL_KILLS").ok().and_then(|kills| kills.parse().ok());
-    let mut seed = 7_u64;
-    for round in 0..told.unwrap_or(KILLS) {
-        let keys = "segment_s = 1\nsegment_mib = 1\nkeep_free_mib = 0";
-        let node = wire.spawn(&store, &["rx0"], keys, "");
-        // Knuth's multiplier: another moment each time, the same ones in each run.
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let mut sending = wire.start_sending("tx0", round, 3_000, 400);
-        sleep(ms(30 + (seed >> 33) % 200));
-        node.kill();
-        sending.wait().unwrap();
-    }
-    wire.capture(&store, &["rx0"], "segment_s = 1").stop();
-    let rounds = stored(&store, "rx0");
-    assert!(!rounds.is_empty(), "nothing was kept");
-    for (round, numbers) in rounds {
-        let span = numbers.last().unwrap() - numbers.first().unwrap() + 1;
-        assert_eq!(span as usize, numbers.len(), "round {round}: a hole among kept packets");
-    }
-    assert_eq!(fs::read_dir(store.join("open")).unwrap().count(), 0);
 }
 
 #[test]

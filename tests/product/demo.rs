@@ -4,8 +4,10 @@ use crate::support::{command, sql_n, taptrail_ok};
 use crate::wire::{run, until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A demo that runs.
@@ -24,6 +26,7 @@ impl Demo {
             .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap();
         let said: Arc<Mutex<String>> = Arc::default();
@@ -134,6 +137,28 @@ fn what_a_killed_demo_left_goes_at_the_next_start() {
     until("told", || next.said().contains("first numbers after"));
     next.end();
     assert!(!has_namespace(next.child.id()));
+}
+
+#[test]
+fn stopped_in_the_first_instant_it_leaves_nothing_behind() {
+    let mut ended_well = 0;
+    for wait_ms in [0, 5, 15, 30, 60, 120, 250, 500, 1_000] {
+        let mut demo = Demo::start(&[]);
+        let pid = demo.child.id();
+        std::thread::sleep(Duration::from_millis(wait_ms));
+        // As Ctrl-C does: to everything that was started from the terminal.
+        assert!(run("kill", &["-INT", "--", &format!("-{pid}")]));
+        let status = demo.child.wait().unwrap();
+        // Before it listened to signals there was nothing yet.
+        assert!(status.success() || status.signal() == Some(2), "{wait_ms} ms: {status}");
+        ended_well += u32::from(status.success());
+        assert!(!has_namespace(pid), "{wait_ms} ms");
+        let begins = format!("taptrail-demo-{pid}-");
+        let left = std::fs::read_dir(std::env::temp_dir()).unwrap().flatten();
+        let left = left.filter(|e| e.file_name().to_string_lossy().starts_with(&begins));
+        assert_eq!(left.count(), 0, "{wait_ms} ms");
+    }
+    assert!(ended_well >= 3, "{ended_well} of them were told to end after they listened");
 }
 
 #[test]

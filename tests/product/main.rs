@@ -3,12 +3,15 @@
 
 mod bad_input;
 mod browser;
+mod bucket;
 mod capture;
 mod demo;
 mod follow;
 mod golden;
+mod kills;
 mod layout;
 mod live;
+mod malformed;
 mod network;
 mod score;
 mod ship;

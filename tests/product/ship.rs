@@ -6,9 +6,9 @@ use crate::support::{command, sql, sql_n, taptrail, taptrail_ok};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
@@ -21,7 +21,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn until(what: &str, done: impl Fn() -> bool) {
+pub fn until(what: &str, done: impl Fn() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < PATIENCE, "did not come: {what}");
@@ -30,13 +30,13 @@ fn until(what: &str, done: impl Fn() -> bool) {
 }
 
 /// A directory with certificates, a hub's configuration, and stores.
-struct Site {
+pub struct Site {
     dir: TempDir,
     port: u16,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = TempDir::new().unwrap();
         // Free now; a hub that is started again needs the same one.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -53,7 +53,7 @@ impl Site {
         Self { dir, port }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -79,7 +79,7 @@ impl Site {
     }
 
     /// A node's store with captures, and its configuration.
-    fn node(&self, name: &str, captures: &[String], more: &str) -> Node {
+    pub fn node(&self, name: &str, captures: &[String], more: &str) -> Node {
         let (store, config) = (self.path(name), self.path(&format!("{name}.toml")));
         let sim = network().sim().join("taptrail.toml");
         let mut args = vec!["import", "--no-correlate", "--store", store.to_str().unwrap()];
@@ -130,13 +130,13 @@ impl Drop for Hub {
     }
 }
 
-struct Node {
-    store: PathBuf,
+pub struct Node {
+    pub store: PathBuf,
     config: PathBuf,
 }
 
 impl Node {
-    fn arguments(&self) -> [&str; 5] {
+    pub fn arguments(&self) -> [&str; 5] {
         let (config, store) = (self.config.to_str().unwrap(), self.store.to_str().unwrap());
         ["ship", "--config", config, "--store", store]
     }
@@ -158,7 +158,7 @@ impl Node {
 }
 
 /// What distinguishes the messages of a store, point by point.
-fn messages(store: &Path) -> Vec<Value> {
+pub fn messages(store: &Path) -> Vec<Value> {
     sql(
         store,
         "SELECT point, count(*) AS n, count(DISTINCT capture_id) AS captures, \
@@ -169,7 +169,7 @@ fn messages(store: &Path) -> Vec<Value> {
     )
 }
 
-fn captures_of(points: &[&str]) -> Vec<String> {
+pub fn captures_of(points: &[&str]) -> Vec<String> {
     let all = network().captures();
     let of = |capture: &&String| points.iter().any(|p| capture.starts_with(&format!("{p}=")));
     let chosen: Vec<String> = all.iter().filter(of).cloned().collect();
@@ -178,7 +178,7 @@ fn captures_of(points: &[&str]) -> Vec<String> {
 }
 
 /// The points of the network in two halves.
-fn halves() -> (Vec<String>, Vec<String>) {
+pub fn halves() -> (Vec<String>, Vec<String>) {
     let all = network().captures();
     let (a, b) = all.split_at(all.len() / 2);
     (a.to_vec(), b.to_vec())
@@ -356,6 +356,77 @@ fn a_link_that_breaks_resumes_where_it_was() {
     assert_eq!(messages(&site.hub_store()), messages(&a.store));
     let packets = "SELECT count(*) AS n FROM packets";
     assert_eq!(sql_n(&site.hub_store(), packets), sql_n(&a.store, packets));
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// What a node's metric without labels says.
+fn metric(port: u16, name: &str) -> Option<u64> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name} ")))?;
+    line.parse().ok()
+}
+
+#[test]
+fn a_node_captures_while_its_hub_is_away_and_ships_once_it_is_back() {
+    let site = Site::new();
+    let [metrics, port] = [free_port(), free_port()];
+    let more = format!(
+        "policy = 'all'\n[capture]\nlisten = '127.0.0.1:{metrics}'\nsegment_s = 1\n\
+         keep_free_mib = 0\n[[point]]\nname = 'P1'\ninterface = 'lo'\n\
+         filter = 'udp dst port {port}'\n"
+    );
+    site.configure("a", site.port, "a", &more);
+    let node = Node { store: site.path("a"), config: site.path("a.toml") };
+    let errors = site.path("a.errors");
+    let child = command()
+        .args(["capture", "--config", node.config.to_str().unwrap(), "--store"])
+        .arg(&node.store)
+        .stdout(Stdio::null())
+        .stderr(fs::File::create(&errors).unwrap())
+        .spawn()
+        .unwrap();
+    let mut capture = Hub { child, dashboard: ([127, 0, 0, 1], metrics).into() };
+    let said = || fs::read_to_string(&errors).unwrap();
+    until("it captures or may not", || {
+        said().contains("metrics: http") || said().contains("CAP_NET")
+    });
+    if said().contains("CAP_NET") {
+        return println!("skipped: capturing needs root");
+    }
+    let (socket, sent) = (UdpSocket::bind("127.0.0.1:0").unwrap(), AtomicUsize::new(0));
+    // Nobody listens: the answer to a datagram is an error of the next one.
+    let send = || {
+        let done = (0..50).filter(|_| socket.send_to(b"a datagram", ("127.0.0.1", port)).is_ok());
+        sent.fetch_add(done.count(), Ordering::Relaxed);
+        sleep(ms(100));
+    };
+    let failing = |is: u64| {
+        send();
+        metric(metrics, "taptrail_ship_failing") == Some(is)
+    };
+    until("the hub is away", || failing(1));
+    let packets = "SELECT count(*) AS n FROM packets";
+    let there =
+        || site.hub_store().join("FORMAT").exists().then(|| sql_n(&site.hub_store(), packets));
+    let hub = site.hub();
+    until("the hub has packets", || failing(0) && there() > Some(0));
+    drop(hub);
+    until("the hub is away again", || failing(1));
+    let (before, _hub) = (there(), site.hub());
+    until("the hub has more", || failing(0) && there() > before);
+    assert!(Command::new("kill").arg(capture.child.id().to_string()).status().unwrap().success());
+    assert!(capture.child.wait().unwrap().success(), "{}", said());
+    let run = node.ship_once();
+    assert_eq!(run.code, 0, "{}", run.err);
+    assert_eq!(sql_n(&node.store, packets) as usize, sent.load(Ordering::Relaxed));
+    assert_eq!(there(), Some(sql_n(&node.store, packets)));
 }
 
 #[test]

@@ -82,7 +82,8 @@ impl Drop for Dashboard {
     }
 }
 
-fn from(output: Output) -> Run {
+/// What a run that is over gave.
+pub fn from(output: Output) -> Run {
     Run {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

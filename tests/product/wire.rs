@@ -93,9 +93,24 @@ impl Wire {
         for interface in interfaces {
             text += &format!("[[point]]\nname = '{interface}'\ninterface = '{interface}'\n");
         }
-        let config = self.dir.path().join("node.toml");
-        fs::write(&config, text + more).unwrap();
-        let errors = self.dir.path().join("errors");
+        self.start_node("node", store, &(text + more))
+    }
+
+    /// A second node beside the first, of one interface, that only keeps packets.
+    pub fn witness(&self, store: &Path, interface: &str) -> Node {
+        let text = format!(
+            "[capture]\nlisten = '127.0.0.1:9462'\ndecode = false\n\
+             [[point]]\nname = '{interface}'\ninterface = '{interface}'\n"
+        );
+        let node = self.start_node("witness", store, &text);
+        node.wait_for("metrics: http");
+        node
+    }
+
+    fn start_node(&self, name: &str, store: &Path, text: &str) -> Node {
+        let config = self.dir.path().join(format!("{name}.toml"));
+        fs::write(&config, text).unwrap();
+        let errors = self.dir.path().join(format!("{name}.errors"));
         let child = Command::new("ip")
             .args(["netns", "exec", &self.rx])
             .arg(command().get_program())
@@ -161,13 +176,22 @@ pub fn write_noise(path: &Path, round: u32, packets: u32, len: usize) {
 }
 
 pub fn write_frames(path: &Path, round: u32, packets: u32, mut fill: impl FnMut(&mut Vec<u8>)) {
-    let file = std::io::BufWriter::new(fs::File::create(path).unwrap());
-    let mut writer = PcapWriter::new(file, LinkType::ETHERNET).unwrap();
-    for number in 0..packets {
+    let frames = (0..packets).map(|number| {
         let mut data = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5];
         data.extend(round.to_be_bytes());
         data.extend(number.to_be_bytes());
         fill(&mut data);
+        data
+    });
+    write_packets(path, frames);
+}
+
+/// Ethernet frames, a microsecond apart.
+pub fn write_packets(path: &Path, frames: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    let file = std::io::BufWriter::new(fs::File::create(path).unwrap());
+    let mut writer = PcapWriter::new(file, LinkType::ETHERNET).unwrap();
+    for (number, data) in (0..).zip(frames) {
+        let data = data.as_ref();
         let ts = Timestamp::from_ns(1_700_000_000_000_000_000 + i64::from(number) * 1000);
         let meta = PacketMeta {
             ts,
@@ -181,7 +205,7 @@ pub fn write_frames(path: &Path, round: u32, packets: u32, mut fill: impl FnMut(
             link_type: LinkType::ETHERNET,
             wire_len: data.len() as u32,
         };
-        writer.write(&meta, &data).unwrap();
+        writer.write(&meta, data).unwrap();
     }
     writer.finish().unwrap();
 }
@@ -303,20 +327,30 @@ pub fn until(what: &str, done: impl Fn() -> bool) {
 
 /// Numbers by round of the packets stored at a point; each at most once.
 pub fn stored(store: &Path, point: &str) -> BTreeMap<u32, Vec<u32>> {
-    let statement = format!("SELECT hex(data) AS d FROM packets WHERE point = '{point}'");
     let mut rounds: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for (round, number) in stored_at(store, point).into_keys() {
+        rounds.entry(round).or_default().push(number);
+    }
+    rounds
+}
+
+/// When packets passed that are stored at a point, ns, by round and number; each at most
+/// once.
+pub fn stored_at(store: &Path, point: &str) -> BTreeMap<(u32, u32), i64> {
+    let statement = format!(
+        "SELECT substr(hex(data), 29, 16) AS d, CAST(ts AS bigint) AS ns FROM packets \
+         WHERE point = '{point}'"
+    );
+    let mut stored = BTreeMap::new();
     for row in sql(store, &statement) {
         let data = row["d"].as_str().unwrap();
         let word = |at: usize| u32::from_str_radix(&data[at..at + 8], 16).unwrap();
-        rounds.entry(word(28)).or_default().push(word(36));
+        // A number of 64 bits may be shown as text.
+        let ns = row["ns"].as_i64().or_else(|| row["ns"].as_str()?.parse().ok()).unwrap();
+        let before = stored.insert((word(0), word(8)), ns);
+        assert!(before.is_none(), "round {} packet {}: stored twice", word(0), word(8));
     }
-    for (round, numbers) in &mut rounds {
-        numbers.sort_unstable();
-        let all = numbers.len();
-        numbers.dedup();
-        assert_eq!(numbers.len(), all, "round {round}: packets stored twice");
-    }
-    rounds
+    stored
 }
 
 pub fn sum(store: &Path, column: &str, point: &str) -> i64 {

@@ -23,5 +23,6 @@ pub mod monitor;
 mod openapi;
 mod query;
 mod routes;
+pub mod s3;
 pub mod server;
 mod state;

@@ -23,7 +23,6 @@ mod writer;
 use crate::adapter::stamps::Stamps;
 use crate::live::LiveOptions;
 use crate::open_segment::{OpenSegment, Rotation};
-use crate::packet::{LinkType, PacketBatch};
 use crate::point::PointName;
 use crate::source::{CaptureError, PacketSource};
 pub use clocks::Clocks;
@@ -39,7 +38,7 @@ use std::thread::JoinHandle;
 use tail::Tail;
 use writer::Writer;
 
-/// Batches that may wait between reader and writer, whatever their size.
+/// What was read at once that may wait between reader and writer, whatever its size.
 const QUEUE_BATCHES: usize = 16_384;
 
 /// Where and how a point captures.
@@ -133,7 +132,7 @@ impl RunningPoint {
         let segment = segment.map_err(|error| StartError::Disk { path: dir.clone(), error })?;
         let status = Arc::new(Status::default());
         status.update(|state| state.stamps = stamps);
-        let (queue, batches) = sync_channel(QUEUE_BATCHES);
+        let (queue, packets) = sync_channel(QUEUE_BATCHES);
         let (spent, pool) = sync_channel(64);
         let (told, tail) = match options.tail {
             true => Some(tail::tail(spent.clone())).unzip(),
@@ -151,7 +150,7 @@ impl RunningPoint {
             point: options.point.clone(),
             interface: options.interface.clone(),
             status: Arc::clone(&status),
-            batches,
+            packets,
             spent,
             segment,
             clocks,
@@ -177,10 +176,4 @@ impl RunningPoint {
         let [reader, writer] = self.threads.map(JoinHandle::join);
         reader.is_ok() && writer.is_ok()
     }
-}
-
-/// Packets on their way to the writer, with their link type.
-struct Queued {
-    batch: PacketBatch,
-    link_type: LinkType,
 }

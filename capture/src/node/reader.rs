@@ -1,10 +1,11 @@
 //! The thread that empties one interface's ring.
 
+use super::PointOptions;
 use super::source::Source;
 use super::status::Status;
-use super::{PointOptions, Queued};
 use crate::open_segment::Tally;
-use crate::packet::PacketBatch;
+use crate::packet::PacketSink;
+use crate::packet_blocks::PacketBlocks;
 use crate::source::Progress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +15,13 @@ use std::time::Duration;
 /// How often an interface that is gone is tried again.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the reader sleeps on a busy line before it looks again: to be woken for
+/// every block of the ring costs more than to read it.
+const BREATH: Duration = Duration::from_millis(4);
+
+/// A line is busy that gave so many packets at once.
+const BUSY_PACKETS: u64 = 256;
+
 /// How long the reader sleeps at a time while it has no interface.
 const NAP: Duration = Duration::from_millis(50);
 
@@ -21,9 +29,9 @@ pub(super) struct Reader {
     pub options: PointOptions,
     pub status: Arc<Status>,
     pub source: Option<Source>,
-    pub queue: SyncSender<Queued>,
-    /// Batches that were written, to be filled again.
-    pub pool: Receiver<PacketBatch>,
+    pub queue: SyncSender<PacketBlocks>,
+    /// Blocks that were written, to be filled again.
+    pub pool: Receiver<PacketBlocks>,
     pub stop: Arc<AtomicBool>,
 }
 
@@ -53,21 +61,25 @@ impl Reader {
         self.status.error(self.options.point.as_str(), text);
     }
 
-    /// Reads one batch; gives the source back unless it has ended.
+    /// Reads what is there; gives the source back unless it has ended.
     fn read(&self, mut source: Source) -> Option<Source> {
         let before = source.stamped_adapter();
         source.stop(self.stopped());
-        let mut batch = self.pool.try_recv().unwrap_or_default();
-        let progress = source.next_batch(&mut batch);
+        let mut blocks = self.pool.try_recv().unwrap_or_default();
+        let progress = source.next(&mut blocks);
         let kernel = source.kernel_counts();
         self.status.stamped(before, source.stamped_adapter());
         for warning in source.take_warnings() {
             self.error(warning.to_string());
         }
-        self.hand_on(Queued { batch, link_type: source.link_type() });
+        let (full, packets) = (blocks.is_full(), blocks.taken().packets);
+        self.hand_on(blocks);
         match progress {
             Ok(Progress::More) => {
                 self.status.kernel(kernel);
+                if packets >= BUSY_PACKETS && !full {
+                    std::thread::sleep(BREATH);
+                }
                 Some(source)
             }
             Ok(Progress::End) => {
@@ -83,17 +95,16 @@ impl Reader {
     }
 
     /// Gives packets to the writer, or drops and counts them.
-    fn hand_on(&self, queued: Queued) {
-        let batch = &queued.batch;
-        if batch.is_empty() {
+    fn hand_on(&self, blocks: PacketBlocks) {
+        if blocks.is_empty() {
             return;
         }
-        let tally = Tally { packets: batch.len() as u64, bytes: batch.bytes_len() as u64 };
+        let tally = blocks.taken();
         self.status.taken(tally);
         let mut fits = false;
         self.status.update(|state| {
             let waiting = state.queue_bytes.saturating_add(tally.bytes);
-            // A batch larger than the whole queue is let in alone.
+            // What is larger than the whole queue is let in alone.
             fits = waiting <= self.options.queue_bytes || state.queue_bytes == 0;
             if fits {
                 state.queue_bytes = waiting;
@@ -102,7 +113,7 @@ impl Reader {
         if !fits {
             return self.queue_full(tally);
         }
-        let Err(refused) = self.queue.try_send(queued) else { return };
+        let Err(refused) = self.queue.try_send(blocks) else { return };
         self.status.update(|state| {
             state.queue_bytes = state.queue_bytes.saturating_sub(tally.bytes);
         });

@@ -5,7 +5,8 @@
 use super::PointOptions;
 use crate::adapter::stamps::Stamps;
 use crate::live::{KernelCounts, LiveSource};
-use crate::packet::{LinkType, PacketBatch};
+use crate::packet::{LinkType, PacketBatch, PacketSink};
+use crate::packet_blocks::PacketBlocks;
 use crate::ring::{RingOptions, RingSource};
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::system::with_network;
@@ -22,13 +23,14 @@ pub(super) enum Source {
 /// Packets that come from elsewhere.
 pub(super) struct Fed {
     source: Box<dyn PacketSource + Send>,
+    batch: PacketBatch,
     stop: Arc<AtomicBool>,
 }
 
 impl Source {
     /// Whatever gives packets; it must not keep a reader waiting for long.
     pub(super) fn fed(source: Box<dyn PacketSource + Send>) -> Self {
-        Self::Fed(Fed { source, stop: Arc::new(AtomicBool::new(false)) })
+        Self::Fed(Fed { source, batch: PacketBatch::new(), stop: Arc::default() })
     }
 
     /// Opens a point's interface, and says what it can stamp by then.
@@ -52,13 +54,16 @@ impl Source {
         handle.store(stop, Ordering::Relaxed);
     }
 
-    pub(super) fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<Progress, CaptureError> {
+    /// The next packets, in place of those that `blocks` has.
+    pub(super) fn next(&mut self, blocks: &mut PacketBlocks) -> Result<Progress, CaptureError> {
+        blocks.clear();
         match self {
-            Self::Pcap(source) => source.next_batch(batch),
-            Self::Ring(source) => source.next_batch(batch),
+            Self::Pcap(source) => source.fill(blocks),
+            Self::Ring(source) => Ok(source.fill(blocks)),
             Self::Fed(fed) => {
                 let stopped = fed.stop.load(Ordering::Relaxed);
-                let progress = fed.source.next_batch(batch)?;
+                let progress = fed.source.next_batch(&mut fed.batch)?;
+                fed.batch.iter().for_each(|packet| blocks.push(packet.meta, packet.data));
                 Ok(if stopped { Progress::End } else { progress })
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! writer ─▶ open segment ─▶ disk
-//!    └ the same batches, numbered by their place in it ─▶ bounded queue ─▶ decoding
+//!    └ the same packets, numbered by their place in it ─▶ bounded queue ─▶ decoding
 //! ```
 //!
 //! The writer never waits for it: where the queue is full, or the disk did not take
@@ -11,6 +11,8 @@
 //! segment itself.
 
 use crate::packet::PacketBatch;
+use crate::packet_blocks::PacketBlocks;
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -19,7 +21,7 @@ use std::time::Duration;
 /// Things told that may wait.
 const TOLD_MAX: usize = 1024;
 
-/// Captured bytes that may wait.
+/// Bytes that may wait.
 pub const TAIL_BYTES_MAX: usize = 64 << 20;
 
 /// What happened at a point.
@@ -37,10 +39,18 @@ pub enum Told {
     Closed,
 }
 
+/// What is on its way.
+#[derive(Debug)]
+enum Item {
+    Told(Told),
+    /// Packets, the first with this number.
+    Packets(u32, PacketBlocks),
+}
+
 /// The writer's end.
 #[derive(Debug)]
 pub(super) struct TailSender {
-    queue: SyncSender<Told>,
+    queue: SyncSender<Item>,
     waiting: Arc<AtomicUsize>,
     /// The segment that is told, where it is.
     segment: Option<String>,
@@ -51,16 +61,19 @@ pub(super) struct TailSender {
 /// The end of whoever listens.
 #[derive(Debug)]
 pub struct Tail {
-    queue: Receiver<Told>,
+    queue: Receiver<Item>,
     waiting: Arc<AtomicUsize>,
-    spent: SyncSender<PacketBatch>,
+    spent: SyncSender<PacketBlocks>,
+    /// A batch to be filled again.
+    batch: RefCell<PacketBatch>,
 }
 
 /// A queue; packets that were read go back to `spent`.
-pub(super) fn tail(spent: SyncSender<PacketBatch>) -> (TailSender, Tail) {
+pub(super) fn tail(spent: SyncSender<PacketBlocks>) -> (TailSender, Tail) {
     let (sender, receiver) = sync_channel(TOLD_MAX);
     let waiting = Arc::new(AtomicUsize::new(0));
-    let tail = Tail { queue: receiver, waiting: Arc::clone(&waiting), spent };
+    let batch = RefCell::default();
+    let tail = Tail { queue: receiver, waiting: Arc::clone(&waiting), spent, batch };
     (TailSender { queue: sender, waiting, segment: None, broken: None }, tail)
 }
 
@@ -70,26 +83,24 @@ impl TailSender {
     pub fn packets(
         &mut self,
         (segment, packets): (&str, u32),
-        mut batch: PacketBatch,
-    ) -> Option<PacketBatch> {
+        blocks: PacketBlocks,
+    ) -> Option<PacketBlocks> {
         if self.broken.as_deref() == Some(segment) || !self.open(segment) {
-            return Some(batch);
+            return Some(blocks);
         }
-        let first = packets.saturating_sub(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        for ((meta, _), packet_ix) in batch.iter_mut().zip(first..) {
-            (meta.packet_ix, meta.interface) = (packet_ix, 0);
-        }
-        let bytes = batch.bytes_len();
+        let count = u32::try_from(blocks.taken().packets).unwrap_or(u32::MAX);
+        let first = packets.saturating_sub(count);
+        let bytes = blocks.bytes().len();
         let waiting = self.waiting.fetch_add(bytes, Ordering::Relaxed);
         if waiting > 0 && waiting.saturating_add(bytes) > TAIL_BYTES_MAX {
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.give_up(segment);
-            return Some(batch);
+            return Some(blocks);
         }
-        match self.tell(Told::Packets(batch)) {
-            Some(Told::Packets(batch)) => {
+        match self.tell(Item::Packets(first, blocks)) {
+            Some(Item::Packets(_, blocks)) => {
                 self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-                Some(batch)
+                Some(blocks)
             }
             _ => None,
         }
@@ -102,7 +113,7 @@ impl TailSender {
         }
         // A segment is told from its first packet on, or not at all.
         self.segment = Some(segment.to_owned());
-        self.tell(Told::Opened(segment.to_owned())).is_none()
+        self.tell(Item::Told(Told::Opened(segment.to_owned()))).is_none()
     }
 
     /// Something was told that is not in the segment, or the other way round.
@@ -119,24 +130,24 @@ impl TailSender {
     pub fn closed(&mut self) {
         let Some(segment) = self.segment.take() else { return };
         if self.broken.as_ref() != Some(&segment) {
-            self.tell(Told::Closed);
+            self.tell(Item::Told(Told::Closed));
         }
     }
 
     /// Nothing stamped before `ts` is still to come.
     pub fn quiet(&mut self, ts: i64) {
         // It is told again soon.
-        let _ = self.queue.try_send(Told::Quiet(ts));
+        let _ = self.queue.try_send(Item::Told(Told::Quiet(ts)));
     }
 
     /// Gives back what finds no room; then the segment is not told further.
-    fn tell(&mut self, told: Told) -> Option<Told> {
+    fn tell(&mut self, item: Item) -> Option<Item> {
         use std::sync::mpsc::TrySendError::{Disconnected, Full};
-        match self.queue.try_send(told) {
+        match self.queue.try_send(item) {
             Ok(()) => None,
-            Err(Full(told) | Disconnected(told)) => {
+            Err(Full(item) | Disconnected(item)) => {
                 self.broken = self.segment.clone();
-                Some(told)
+                Some(item)
             }
         }
     }
@@ -149,11 +160,15 @@ impl Tail {
     /// Where the writer has ended and everything was told.
     pub fn next(&self, patience: Duration) -> Result<Option<Told>, Ended> {
         match self.queue.recv_timeout(patience) {
-            Ok(told) => {
-                if let Told::Packets(batch) = &told {
-                    self.waiting.fetch_sub(batch.bytes_len(), Ordering::Relaxed);
-                }
-                Ok(Some(told))
+            Ok(Item::Told(told)) => Ok(Some(told)),
+            Ok(Item::Packets(first, blocks)) => {
+                self.waiting.fetch_sub(blocks.bytes().len(), Ordering::Relaxed);
+                let mut batch = self.batch.take();
+                batch.clear();
+                blocks.read_into(first, &mut batch);
+                // A full pool has enough of them.
+                let _ = self.spent.try_send(blocks);
+                Ok(Some(Told::Packets(batch)))
             }
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => Err(Ended),
@@ -162,8 +177,7 @@ impl Tail {
 
     /// Gives a batch back to be filled again.
     pub fn give_back(&self, batch: PacketBatch) {
-        // A full pool has enough of them.
-        let _ = self.spent.try_send(batch);
+        self.batch.replace(batch);
     }
 }
 
@@ -174,11 +188,11 @@ pub struct Ended;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::packet::{Direction, LinkType, PacketMeta, TsSource};
+    use crate::packet::{Direction, LinkType, PacketMeta, PacketSink, TsSource};
     use crate::time::Timestamp;
 
-    fn batch(packets: usize, len: usize) -> PacketBatch {
-        let mut batch = PacketBatch::new();
+    fn batch(packets: usize, len: usize) -> PacketBlocks {
+        let mut batch = PacketBlocks::default();
         let ts = Timestamp::from_ns(1);
         let meta = PacketMeta {
             ts,

@@ -1,13 +1,12 @@
 //! The thread that writes one point's packets and its account.
 
-use super::Queued;
 use super::clocks::Clocks;
 use super::status::Status;
 use super::tail::TailSender;
 use crate::account::StatsRecord;
 use crate::adapter::counters::{DriverGrowth, NicGrowth, nic_counts};
 use crate::open_segment::{OpenSegment, Outcome};
-use crate::packet::PacketBatch;
+use crate::packet_blocks::PacketBlocks;
 use crate::point::PointName;
 use crate::time::Timestamp;
 use std::sync::Arc;
@@ -19,6 +18,16 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// How long the writer waits for packets before it writes what it holds.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long the writer sleeps after much at once, so that the reader need not wake it
+/// each time.
+const BREATH: Duration = Duration::from_millis(4);
+
+/// What is written between two looks at the time.
+const AT_ONCE: usize = 64;
+
+/// So many bytes at once are much.
+const MUCH_BYTES: usize = 64 << 10;
 
 /// How long a packet may lie in the kernel's ring before the reader sees it, the
 /// ring's own delay (`timeout_ms`) twice over.
@@ -35,8 +44,8 @@ pub(super) struct Writer {
     pub point: PointName,
     pub interface: String,
     pub status: Arc<Status>,
-    pub batches: Receiver<Queued>,
-    pub spent: SyncSender<PacketBatch>,
+    pub packets: Receiver<PacketBlocks>,
+    pub spent: SyncSender<PacketBlocks>,
     pub segment: OpenSegment,
     pub clocks: Clocks,
     /// Who sees what is written at once.
@@ -49,10 +58,10 @@ impl Writer {
         let mut adapter = Adapter::default();
         let mut next = Instant::now();
         loop {
-            let received = self.batches.recv_timeout(PATIENCE);
+            let received = self.packets.recv_timeout(PATIENCE);
             self.status.writer_lives();
             match received {
-                Ok(queued) => self.write(queued),
+                Ok(blocks) => self.write_all(blocks),
                 Err(RecvTimeoutError::Timeout) => {
                     let outcome = self.segment.flush();
                     self.settle(outcome);
@@ -71,22 +80,38 @@ impl Writer {
         self.status.update(|state| state.ended = true);
     }
 
-    fn write(&mut self, queued: Queued) {
-        let Queued { batch, link_type } = queued;
-        let outcome = self.segment.set_link_type(link_type);
+    /// Writes what is there by now.
+    fn write_all(&mut self, first: PacketBlocks) {
+        let mut much = false;
+        let mut next = Some(first);
+        for _ in 0..AT_ONCE {
+            let Some(blocks) = next else { break };
+            much |= blocks.bytes().len() >= MUCH_BYTES;
+            self.write(blocks);
+            next = self.packets.try_recv().ok();
+        }
+        if let Some(blocks) = next {
+            self.write(blocks);
+        } else if much {
+            std::thread::sleep(BREATH);
+        }
+    }
+
+    fn write(&mut self, blocks: PacketBlocks) {
+        let outcome = self.segment.set_link_type(blocks.link_type());
         self.settle(outcome);
-        let outcome = self.segment.append(&batch);
-        let bytes = batch.bytes_len() as u64;
+        let outcome = self.segment.append(&blocks);
+        let bytes = blocks.taken().bytes;
         self.status.update(|state| state.queue_bytes = state.queue_bytes.saturating_sub(bytes));
         self.settle(outcome);
         let place = self.segment.place();
-        let batch = match self.tail.as_mut().zip(place) {
-            Some((tail, place)) => tail.packets(place, batch),
-            None => Some(batch),
+        let blocks = match self.tail.as_mut().zip(place) {
+            Some((tail, place)) => tail.packets(place, blocks),
+            None => Some(blocks),
         };
-        if let Some(batch) = batch {
+        if let Some(blocks) = blocks {
             // A full pool has enough of them.
-            let _ = self.spent.try_send(batch);
+            let _ = self.spent.try_send(blocks);
         }
     }
 

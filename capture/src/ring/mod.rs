@@ -17,7 +17,7 @@
 mod sys;
 
 use crate::live::{KernelCounts, LiveOptions, ignore_outgoing};
-use crate::packet::{Direction, LinkType, PacketBatch, PacketMeta, TsSource, ts_flags};
+use crate::packet::{Direction, LinkType, PacketBatch, PacketMeta, PacketSink, TsSource, ts_flags};
 use crate::point::LiveDirection;
 use crate::source::{CaptureError, LossCounters, PacketSource, Progress, Warning};
 use crate::time::Timestamp;
@@ -204,12 +204,33 @@ impl RingSource {
     }
 
     /// Moves whole blocks into the batch, as far as there is room.
-    fn drain(&mut self, batch: &mut PacketBatch) {
+    fn drain(&mut self, batch: &mut impl PacketSink) {
         while !batch.is_full() && self.one_block(batch) {}
     }
 
+    /// Adds what is there to an empty sink, after a wait of at most `timeout_ms`; times
+    /// are those of the records.
+    pub fn fill(&mut self, sink: &mut impl PacketSink) -> Progress {
+        if self.ended {
+            return Progress::End;
+        }
+        let stopped = self.stop.load(Ordering::Relaxed);
+        if stopped {
+            self.after_stop.get_or_insert(self.ring.blocks());
+        }
+        self.drain(sink);
+        if sink.is_empty() {
+            // The block being filled is handed over within the timeout.
+            self.socket.wait(self.timeout_ms.saturating_mul(if stopped { 2 } else { 1 }));
+            self.drain(sink);
+        }
+        self.ended = stopped && (sink.is_empty() || self.after_stop == Some(0));
+        self.update_losses(self.ended);
+        if self.ended { Progress::End } else { Progress::More }
+    }
+
     /// Goes on in the block at hand; says whether there was one.
-    fn one_block(&mut self, batch: &mut PacketBatch) -> bool {
+    fn one_block(&mut self, batch: &mut impl PacketSink) -> bool {
         let Some(bytes) = self.ring.block(self.block) else { return false };
         let (mut at, mut left) = match self.packet {
             Some(packet) => packet,
@@ -266,23 +287,9 @@ impl PacketSource for RingSource {
     /// Gives what is there; an empty batch after a wait of `timeout_ms`.
     fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<Progress, CaptureError> {
         batch.clear();
-        if self.ended {
-            return Ok(Progress::End);
-        }
-        let stopped = self.stop.load(Ordering::Relaxed);
-        if stopped {
-            self.after_stop.get_or_insert(self.ring.blocks());
-        }
-        self.drain(batch);
-        if batch.is_empty() {
-            // The block being filled is handed over within the timeout.
-            self.socket.wait(self.timeout_ms.saturating_mul(if stopped { 2 } else { 1 }));
-            self.drain(batch);
-        }
+        let progress = self.fill(batch);
         self.stamper.batch(batch);
-        self.ended = stopped && (batch.is_empty() || self.after_stop == Some(0));
-        self.update_losses(self.ended);
-        Ok(if self.ended { Progress::End } else { Progress::More })
+        Ok(progress)
     }
 
     fn take_warnings(&mut self) -> Vec<Warning> {
@@ -335,7 +342,7 @@ fn push(
     packet_ix: u32,
     system_flags: u16,
     stamped_by: &mut StampedBy,
-    batch: &mut PacketBatch,
+    batch: &mut impl PacketSink,
 ) -> bool {
     let (caplen, wire_len) = (word(packet, 12) as usize, word(packet, 16));
     let start = usize::from(half(packet, 24));

@@ -39,7 +39,7 @@ use taptrail_capture::node::{Clocks, PointOptions, RunningPoint};
 use taptrail_capture::open_segment::{Rotation, recover};
 use taptrail_capture::point::{PointConfig, TimestampFrom};
 use taptrail_capture::source::PacketSource;
-use taptrail_capture::system::drop_privileges;
+use taptrail_capture::system::{drop_privileges, keep_memory};
 use taptrail_store::catalog::Store;
 use taptrail_store::ship::send::Shipper;
 use taptrail_web::monitor::Probe;
@@ -84,6 +84,7 @@ pub fn node(
     if config.capture.drop_privileges {
         drop_privileges().context("cannot give up privileges")?;
     }
+    keep_memory();
     let store = Store::open_or_create(store)?;
     let dir = store.open_directory();
     recover(&dir).with_context(|| format!("{}: open segments", dir.display()))?;
@@ -257,6 +258,10 @@ fn stop_on_signals(stop: Arc<AtomicBool>, notify: Notify) -> anyhow::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use taptrail_capture::packet::{Direction, LinkType, PacketBatch, PacketMeta, TsSource};
+    use taptrail_capture::source::{CaptureError, Progress, Warning};
+    use taptrail_capture::time::Timestamp;
 
     #[test]
     fn a_point_has_its_own_keys_first() {
@@ -283,6 +288,74 @@ mod tests {
         assert_eq!((second.live.snaplen, second.live.bpf.as_str()), (100, "tcp"));
         assert_eq!((first.cpu, second.cpu), (None, Some(3)));
         assert_eq!(second.live.buffer_bytes, u32::MAX);
+    }
+
+    /// Packets of which each batch has a time of its own, then silence.
+    struct Stepping {
+        times_ns: Vec<i64>,
+        given: Arc<AtomicUsize>,
+    }
+
+    impl PacketSource for Stepping {
+        fn next_batch(&mut self, batch: &mut PacketBatch) -> Result<Progress, CaptureError> {
+            batch.clear();
+            std::thread::sleep(Duration::from_millis(20));
+            let Some(ns) = self.times_ns.get(self.given.load(Ordering::Relaxed)) else {
+                return Ok(Progress::More);
+            };
+            let ts = Timestamp::from_ns(*ns);
+            let meta = PacketMeta {
+                ts,
+                ts_ps: 0,
+                ts_record: ts,
+                ts_source: TsSource::Record,
+                ts_flags: 0,
+                packet_ix: 0,
+                interface: 0,
+                direction: Direction::Unknown,
+                link_type: LinkType::ETHERNET,
+                wire_len: 60,
+            };
+            (0..10).for_each(|_| batch.push(meta, &[7; 60]));
+            self.given.fetch_add(1, Ordering::Relaxed);
+            Ok(Progress::More)
+        }
+
+        fn take_warnings(&mut self) -> Vec<Warning> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_to_and_fro_loses_only_what_has_no_time() {
+        const DAY: i64 = 86_400_000_000_000;
+        let directory = tempfile::tempdir().unwrap();
+        let text = "[capture]\nsegment_s = 1\nkeep_free_mib = 0\ndrop_privileges = false\n\
+                    [[point]]\nname = 'P1'\ninterface = 'none'";
+        let config = Config::parse(text, directory.path()).unwrap();
+        let (root, stop) = (directory.path().join("trail"), Arc::new(AtomicBool::new(false)));
+        let now = 1_700_000_000_000_000_000;
+        // Before 1970 a capture file has no place.
+        let times = [now, now + DAY, now - DAY, now + 5, 1, now, -5, now + 9, now - 3];
+        let times_ns: Vec<i64> = times.iter().cycle().take(90).copied().collect();
+        let (given, all) = (Arc::new(AtomicUsize::new(0)), times_ns.len());
+        let feed = Stepping { times_ns, given: Arc::clone(&given) };
+        let feeds = Feeds::from([("P1".to_owned(), Box::new(feed) as Box<_>)]);
+        let running = std::thread::spawn({
+            let (root, stop) = (root.clone(), Arc::clone(&stop));
+            move || node(&config, None, &root, stop, feeds)
+        });
+        while given.load(Ordering::Relaxed) < all && !running.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        stop.store(true, Ordering::Relaxed);
+        running.join().unwrap().unwrap();
+        let store = Store::open(&root).unwrap();
+        let imports = store.catalog().unwrap().imports.clone();
+        let packets: u64 = imports.iter().map(|import| import.counters.packets).sum();
+        assert_eq!(packets, (all - all / 9) as u64 * 10);
+        assert!(imports.len() >= 2, "it went on from segment to segment");
+        assert!(store.waiting_segments().unwrap().is_empty());
     }
 
     #[test]

@@ -15,11 +15,12 @@ use crate::cli::{DemoArgs, ReportFormat};
 use crate::commands::capture::{Feeds, node};
 use crate::commands::{correlate, import::Importer, report, serve, sim};
 use crate::config::Config;
-use crate::runtime::{runtime, stop_signal};
+use crate::runtime::{stop_flag, until_set};
 use anyhow::{Context, bail};
 use play::{InProcess, OnWires, in_process, play};
 use std::fs;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -96,13 +97,15 @@ pub fn run(args: DemoArgs) -> anyhow::Result<()> {
     if let Some(network) = &args.inside {
         return inside(network, &args);
     }
+    // Before there is anything to take away again.
+    let stop = if args.once { None } else { Some(stop_flag()?) };
     let place = Place::new(&args)?;
     let store = Store::open_or_create(&place.store)?;
-    if args.once {
-        fill(&store, &place.network, &args)?;
-        return report::print(&store, &[], &[], ReportFormat::Text);
+    if let Some(stop) = stop {
+        return live(&place, &store, &args, stop);
     }
-    live(&place, &store, &args)
+    fill(&store, &place.network, &args)?;
+    report::print(&store, &[], &[], ReportFormat::Text)
 }
 
 fn sim_config(args: &DemoArgs) -> SimConfig {
@@ -138,12 +141,20 @@ fn fill(store: &Store, network: &Path, args: &DemoArgs) -> anyhow::Result<()> {
     correlate::if_stale(store, &config, true)
 }
 
-/// Trades, captures, follows and serves until SIGINT or SIGTERM.
-fn live(place: &Place, store: &Store, args: &DemoArgs) -> anyhow::Result<()> {
+/// Trades, captures, follows and serves until told to stop.
+fn live(
+    place: &Place,
+    store: &Store,
+    args: &DemoArgs,
+    stop: Arc<AtomicBool>,
+) -> anyhow::Result<()> {
     let mut site = LiveSite::begin(&sim_config(args), args.orders_per_s.into());
     write_config(place, &mut site, args)?;
     let config = Config::load(Some(&place.network.join(CONFIG)))?;
     let wires = if args.no_wires { Err("--no-wires".to_owned()) } else { Wires::new() };
+    if stop.load(Ordering::Relaxed) {
+        return Ok(());
+    }
     let running = match wires {
         Ok(wires) => {
             println!(
@@ -164,13 +175,17 @@ fn live(place: &Place, store: &Store, args: &DemoArgs) -> anyhow::Result<()> {
     println!("its node keeps at most {} MiB in {}", args.keep_mib, place.store.display());
     let over = Arc::new(AtomicBool::new(false));
     let first = tell_first_numbers(store.clone(), Arc::clone(&over));
-    let served = serve::serve_and_follow(store.clone(), &config, args.listen);
+    let served = serve::serve_and_follow(store.clone(), &config, args.listen, until_set(stop));
     over.store(true, Ordering::Relaxed);
     // It only looks.
     let _ = first.join();
     let stopped = running.stop();
     served?;
     stopped?;
+    if store.catalog()?.correlate.is_none() {
+        println!("it was stopped before there were numbers");
+        return Ok(());
+    }
     report::print(store, &[], &[], ReportFormat::Text)
 }
 
@@ -215,6 +230,8 @@ impl Running {
         command.args(["--orders-per-s", &args.orders_per_s.to_string()]);
         // It ends when its input does, so that it never outlives this process.
         let child = command
+            // Nor does Ctrl-C reach it: it seals what it holds once this process ends it.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(fs::File::create(&log)?)
@@ -283,13 +300,6 @@ fn inside(network: &Path, args: &DemoArgs) -> anyhow::Result<()> {
     std::thread::spawn(move || {
         let _ = std::io::stdin().read(&mut [0]);
         stopped.store(true, Ordering::Relaxed);
-    });
-    // Ctrl-C reaches the whole group of processes: the one outside ends this one.
-    let runtime = runtime()?;
-    runtime.spawn(async {
-        loop {
-            stop_signal().await;
-        }
     });
     let stopped = Arc::clone(&stop);
     let mut site = LiveSite::begin(&sim_config(args), args.orders_per_s.into());

@@ -9,6 +9,7 @@
 //! start of a demo.
 
 use super::{PREFIX, is_of_the_dead};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use taptrail_samples::points::POINTS;
@@ -81,7 +82,8 @@ fn remove_leftovers() {
 }
 
 fn ip(arguments: &[&str]) -> Result<(), String> {
-    let run = Command::new("ip").args(arguments).stdin(Stdio::null()).output();
+    // In a group of its own: Ctrl-C is for the demo, which then takes away what it made.
+    let run = Command::new("ip").args(arguments).process_group(0).stdin(Stdio::null()).output();
     let output = run.map_err(|error| format!("ip: {error}"))?;
     if output.status.success() {
         return Ok(());

@@ -52,7 +52,7 @@ impl PacketArrays {
     }
 
     fn array(&self, column: &Column, batch: &PacketBatch) -> Result<ArrayRef, ArrowError> {
-        let metas = || batch.iter().map(|packet| packet.meta);
+        let metas = || batch.metas().iter();
         Ok(match column.name {
             "ts" => times(metas().map(|meta| meta.ts.ns())),
             "ts_ps" => i64s(metas().map(|meta| i64::from(meta.ts_ps))),
@@ -65,7 +65,7 @@ impl PacketArrays {
             "direction" => self.directions.of(metas().map(|meta| meta.direction as u8))?,
             "link_type" => u32s(metas().map(|meta| u32::from(meta.link_type.0))),
             "wire_len" => u32s(metas().map(|meta| meta.wire_len)),
-            "cap_len" => u32s(batch.iter().map(|packet| packet.data.len() as u32)),
+            "cap_len" => u32s(lens(batch)),
             "line" => new_null_array(&column.kind.arrow(), batch.len()),
             "data" => data(batch)?,
             name => {
@@ -88,16 +88,20 @@ fn u32s(values: impl Iterator<Item = u32>) -> ArrayRef {
 }
 
 fn data(batch: &PacketBatch) -> Result<ArrayRef, ArrowError> {
-    let mut bytes = Vec::with_capacity(batch.bytes_len());
-    let mut offsets = Vec::with_capacity(batch.len() + 1);
-    offsets.push(0i32);
-    for packet in batch.iter() {
-        bytes.extend_from_slice(packet.data);
-        let end = i32::try_from(bytes.len());
-        offsets.push(end.map_err(|_| ArrowError::OffsetOverflowError(bytes.len()))?);
+    let (bytes, ends) = batch.arena();
+    if i32::try_from(bytes.len()).is_err() {
+        return Err(ArrowError::OffsetOverflowError(bytes.len()));
     }
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    Ok(Arc::new(BinaryArray::new(offsets, bytes.into(), None)))
+    let offsets = std::iter::once(0).chain(ends.iter().map(|&end| end as i32));
+    let offsets = OffsetBuffer::new(offsets.collect::<ScalarBuffer<i32>>());
+    Ok(Arc::new(BinaryArray::new(offsets, bytes.to_vec().into(), None)))
+}
+
+/// Captured lengths.
+fn lens(batch: &PacketBatch) -> impl Iterator<Item = u32> {
+    let (_, ends) = batch.arena();
+    let starts = std::iter::once(&0).chain(ends);
+    ends.iter().zip(starts).map(|(end, start)| (end - start) as u32)
 }
 
 /// Columns of `packets` that [`PacketRows`] reads.

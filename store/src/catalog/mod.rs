@@ -49,6 +49,11 @@ pub const FORMAT_VERSION: u32 = 2;
 /// What FORMAT begins with.
 const FORMAT_WORDS: &str = "taptrail store ";
 
+/// What the file FORMAT of a store says.
+pub fn format_text() -> String {
+    format!("{FORMAT_WORDS}{FORMAT_VERSION}\n")
+}
+
 /// The manifest of correlation.
 const CORRELATE: &str = "correlate.json";
 
@@ -137,7 +142,7 @@ impl Store {
             let path = root.join(directory);
             fs::create_dir_all(&path).map_err(StoreError::io(&path))?;
         }
-        let text = format!("{FORMAT_WORDS}{FORMAT_VERSION}\n");
+        let text = format_text();
         place::write_file(&root.join("tmp/FORMAT"), &root.join("FORMAT"), text.as_bytes())?;
         Self::open(root)
     }

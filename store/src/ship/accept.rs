@@ -91,9 +91,8 @@ impl Hub {
 
     fn try_offer(&self, node: &NodeName, offer: &Offer) -> Result<Answer, TargetError> {
         let refused = TargetError::Refused;
-        check(offer, node, self.inbox.limits().node_bytes).map_err(refused)?;
-        let mut manifest = as_ours(&offer.import, node).map_err(refused)?;
-        let placements = self.placements(node, offer);
+        let manifest = arrival(node, offer, self.inbox.limits().node_bytes).map_err(refused)?;
+        let placements = self.placements(node, offer, &manifest);
         // Most offers are answered without keeping other writers waiting.
         if let Some(answer) = self.answered(node, &manifest, &placements)? {
             return Ok(answer);
@@ -109,9 +108,6 @@ impl Hub {
                 let _ = fs::remove_file(&placement.incoming);
                 return Err(refused(why));
             }
-        }
-        for (segment, placement) in manifest.files.iter_mut().zip(&placements) {
-            segment.path.clone_from(&placement.path);
         }
         let places = placements.iter().map(|p| (p.incoming.as_path(), p.path.as_str()));
         lock.arrive(places, &manifest)?;
@@ -137,16 +133,17 @@ impl Hub {
         Ok((!files.is_empty()).then_some(Answer::Missing { files }))
     }
 
-    fn placements(&self, node: &NodeName, offer: &Offer) -> Vec<Placement> {
-        let segments = offer.import.files.iter().zip(&offer.files);
-        let placement = segments.map(|(segment, content)| {
-            let start = segment.time.map_or(0, |time| time.min_ns);
-            let directory = directory(&segment.table, &offer.import.point, start);
-            Placement {
-                path: format!("{directory}/{}.parquet", content.blake3),
-                blake3: content.blake3.clone(),
-                incoming: self.inbox.whole(node, &content.blake3),
-            }
+    fn placements(
+        &self,
+        node: &NodeName,
+        offer: &Offer,
+        manifest: &ImportManifest,
+    ) -> Vec<Placement> {
+        let segments = manifest.files.iter().zip(&offer.files);
+        let placement = segments.map(|(segment, content)| Placement {
+            path: segment.path.clone(),
+            blake3: content.blake3.clone(),
+            incoming: self.inbox.whole(node, &content.blake3),
         });
         placement.collect()
     }
@@ -167,6 +164,36 @@ impl Hub {
         });
         held.collect()
     }
+}
+
+/// What an offer becomes at its target: the manifest as it is kept there, with the places
+/// of its files, in the offer's order. A place is made of table, point, hour and hash.
+///
+/// # Errors
+/// Why it is none that `node` may bring.
+pub fn arrival(node: &NodeName, offer: &Offer, bytes_max: u64) -> Result<ImportManifest, String> {
+    check(offer, node, bytes_max)?;
+    let mut manifest = as_ours(&offer.import, node)?;
+    let point = manifest.point.clone();
+    for (segment, content) in manifest.files.iter_mut().zip(&offer.files) {
+        let start = segment.time.map_or(0, |time| time.min_ns);
+        let directory = directory(&segment.table, &point, start);
+        segment.path = format!("{directory}/{}.parquet", content.blake3);
+    }
+    Ok(manifest)
+}
+
+/// Whether `known` is what `import` would become, or a newer decoding of it; why not where
+/// it is of another capture.
+///
+/// # Errors
+/// Where both have one id and are not one capture.
+pub fn is_as_good(known: &ImportManifest, import: &ImportManifest) -> Result<bool, String> {
+    if known.point != import.point || known.source.content_blake3 != import.source.content_blake3 {
+        return Err(format!("another capture of point {} has the same id", known.point));
+    }
+    let rank = |of: &ImportManifest| (of.revision, of.files_of("packets").next().is_some());
+    Ok(rank(known) >= rank(import))
 }
 
 /// A manifest as the hub keeps it. Names that mean something on the node only are
@@ -203,12 +230,7 @@ fn is_known(catalog: &Catalog, node: &NodeName, import: &ImportManifest) -> Resu
              rename one"
         ));
     }
-    let Some(known) = catalog.import(import.capture_id) else { return Ok(false) };
-    if known.point != *point || known.source.content_blake3 != import.source.content_blake3 {
-        return Err(format!("another capture of point {} has the same id", known.point));
-    }
-    let rank = |of: &ImportManifest| (of.revision, of.files_of("packets").next().is_some());
-    Ok(rank(known) >= rank(import))
+    catalog.import(import.capture_id).map_or(Ok(false), |known| is_as_good(known, import))
 }
 
 /// A target in this process: a directory that is a store. It may be a share that

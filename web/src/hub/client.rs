@@ -39,7 +39,7 @@ impl HubTarget {
     pub fn new(base: &str, loaded: &Loaded) -> Result<Self, ServeError> {
         let base = base.trim_end_matches('/').to_owned();
         if !base.starts_with("https://") {
-            let reason = "needs https://HOST:PORT or a directory".to_owned();
+            let reason = "needs https://HOST:PORT".to_owned();
             return Err(ServeError::Certificate { path: Path::new(&base).to_owned(), reason });
         }
         let unusable = |error: ureq::Error| ServeError::Certificate {

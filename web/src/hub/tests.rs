@@ -5,8 +5,14 @@ use super::*;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::path::Path;
 use std::time::Duration;
+use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
+use taptrail_capture::pcap_writer::PcapWriter;
+use taptrail_capture::point::PointConfig;
+use taptrail_capture::time::Timestamp;
+use taptrail_store::import::{ImportRequest, import};
 use taptrail_store::ship::nodes::{Nodes, Report};
-use taptrail_store::ship::{CHUNK_BYTES, Target, TargetError};
+use taptrail_store::ship::offer::{Offer, Opened};
+use taptrail_store::ship::{Answer, CHUNK_BYTES, Policy, Target, TargetError};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
@@ -41,6 +47,11 @@ impl Running {
     async fn start(nodes: Option<Vec<NodeName>>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         certs(directory.path(), &["localhost", "127.0.0.1"], &["a"]);
+        Self::with(directory, nodes).await
+    }
+
+    /// With the certificates of a directory.
+    async fn with(directory: TempDir, nodes: Option<Vec<NodeName>>) -> Self {
         let store = Store::open_or_create(&directory.path().join("trail")).unwrap();
         let options = HubOptions {
             listen: ([127, 0, 0, 1], 0).into(),
@@ -114,16 +125,98 @@ async fn only_good_certificates_pass_and_the_others_are_told_why() {
 
 /// A certificate of node `a` that was good for a day long ago.
 fn expired(directory: &Path) -> Files {
+    let files = files(directory, "expired");
+    write_expired(directory, &files, &["a"]);
+    files
+}
+
+fn write_expired(directory: &Path, files: &Files, names: &[&str]) {
     let key = KeyPair::from_pem(&std::fs::read_to_string(directory.join("ca.key")).unwrap());
-    let mut params = CertificateParams::new(["a".to_owned()]).unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).unwrap();
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2020, 1, 2);
     let own = KeyPair::generate().unwrap();
     let signed = certs::sign(&params, &own, key.unwrap()).unwrap();
-    let files = files(directory, "expired");
     std::fs::write(&files.certificate, signed.pem()).unwrap();
     std::fs::write(&files.key, own.serialize_pem()).unwrap();
-    files
+}
+
+#[tokio::test]
+async fn a_hub_with_a_wrong_certificate_is_told_nothing() {
+    let expired = tempfile::tempdir().unwrap();
+    certs(expired.path(), &["localhost", "127.0.0.1"], &["a"]);
+    let of_hub = files(expired.path(), "hub");
+    write_expired(expired.path(), &of_hub, &["localhost", "127.0.0.1"]);
+    let elsewhere = tempfile::tempdir().unwrap();
+    certs(elsewhere.path(), &["hub.example"], &["a"]);
+    // A node's certificate is none for a hub.
+    let node = tempfile::tempdir().unwrap();
+    certs(node.path(), &["localhost", "127.0.0.1"], &["a", "b"]);
+    std::fs::copy(node.path().join("b.pem"), node.path().join("hub.pem")).unwrap();
+    std::fs::copy(node.path().join("b.key"), node.path().join("hub.key")).unwrap();
+    let all =
+        [(expired, "certificate has expired"), (elsewhere, "another name"), (node, "127.0.0.1")];
+    for (directory, why) in all {
+        let hub = Running::with(directory, None).await;
+        let error = hub.report(&files(hub.directory.path(), "a")).await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, TargetError::Unavailable(_)) && text.contains(why), "{text}");
+        let nodes = Nodes::of(&Store::open(&hub.directory.path().join("trail")).unwrap());
+        assert!(nodes.all().unwrap().is_empty());
+    }
+}
+
+/// An import of one packet, as `node` offers it.
+fn offer(directory: &Path, node: &str) -> Offer {
+    let path = directory.join("P1.pcap");
+    let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
+    let ts = Timestamp::from_ns(1_700_000_000_000_000_000);
+    let meta = PacketMeta {
+        ts,
+        ts_ps: 0,
+        ts_record: ts,
+        ts_source: TsSource::Record,
+        ts_flags: 0,
+        packet_ix: 0,
+        interface: 0,
+        direction: Direction::Unknown,
+        link_type: LinkType::ETHERNET,
+        wire_len: 60,
+    };
+    writer.write(&meta, &[7; 60]).unwrap();
+    std::fs::write(&path, writer.finish().unwrap()).unwrap();
+    let store = Store::open_or_create(&directory.join("node")).unwrap();
+    let request = ImportRequest {
+        point: PointConfig::named("P1".to_owned().try_into().unwrap()),
+        path,
+        decoders: None,
+        config_hash: String::new(),
+        segment: None,
+    };
+    let report = import(&store, &request, &mut |_| {}).unwrap();
+    Opened::of(&store, &report.manifest, &name(node), Policy::All).unwrap().unwrap().offer
+}
+
+#[tokio::test]
+async fn a_good_certificate_is_good_for_its_own_name_only() {
+    let hub = Running::start(None).await;
+    let directory = hub.directory.path().to_owned();
+    let base = format!("https://{}", hub.address);
+    let answers = tokio::task::spawn_blocking(move || {
+        let loaded = Loaded::read(&files(&directory, "a")).unwrap();
+        let mut target = HubTarget::new(&base, &loaded).unwrap();
+        ["b", "a"].map(|node| target.offer(&offer(&directory, node)))
+    });
+    let [as_b, as_a] = answers.await.unwrap();
+    let as_b = as_b.unwrap_err();
+    assert!(
+        matches!(&as_b, TargetError::Refused(text) if text.contains("calls itself b")),
+        "{as_b}"
+    );
+    assert!(matches!(as_a, Ok(Answer::Missing { .. })), "{as_a:?}");
+    let incoming = hub.directory.path().join("trail/incoming/b");
+    assert!(!incoming.exists());
 }
 
 #[tokio::test]
