@@ -17,6 +17,7 @@ use crate::fix::decode::{FixConfig, FixDecoder};
 use crate::fixed::decoder::{FixedDecoder, Queued};
 use crate::fixed::run::Lesson;
 use crate::flow::FlowInfo;
+use crate::hidden;
 use crate::kind::{Kind, Sender, flags};
 use crate::learning::{Earlier, Kept, Learning, ScopeInfo, ScopeStart, Taught};
 use crate::library::Library;
@@ -354,7 +355,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
         if self.learns(protocol) {
             (row..row + usize::from(rows)).for_each(|row| self.batch.set_scope(row, scope));
         }
-        self.keep_bytes(row, cut);
+        self.keep_bytes(row, cut, Some(protocol));
         let body = match cut.bytes {
             Bytes::Frame(bytes) => Body::Packet(bytes),
             Bytes::Stream(bytes) => {
@@ -412,7 +413,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
             let row = self.batch.len();
             let Some(decoder) = self.engines.sbe(protocol, names) else { return };
             if decoder.decode(cut.bytes.get(), cut.head, scope, self.batch, names).is_ok() {
-                return self.keep_bytes(row, cut);
+                return self.keep_bytes(row, cut, Some(protocol));
             }
             self.hand_out(names);
         }
@@ -441,8 +442,13 @@ impl<'p, 'o> RowSink<'p, 'o> {
         while !rest.is_empty() {
             head.raw_len = rest.len() as u32;
             let Some(decoder) = self.engines.fast(feed, head.flow_id) else { break };
+            let row = self.batch.len();
             match decoder.decode(rest, &head, self.batch, names) {
                 Ok(len) => {
+                    if head.raw_off.is_none() && self.batch.len() > row {
+                        let bytes = rest.get(..len).unwrap_or_default();
+                        self.batch.set_text(row, TextCol::Raw, bytes);
+                    }
                     rest = rest.get(len.max(1)..).unwrap_or_default();
                     head.raw_off = head.raw_off.map(|off| off.saturating_add(len.max(1) as u32));
                     head.gap_before = head.gap_before.map(|_| 0);
@@ -454,7 +460,10 @@ impl<'p, 'o> RowSink<'p, 'o> {
                 Err(_) => {
                     head.flags |= flags::DECODE_ERROR;
                     let unknown = self.unknown(names);
-                    self.push(names, &head, unknown);
+                    let row = self.push(names, &head, unknown);
+                    if let Some(row) = row.filter(|_| head.raw_off.is_none()) {
+                        self.batch.set_text(row, TextCol::Raw, rest);
+                    }
                     outcome.errors += 1;
                     rest = &[];
                 }
@@ -473,7 +482,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
         let msg_type = code.unwrap_or_else(|| self.unknown(names));
         let head = Head { flags: cut.head.flags | flags::UNKNOWN_TYPE, ..*cut.head };
         if let Some(row) = self.push(names, &head, msg_type) {
-            self.keep_bytes(row, cut);
+            self.keep_bytes(row, cut, None);
         }
     }
 
@@ -488,15 +497,21 @@ impl<'p, 'o> RowSink<'p, 'o> {
             self.batch.set_name(row, NameCol::MsgName, name);
         }
         if own.kind != Kind::Gap {
-            self.keep_bytes(row, cut);
+            self.keep_bytes(row, cut, None);
         }
     }
 
-    /// Keeps the message's bytes in its row where no packet holds them all.
+    /// Keeps the message's bytes in its row where no packet holds them all,
+    /// without the secrets of its protocol.
     #[inline]
-    fn keep_bytes(&mut self, row: usize, cut: &Cut<'p, '_, '_>) {
+    fn keep_bytes(&mut self, row: usize, cut: &Cut<'p, '_, '_>, protocol: Option<u16>) {
         if cut.head.raw_off.is_none() {
-            self.batch.set_text(row, TextCol::Raw, cut.bytes.get());
+            let bytes = cut.bytes.get();
+            let protocol = protocol.filter(|_| !self.engines.show_secrets);
+            let library = &self.engines.library;
+            let masked =
+                protocol.and_then(|at| hidden::masked(library, at, bytes, cut.head.sender));
+            self.batch.set_text(row, TextCol::Raw, masked.as_deref().unwrap_or(bytes));
         }
     }
 

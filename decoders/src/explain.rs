@@ -183,7 +183,7 @@ pub fn explain_whole(
         }
         ProtocolRef::Fix if !whole.bytes.starts_with(b"8=FIXT") => {
             let show_secrets = config.decode.show_secrets;
-            FixDecoder::new(FixConfig { show_secrets }).explain(whole.bytes, library.fix_tags(0))
+            FixDecoder::new(FixConfig { show_secrets }).explain(whole.bytes, library.any_fix_tags())
         }
         _ => return None,
     };

@@ -24,6 +24,7 @@ pub mod fixed;
 pub mod flow;
 pub mod framing;
 pub mod headers;
+pub(crate) mod hidden;
 pub mod kind;
 pub mod learning;
 pub mod library;

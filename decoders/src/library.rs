@@ -10,11 +10,11 @@
 
 use crate::config::{DecoderConfig, FeedConfig, FixTagConfig, PreambleConfig};
 use crate::fast::decode::ResetPolicy;
+use crate::fast::feed::FastFeed;
 use crate::fast::packet_header::PacketHeader;
-use crate::fast::preamble::{Preamble, PreambleError, Prefix};
+use crate::fast::preamble::{Preamble, PreambleError};
 use crate::fast::profiles::{self, Profile};
 use crate::fast::templates::{TemplateError, Templates};
-use crate::field::Field;
 use crate::fix::user::{UserTagError, UserTags};
 use crate::fixed::catalog;
 use crate::fixed::error::SpecError;
@@ -119,48 +119,6 @@ pub enum LibraryError {
     },
 }
 
-/// How the datagrams of a FAST feed are read.
-#[derive(Debug)]
-pub struct FastFeed {
-    /// Templates.
-    pub templates: Arc<Templates>,
-    /// Bytes before the messages.
-    pub preamble: Preamble,
-    /// When previous values are forgotten.
-    pub reset: ResetPolicy,
-    /// A template id that means so.
-    pub implicit_template: Option<u32>,
-    /// The messages that are packet headers.
-    pub packet_header: Option<PacketHeader>,
-}
-
-impl FastFeed {
-    /// What stands before the messages at the start of `bytes`.
-    ///
-    /// # Errors
-    /// The bytes end inside the preamble.
-    pub fn prefix(&self, bytes: &[u8]) -> Result<Prefix, PreambleError> {
-        let prefix = self.preamble.read(bytes)?;
-        let rest = bytes.get(prefix.len..).unwrap_or_default();
-        Ok(match self.packet_header.as_ref().and_then(|header| header.read(rest)) {
-            Some(header) => Prefix { len: prefix.len + header.len, ..header },
-            None => prefix,
-        })
-    }
-
-    /// Its fields, for people.
-    pub fn explain_prefix(&self, bytes: &[u8]) -> Vec<Field> {
-        let mut fields = self.preamble.explain(bytes).unwrap_or_default();
-        let at = fields.iter().map(|field| field.size).sum::<u32>();
-        let rest = bytes.get(at as usize..).unwrap_or_default();
-        if let Some(header) = self.packet_header.as_ref().filter(|_| !rest.is_empty()) {
-            let shift = |field: Field| Field { offset: field.offset + at, ..field };
-            fields.extend(header.explain(rest).into_iter().map(shift));
-        }
-        fields
-    }
-}
-
 /// What a protocol id means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolRef {
@@ -194,6 +152,8 @@ pub struct Library {
     /// Tags of FIX sessions: those of every session, then one for each session
     /// of the configuration.
     fix_tags: Vec<UserTags>,
+    /// Of a message whose session is not known.
+    any_fix_tags: UserTags,
     /// By the index of the feed: the bytes before FIX messages.
     pub preambles: Vec<Option<Preamble>>,
     on_framings: Vec<ProtocolSet>,
@@ -229,6 +189,7 @@ impl Library {
             errors.push(LibraryError::TooMany { folder, had: library.protocol_count() });
         }
         library.fix_tags = load_fix_tags(config, &mut errors);
+        library.any_fix_tags = library.fix_tags(0).hiding(&library.fix_tags);
         let fix = |feed: &&FeedConfig| feed.templates.is_none();
         for feed in &config.feeds {
             let preamble = Some(feed).filter(fix).and_then(|feed| load_preamble(feed, &mut errors));
@@ -286,6 +247,7 @@ impl Library {
             fast,
             framings,
             fix_tags: Vec::new(),
+            any_fix_tags: UserTags::none(),
             preambles: Vec::new(),
         }
     }
@@ -295,6 +257,12 @@ impl Library {
     pub fn fix_tags(&self, at: u16) -> &UserTags {
         static NONE: UserTags = UserTags::none();
         self.fix_tags.get(usize::from(at)).or(self.fix_tags.first()).unwrap_or(&NONE)
+    }
+
+    /// The user tags of a message whose session is not known: those of sessions
+    /// without a section, and hidden is what any session hides.
+    pub fn any_fix_tags(&self) -> &UserTags {
+        &self.any_fix_tags
     }
 
     fn check_ids(&self, config: &DecoderConfig, errors: &mut Vec<LibraryError>) {

@@ -68,6 +68,8 @@ struct State {
     slots: Slots,
     scratch: Vec<u8>,
     maybe_bad: bool,
+    /// Whether values in doubt are errors, not taken for what they may be.
+    strict: bool,
 }
 
 impl FastDecoder {
@@ -82,6 +84,7 @@ impl FastDecoder {
                 implicit_reset: None,
                 scratch: Vec::new(),
                 maybe_bad: policy == ResetPolicy::Template,
+                strict: false,
             },
         }
     }
@@ -90,6 +93,16 @@ impl FastDecoder {
     /// (Eurex: 120).
     pub fn with_implicit_reset(mut self, id: Option<u32>) -> Self {
         self.state.implicit_reset = id;
+        self
+    }
+
+    /// Where messages were missed, a value that hangs on one of them is an
+    /// error ([`Code::Unknown`]), not taken for what it would be without them.
+    pub fn strict(mut self) -> Self {
+        self.state.strict = true;
+        if self.state.maybe_bad {
+            self.state.slots.forget();
+        }
         self
     }
 
@@ -147,6 +160,16 @@ impl FastDecoder {
         self.state.run(bytes, sink, |_, _, _| Ok(()))
     }
 
+    /// The previous values.
+    pub(super) fn previous(&self) -> &Slots {
+        &self.state.slots
+    }
+
+    /// The same, to be put back.
+    pub(super) fn previous_mut(&mut self) -> &mut Slots {
+        &mut self.state.slots
+    }
+
     /// Every field of the message at the start of `bytes`, and its length. It
     /// changes the previous values as [`decode`](Self::decode) does.
     ///
@@ -166,7 +189,11 @@ impl State {
     }
 
     fn mark_gap(&mut self) {
-        self.maybe_bad |= matches!(self.policy, ResetPolicy::Never | ResetPolicy::Template);
+        let lives_on = matches!(self.policy, ResetPolicy::Never | ResetPolicy::Template);
+        self.maybe_bad |= lives_on;
+        if self.strict && lives_on {
+            self.slots.forget();
+        }
     }
 
     /// Most rows a message of `len` bytes can have.

@@ -32,6 +32,8 @@ pub enum Code {
     Depth,
     /// A text or byte vector grew over the limit.
     Length,
+    /// The previous value is that of a message which was not seen.
+    Unknown,
 }
 
 impl Code {
@@ -52,6 +54,7 @@ impl Code {
             Self::Entries => "too many entries",
             Self::Depth => "nested too deep",
             Self::Length => "value too long",
+            Self::Unknown => "unknown value",
         }
     }
 
@@ -72,6 +75,7 @@ impl Code {
             Self::Entries => "sequence longer than the message can hold",
             Self::Depth => "template references nested too deep",
             Self::Length => "value longer than the limit",
+            Self::Unknown => "previous value of a message that was not seen",
         }
     }
 }

@@ -9,6 +9,7 @@
 //!                    [`decode`]: message after message
 //!                    [`wire`]: stop bits, presence maps
 //!                    [`slots`]: previous values, undefined / empty / assigned
+//!                    [`measure`]: where a message ends that does not say it
 //! ```
 //!
 //! Written from the FAST Specification 1.1 (FIX Protocol Ltd, 2006); sections
@@ -20,8 +21,10 @@ pub mod decode;
 mod element;
 pub mod error;
 pub mod explain;
+pub mod feed;
 pub mod machine;
 pub mod mapping;
+pub mod measure;
 pub mod packet_header;
 pub mod preamble;
 pub mod profiles;

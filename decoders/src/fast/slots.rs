@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A reset is the change of one number, however many slots there are: a slot
-//! written in an earlier epoch is undefined.
+//! written in an earlier epoch is undefined; or, where messages were missed,
+//! unknown, until it is written.
 
 use super::error::Code;
 use super::templates::{Integer, What};
@@ -22,6 +23,8 @@ pub(super) struct Slots {
     slots: Vec<Slot>,
     texts: Vec<Vec<u8>>,
     epoch: u64,
+    /// Whether slots that this epoch has not written are unknown.
+    doubt: bool,
     /// The last template id on the wire; it is in the global dictionary.
     pub template_id: Option<u32>,
 }
@@ -72,6 +75,21 @@ fn class(what: What) -> Class {
     }
 }
 
+impl Clone for Slots {
+    fn clone(&self) -> Self {
+        let (slots, texts) = (self.slots.clone(), self.texts.clone());
+        Self { slots, texts, ..*self }
+    }
+
+    /// Uses the memory that is there again.
+    fn clone_from(&mut self, other: &Self) {
+        self.slots.clone_from(&other.slots);
+        self.texts.clone_from(&other.texts);
+        (self.epoch, self.doubt) = (other.epoch, other.doubt);
+        self.template_id = other.template_id;
+    }
+}
+
 impl Slots {
     pub fn new(count: usize) -> Self {
         let slot = Slot { value: 0, epoch: 0, class: Class::Decimal, exponent: 0, empty: true };
@@ -79,6 +97,7 @@ impl Slots {
             slots: vec![slot; count],
             texts: vec![Vec::new(); count],
             epoch: 1,
+            doubt: false,
             template_id: None,
         }
     }
@@ -86,14 +105,20 @@ impl Slots {
     /// All previous values become undefined.
     pub fn reset(&mut self) {
         self.epoch += 1;
-        self.template_id = None;
+        (self.doubt, self.template_id) = (false, None);
+    }
+
+    /// No previous value is known any more.
+    pub fn forget(&mut self) {
+        self.reset();
+        self.doubt = true;
     }
 
     #[inline(always)]
     fn slot(&self, at: usize, what: What) -> Result<Previous<&Slot>, Code> {
         let slot = &self.slots[at];
         if slot.epoch != self.epoch {
-            Ok(Previous::Undefined)
+            if self.doubt { Err(Code::Unknown) } else { Ok(Previous::Undefined) }
         } else if slot.empty {
             Ok(Previous::Empty)
         } else if slot.class != class(what) {

@@ -8,20 +8,25 @@
 //! x_olr_curr__mdentries    one row an entry     msgseqnum, symbol, px
 //! ```
 //!
-//! Names are the templates' in lower case. A message on demand is decoded alone,
-//! so only feeds have tables that forget all values before each message
-//! (`reset = "message"`): any other message means something only behind those
-//! before it.
+//! Names are the templates' in lower case. Where a feed forgets all values
+//! before each message (`reset = "message"`), a message is read alone. Any other
+//! means something only behind those before it: the reader is given all of a
+//! capture, in order. Where some were missed, a message that hangs on them is a
+//! row without values, which `undecodable` says why of; nothing is guessed.
 
 use super::decode::{FastDecoder, ResetPolicy};
 use super::error::Code;
+use super::error::FastError;
+use super::feed::FastFeed;
 use super::machine::{Found, Sink, Val};
 use super::mapping::Target;
 use super::templates::{Initial, Integer, Op, Operator, Program, Templates, What};
 use super::wire::plain;
 use crate::field::Datum;
 use crate::typed::names::{KEY_COLUMNS, identifier};
-use crate::typed::{ColumnKind, Emit, ROWS_MAX, TypedColumn, TypedTable, emit_rows};
+use crate::typed::{
+    ColumnKind, Emit, ROWS_MAX, Standing, StoredMessage, TypedColumn, TypedTable, emit_rows,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -36,16 +41,36 @@ type Around = (Box<str>, bool);
 /// Columns by the names from the message down to the field.
 type Columns = HashMap<Vec<Box<str>>, usize>;
 
+/// The column that says why a message has no values.
+const UNDECODABLE: &str = "undecodable";
+
+/// Flows of one capture that are followed; messages of further ones are
+/// undecodable.
+pub const FLOWS_MAX: usize = 4096;
+
 /// Reads the rows of one table.
 #[derive(Debug)]
 pub struct FastReader {
-    decoder: FastDecoder,
+    decoding: Decoding,
     /// Template ids of its messages.
     ids: Vec<u32>,
     /// The sequence whose entries are the rows, with those around it.
     sequence: Vec<Box<str>>,
     columns: Columns,
     count: usize,
+    /// The column of the reason, where messages hang on others.
+    undecodable: Option<usize>,
+}
+
+/// Decodes the messages of a feed.
+#[derive(Debug)]
+struct Decoding {
+    templates: Arc<Templates>,
+    policy: ResetPolicy,
+    implicit_reset: Option<u32>,
+    /// By flow, with the packet of its last message; one, where messages stand
+    /// alone.
+    flows: HashMap<u32, (FastDecoder, Option<u32>)>,
 }
 
 /// A table while its templates are gone through.
@@ -69,14 +94,30 @@ fn named(templates: &Templates) -> BTreeMap<String, Vec<&Program>> {
 }
 
 /// Every table of a feed's templates, by name.
-pub fn tables(templates: &Templates) -> Vec<TypedTable> {
+pub fn tables(templates: &Templates, policy: ResetPolicy) -> Vec<TypedTable> {
     let mut tables = Vec::new();
     for (name, programs) in named(templates) {
         for sequence in sequences(templates, &programs) {
-            tables.push(build(templates, &name, &programs, &sequence).0);
+            let mut table = build(templates, &name, &programs, &sequence).0;
+            add_undecodable(&mut table, policy);
+            tables.push(table);
         }
     }
     tables
+}
+
+/// Adds the column that says why a message has no values, where one may have
+/// none; gives its place.
+fn add_undecodable(table: &mut TypedTable, policy: ResetPolicy) -> Option<usize> {
+    if policy == ResetPolicy::Message {
+        return None;
+    }
+    let taken = |name: &String| table.columns.iter().any(|column| &column.name == name);
+    let numbered = (2..).map(|n| format!("{UNDECODABLE}_{n}"));
+    let mut names = std::iter::once(UNDECODABLE.to_owned()).chain(numbered);
+    let name = names.find(|name| !taken(name))?;
+    table.columns.push(TypedColumn { name, kind: ColumnKind::Text });
+    Some(table.columns.len() - 1)
 }
 
 /// The paths of all sequences, that of none first.
@@ -235,12 +276,8 @@ impl Builder<'_> {
 impl FastReader {
     /// The reader of the table with this name. Columns that are not `wanted`
     /// stay null.
-    pub fn new(
-        templates: &Arc<Templates>,
-        implicit_reset: Option<u32>,
-        table: &str,
-        wanted: &[bool],
-    ) -> Option<Self> {
+    pub fn new(feed: &FastFeed, table: &str, wanted: &[bool]) -> Option<Self> {
+        let templates = &feed.templates;
         let named = named(templates);
         let found = named.iter().find_map(|(name, programs)| {
             table.starts_with(name.as_str()).then_some(())?;
@@ -251,17 +288,41 @@ impl FastReader {
             });
             let (built, columns, sequence) = built.find(|(built, ..)| built.name == table)?;
             let ids: Vec<u32> = programs.iter().filter_map(|program| program.id).collect();
-            Some((ids, built.columns.len(), columns, sequence))
+            Some((ids, built, columns, sequence))
         });
-        let (ids, count, mut columns, sequence) = found?;
+        let (ids, mut built, mut columns, sequence) = found?;
         columns.retain(|_, column| wanted.get(*column).copied().unwrap_or(true));
-        let decoder = FastDecoder::new(Arc::clone(templates), ResetPolicy::Message)
-            .with_implicit_reset(implicit_reset);
-        Some(Self { decoder, ids, sequence, columns, count })
+        let undecodable = add_undecodable(&mut built, feed.reset);
+        let decoding = Decoding {
+            templates: Arc::clone(templates),
+            policy: feed.reset,
+            implicit_reset: feed.implicit_template,
+            flows: HashMap::new(),
+        };
+        let count = built.columns.len();
+        Some(Self { decoding, ids, sequence, columns, count, undecodable })
     }
 
-    /// The rows of a message; none where it is another one, or not readable.
-    pub fn rows(&mut self, message: &[u8], emit: &mut Emit) {
+    /// Whether messages hang on those before them.
+    pub fn is_in_order(&self) -> bool {
+        self.undecodable.is_some()
+    }
+
+    /// A capture begins, with what none of its flows has said yet.
+    pub fn begin_capture(&mut self) {
+        self.decoding.flows.clear();
+    }
+
+    /// A message whose bytes are not there.
+    pub fn missed(&mut self, standing: Standing) {
+        if let Some((decoder, _)) = self.decoding.flow(standing.flow_id) {
+            decoder.mark_gap();
+        }
+    }
+
+    /// The rows of a message; none where it is another one, or cannot be read
+    /// at all.
+    pub fn rows(&mut self, message: &StoredMessage<'_>, emit: &mut Emit) {
         let mut sink = RowSink {
             ids: &self.ids,
             sequence: &self.sequence,
@@ -273,7 +334,15 @@ impl FastReader {
             marks: Vec::new(),
             rows: Vec::new(),
         };
-        if self.decoder.visit(message, &mut sink).is_err() || !sink.is_it {
+        let read = self.decoding.read(message, &mut sink);
+        if !sink.is_it {
+            return;
+        }
+        if let Err(error) = read {
+            if let (Some(column), Some(error)) = (self.undecodable, error) {
+                let reason = error.to_string();
+                emit_rows(self.count, [[(column, Datum::Utf8(&reason))]], emit);
+            }
             return;
         }
         if self.sequence.is_empty() {
@@ -282,6 +351,43 @@ impl FastReader {
         let rows = sink.rows.iter();
         let rows = rows.map(|values| values.iter().map(|(at, kept)| (*at, kept.datum())));
         emit_rows(self.count, rows, emit);
+    }
+}
+
+impl Decoding {
+    /// The decoder of a flow, and the packet of its last message.
+    fn flow(&mut self, flow_id: u32) -> Option<&mut (FastDecoder, Option<u32>)> {
+        let alone = self.policy == ResetPolicy::Message;
+        let key = if alone { 0 } else { flow_id };
+        if self.flows.len() >= FLOWS_MAX && !self.flows.contains_key(&key) {
+            return None;
+        }
+        Some(self.flows.entry(key).or_insert_with(|| {
+            let decoder = FastDecoder::new(Arc::clone(&self.templates), self.policy);
+            (decoder.with_implicit_reset(self.implicit_reset).strict(), None)
+        }))
+    }
+
+    /// Reads a message as it was decoded; an error that says nothing where it
+    /// was not, being there for the second time.
+    fn read(
+        &mut self,
+        message: &StoredMessage<'_>,
+        sink: &mut RowSink<'_>,
+    ) -> Result<(), Option<FastError>> {
+        let Standing { flow_id, packet_ix, in_stream, gap, repeated } = message.standing;
+        let is_whole = matches!(self.policy, ResetPolicy::Message | ResetPolicy::Datagram);
+        if repeated && !is_whole {
+            return Err(None);
+        }
+        let Some((decoder, last)) = self.flow(flow_id) else { return Err(None) };
+        if gap {
+            decoder.mark_gap();
+        }
+        if in_stream || last.replace(packet_ix) != Some(packet_ix) {
+            decoder.start_datagram();
+        }
+        decoder.visit(message.bytes, sink).map(drop).map_err(Some)
     }
 }
 

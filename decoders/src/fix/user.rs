@@ -165,6 +165,21 @@ impl UserTags {
         Ok(Self { tags, bits })
     }
 
+    /// Those of a message whose session is not known: these, and hidden is what
+    /// any of `sessions` hides. To show fields, not to fill columns.
+    pub fn hiding(&self, sessions: &[Self]) -> Self {
+        let mut all = self.clone();
+        for secret in sessions.iter().flat_map(|session| &session.tags).filter(|tag| tag.secret) {
+            match all.tags.iter_mut().find(|tag| tag.tag == secret.tag) {
+                Some(known) => known.secret = true,
+                None => all.tags.push(secret.clone()),
+            }
+        }
+        all.tags.sort_unstable_by_key(|tag| tag.tag);
+        all.bits = all.tags.iter().fold(0, |bits, tag| bits | 1 << (tag.tag % 64));
+        all
+    }
+
     /// No tags.
     pub const fn none() -> Self {
         Self { tags: Vec::new(), bits: 0 }
@@ -335,6 +350,17 @@ mod tests {
         assert_eq!(UserTags::new(&twice, &[]), Err(UserTagError::Twice(9)));
         let many: Vec<_> = (1..=65).map(|tag| config(&format!("tag = {tag}"))).collect();
         assert_eq!(UserTags::new(&many, &[]), Err(UserTagError::TooMany(65)));
+    }
+
+    #[test]
+    fn what_one_session_hides_is_hidden_where_no_session_is_known() {
+        let general = UserTags::new(&[], &[config("tag = 9002\nname = 'Desk'")]).unwrap();
+        let own = [config("tag = 9001\nsecret = true"), config("tag = 9002\nsecret = true")];
+        let other = UserTags::new(&[config("tag = 9003\nname = 'Free'")], &[]).unwrap();
+        let all = general.hiding(&[UserTags::new(&own, &[]).unwrap(), other]);
+        let secret = |tag| all.get(tag).map(|tag| tag.secret);
+        assert_eq!((secret(9001), secret(9002), secret(9003)), (Some(true), Some(true), None));
+        assert_eq!(all.get(9002).and_then(|tag| tag.name.as_deref()), Some("Desk"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::known::Known;
 use super::sink::{Place, Sink};
 use super::stream::{Cutter, NOT_RECOGNISED};
 use super::{Arrived, Shared};
+use crate::fast::measure::Measurer;
 use crate::flow::Recognised;
 use crate::headers::Segment;
 use crate::headers::transport::tcp_flags::{ACK, SYN};
@@ -31,7 +32,7 @@ pub(super) enum Mode {
     Fix {
         protocol: Option<Name>,
     },
-    /// FAST messages with their lengths, of the feed at this index.
+    /// FAST messages of the feed at this index.
     Fast {
         feed: u16,
         protocol: Name,
@@ -71,6 +72,8 @@ pub(super) struct Half {
     pub lanes: Lanes,
     pub recent: VecDeque<Recent>,
     pub completed: Completed,
+    /// Of FAST messages without lengths.
+    pub measurer: Option<Box<Measurer>>,
 }
 
 /// Why a message gets no place.
@@ -277,7 +280,7 @@ fn configured_mode(
             let name = Some(shared.ids.carrier(Carrier::Declared(at)));
             if is_on_tcp { (declared(at, None), name) } else { undecided }
         }
-        Some(ProtocolRef::Fast(feed)) if says_lengths(feed, shared) => {
+        Some(ProtocolRef::Fast(feed)) if is_read(feed, shared) => {
             let config = Arc::clone(&shared.config);
             let name = config.feeds.get(usize::from(feed)).map(|feed| &feed.protocol);
             match name.and_then(|name| shared.name(name)) {
@@ -295,11 +298,9 @@ fn configured_mode(
     }
 }
 
-/// Whether a length stands before each message of a FAST feed: nothing else
-/// tells messages apart in a stream.
-fn says_lengths(feed: u16, shared: &Shared) -> bool {
-    let setup = shared.library.fast.get(usize::from(feed)).and_then(Option::as_ref);
-    setup.is_some_and(|setup| setup.preamble.has_length())
+/// Whether a FAST feed has templates that were read.
+fn is_read(feed: u16, shared: &Shared) -> bool {
+    shared.library.fast.get(usize::from(feed)).is_some_and(Option::is_some)
 }
 
 fn ignored<'p>(arrived: &Arrived<'p, '_>, shared: &mut Shared, sink: &mut impl Sink<'p>) {

@@ -1,19 +1,23 @@
-//! FAST messages in a TCP stream, each behind its length.
+//! FAST messages in a TCP stream, each behind its length, or one behind the
+//! other where the templates alone say where they end.
 //!
 //! ```text
 //! client ─► 8=FIX … logon, request │            text, as FIX reads it
 //! server ─► length │ message │ length │ message │ …
+//!       or  message │ message │ …
 //! ```
 //!
-//! Nothing marks where a message begins. So behind a hole, and in a stream
-//! joined somewhere, one is taken to begin with a segment.
+//! Nothing marks where a message begins. So behind a hole, behind bytes that
+//! are none, and in a stream joined somewhere, one is taken to begin with a
+//! segment.
 
 use super::connection::{Mode, Recent};
 use super::sink::{Engine, Header, Sink};
 use super::stream::{Cutter, NO_MESSAGE, piece, place_of};
+use crate::fast::feed::FastFeed;
+use crate::fast::measure::{Measured, Measurer};
 use crate::flow::Recognised;
 use crate::kind::SeqUnit;
-use crate::library::FastFeed;
 use crate::tcp::origin::Run;
 use std::sync::Arc;
 
@@ -42,13 +46,26 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         while at < len {
             let rest = run.bytes.slice(at..len);
             let Ok(prefix) = setup.prefix(rest.get()) else { return at };
-            let size = prefix.length.unwrap_or(0);
-            if size == 0 || size > FAST_LEN_MAX {
-                self.half.synced = false;
-                self.skip(run, at..len, NO_MESSAGE);
-                return len;
-            }
-            let total = prefix.len + size;
+            let behind = rest.get().get(prefix.len..).unwrap_or_default();
+            let size = match prefix.length {
+                Some(size @ 1..=FAST_LEN_MAX) => Measured::Whole(size),
+                Some(_) => Measured::Unreadable,
+                None => self.measurer(setup).measure(behind),
+            };
+            let total = match size {
+                Measured::Whole(size) => prefix.len + size,
+                Measured::NeedMore => return at,
+                Measured::Unreadable => {
+                    self.half.synced = false;
+                    if prefix.length.is_some() {
+                        self.skip(run, at..len, NO_MESSAGE);
+                    } else {
+                        // A row says why; its decoder forgets what this one forgot.
+                        self.fast_message((feed, setup, gap), (at, prefix.len, len - at), run);
+                    }
+                    return len;
+                }
+            };
             if rest.get().len() < total {
                 return at;
             }
@@ -58,6 +75,13 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         at
     }
 
+    /// What measures messages of this direction.
+    fn measurer(&mut self, setup: &FastFeed) -> &mut Measurer {
+        let new =
+            || Measurer::new(Arc::clone(&setup.templates), setup.reset, setup.implicit_template);
+        self.half.measurer.get_or_insert_with(|| Box::new(new()))
+    }
+
     /// A whole message with what stands before it.
     fn fast_message(
         &mut self,
@@ -65,7 +89,6 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         (at, prefix_len, total): (usize, usize, usize),
         run: &mut Run<'p, '_>,
     ) {
-        let Some(before) = piece(run, at..at + prefix_len) else { return };
         let Some(message) = piece(run, at + prefix_len..at + total) else { return };
         let msg_ix = match self.half.completed.next(message.span.last.packet_ix) {
             Ok(msg_ix) => msg_ix,
@@ -75,14 +98,17 @@ impl<'p, S: Sink<'p>> Cutter<'_, S> {
         };
         let mut head = self.head(&message, msg_ix);
         let Mode::Fast { protocol, .. } = self.common.mode else { return };
-        self.sink.header(Header {
-            place: place_of(&message.span.last, before.start),
-            protocol: self.shared.names.text(protocol),
-            recognised: Some(Recognised::Configured),
-            bytes: before.bytes.get(),
-            fields: &|bytes| setup.explain_prefix(bytes),
-        });
-        let prefix = setup.prefix(before.bytes.get()).unwrap_or_default();
+        let before = run.bytes.slice(at..at + prefix_len);
+        let prefix = setup.prefix(before.get()).unwrap_or_default();
+        if prefix_len > 0 {
+            self.sink.header(Header {
+                place: place_of(&message.span.last, run.start + at as u64),
+                protocol: self.shared.names.text(protocol),
+                recognised: Some(Recognised::Configured),
+                bytes: before.get(),
+                fields: &|bytes| setup.explain_prefix(bytes),
+            });
+        }
         head.protocol = protocol;
         head.seq = prefix.seq.map(|seq| (seq, SeqUnit::Message));
         head.channel = prefix.channel;

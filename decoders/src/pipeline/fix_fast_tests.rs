@@ -261,3 +261,99 @@ fn fast_messages_in_a_stream_stand_behind_their_lengths() {
         + rows.iter().filter(|row| row.3 & flags::DUPLICATE != 0).count();
     assert_eq!((rows.len(), repeated), (5, 2));
 }
+
+/// Rows and explanations of a stream of FAST messages without lengths, in
+/// segments that begin where told; a hole is where nothing begins.
+struct Unmeasured {
+    config: Arc<DecoderConfig>,
+    folder: Folder,
+}
+
+impl Unmeasured {
+    fn new(name: &str, reset: &str) -> Self {
+        let text = format!(
+            "[[feed]]\nprotocol = 'bare'\ntemplates = 't.xml'\nreset = '{reset}'\n\
+             [[session]]\nprotocol = 'bare'\nserver = '10.1.1.1'\nport = 9113\n"
+        );
+        Self { config: config(&text), folder: Folder::new(name) }
+    }
+
+    fn read(&self, segments: &[(u32, &[u8])]) -> (Vec<Row>, Vec<ExplainedMessage>) {
+        let library = Arc::new(Library::load(&self.config, &self.folder.0).unwrap());
+        let mut batch = PacketBatch::new();
+        for (n, &(seq, payload)) in segments.iter().enumerate() {
+            let frame = Frame::tcp("10.1.1.1:9113", "10.2.0.1:50000", seq, ACK, payload);
+            let frame = frame.ethernet();
+            batch.push(meta(n as u32, 0, frame.len()), &frame);
+        }
+        let (mut rows, mut messages) = (Vec::new(), Vec::new());
+        let mut decoder = Decoder::new(Arc::clone(&self.config), Arc::clone(&library));
+        decoder.decode(&batch, &mut |batch, names| rows.extend(rows_of(batch, names)));
+        decoder.finish(&mut |batch, names| rows.extend(rows_of(batch, names)));
+        let mut explainer = Explainer::new(Arc::clone(&self.config), library);
+        explainer.explain(&batch, &mut |message| messages.push(message));
+        explainer.finish(&mut |message| messages.push(message));
+        (rows, messages)
+    }
+}
+
+/// The values of a field in all messages, `?` where one is not readable.
+fn prices(messages: &[ExplainedMessage]) -> Vec<String> {
+    let price = |message: &ExplainedMessage| {
+        let field = message.fields.iter().find(|field| field.path == "Price")?;
+        Some(format!("{:?}", field.value))
+    };
+    messages.iter().map(|message| price(message).unwrap_or_else(|| "?".to_owned())).collect()
+}
+
+#[test]
+fn fast_messages_without_lengths_end_where_their_templates_do() {
+    let bare = Unmeasured::new("bare", "never");
+    // All on the wire; nothing but the map; a price; nothing; a template id too.
+    let messages: [&[u8]; 5] =
+        [&[0xf0, 0xca, 0x81, 0x87], &[0x80], &[0x90, 0x01, 0x88], &[0x80], &[0xc0, 0xca]];
+    let all = messages.concat();
+    let wanted = ["Int(7)", "Int(7)", "Int(136)", "Int(136)", "Int(136)"];
+    for cut in 1..all.len() {
+        let (before, after) = all.split_at(cut);
+        let (rows, explained) = bare.read(&[(0, before), (cut as u32, after)]);
+        assert_eq!(prices(&explained), wanted, "cut at {cut}");
+        assert_eq!(explained.iter().map(|m| m.size as usize).sum::<usize>(), all.len());
+        assert!(rows.iter().all(|row| row.msg_type == "74"), "cut at {cut}");
+        assert!(rows.iter().all(|row| row.flags & flags::DECODE_ERROR == 0), "cut at {cut}");
+        let mut end = 0;
+        for (row, message) in rows.iter().zip(messages) {
+            end += message.len();
+            assert_eq!(row.packet_ix, u32::from(end > cut), "cut at {cut}: where it ends");
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_no_fast_message_are_one_row_up_to_the_next_segment() {
+    let bare = Unmeasured::new("bare-garbage", "message");
+    let good: &[u8] = &[0xf0, 0xca, 0x81, 0x87];
+    // A template that is none, and what stands behind it.
+    let bad: &[u8] = &[0xf0, 0xff, 0x81, 0x87, 0xf0, 0xca, 0x81, 0x87];
+    let (rows, explained) = bare.read(&[(0, good), (4, bad), (12, good)]);
+    let errors: Vec<bool> = rows.iter().map(|r| r.flags & flags::DECODE_ERROR != 0).collect();
+    assert_eq!(errors, [false, true, false]);
+    assert_eq!(prices(&explained), ["Int(7)", "?", "Int(7)"]);
+    // Behind a hole as well.
+    let (rows, explained) = bare.read(&[(0, good), (100, good)]);
+    assert_eq!(rows.iter().filter(|row| row.msg_type == "74").count(), 2);
+    assert_eq!(prices(&explained).iter().filter(|price| *price == "Int(7)").count(), 2);
+}
+
+#[test]
+fn a_fast_message_without_an_end_is_waited_for_up_to_the_bound() {
+    let bare = Unmeasured::new("bare-endless", "message");
+    let endless = vec![0u8; 1000];
+    let segments: Vec<(u32, &[u8])> = (0..80).map(|n| (n * 1000, &endless[..])).collect();
+    let (rows, _) = bare.read(&segments[..60]);
+    assert!(rows.is_empty(), "not whole, and not over the bound");
+    let (rows, explained) = bare.read(&segments);
+    assert!(rows.iter().all(|row| row.flags & flags::DECODE_ERROR != 0));
+    assert_eq!(rows.iter().filter(|row| row.packet_ix == 65).count(), 1, "{}", rows.len());
+    assert_eq!(explained.iter().map(|m| m.size as usize).sum::<usize>(), 80_000);
+}

@@ -23,13 +23,14 @@ mod plan;
 pub mod sbe;
 
 use crate::fast::decode::ResetPolicy;
+use crate::fast::feed::FastFeed;
 use crate::fast::typed::{self as fast, FastReader};
 use crate::field::Datum;
 use crate::fix::decode::{FixConfig, FixDecoder};
 use crate::fix::user::UserTags;
 use crate::fixed::protocol::FixedProtocol;
 use crate::kind::Sender;
-use crate::library::{FastFeed, Library, ProtocolRef};
+use crate::library::{Library, ProtocolRef};
 use crate::typed::explained::fix_tags;
 use crate::typed::fixed::FixedReader;
 use crate::typed::history::Before;
@@ -93,6 +94,24 @@ pub struct StoredMessage<'a> {
     pub sender: Option<Sender>,
     /// Which learned values are its.
     pub scope: u32,
+    /// Its place among those of its flow.
+    pub standing: Standing,
+}
+
+/// Where a message stands in its flow: for readers of messages that mean
+/// something only behind those before them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The flow.
+    pub flow_id: u32,
+    /// The packet that completed it.
+    pub packet_ix: u32,
+    /// Whether the flow is a stream, not datagrams.
+    pub in_stream: bool,
+    /// Whether messages are missing before it.
+    pub gap: bool,
+    /// Whether it was there before.
+    pub repeated: bool,
 }
 
 /// Takes a row: its entry and a value for every column.
@@ -137,11 +156,31 @@ impl TypedReader {
         match self {
             Self::Fixed(reader) => reader.rows(message, before, emit),
             Self::Sbe(reader) => reader.rows(message, emit),
-            Self::Fast(reader) => reader.rows(message.bytes, emit),
+            Self::Fast(reader) => reader.rows(message, emit),
             Self::Fix(fix) => {
                 let explained = fix.0.explain(message.bytes, &fix.1);
                 fix_tags(&explained, message.bytes, emit);
             }
+        }
+    }
+
+    /// Whether it must be given every message of the protocol, from a capture's
+    /// first one on, in the order in which they were decoded.
+    pub fn is_in_order(&self) -> bool {
+        matches!(self, Self::Fast(reader) if reader.is_in_order())
+    }
+
+    /// A capture begins.
+    pub fn begin_capture(&mut self) {
+        if let Self::Fast(reader) = self {
+            reader.begin_capture();
+        }
+    }
+
+    /// A message whose bytes are not there.
+    pub fn missed(&mut self, standing: Standing) {
+        if let Self::Fast(reader) = self {
+            reader.missed(standing);
         }
     }
 
@@ -174,16 +213,22 @@ pub fn tables(library: &Library, protocol: ProtocolRef) -> Vec<TypedTable> {
         },
         ProtocolRef::Fix => vec![explained::fix_table()],
         ProtocolRef::Fast(at) => {
-            alone(library, at).map_or_else(Vec::new, |f| fast::tables(&f.templates))
+            fast_feed(library, at).map_or_else(Vec::new, |f| fast::tables(&f.templates, f.reset))
         }
         _ => Vec::new(),
     }
 }
 
-/// A FAST feed whose messages can be read one without the other.
-fn alone(library: &Library, feed: u16) -> Option<&FastFeed> {
-    let feed = library.fast.get(usize::from(feed))?.as_ref()?;
-    (feed.reset == ResetPolicy::Message).then_some(feed)
+fn fast_feed(library: &Library, feed: u16) -> Option<&FastFeed> {
+    library.fast.get(usize::from(feed))?.as_ref()
+}
+
+/// Whether a protocol's messages mean something only behind those before
+/// them, so that a reader of its tables [must be given](TypedReader::is_in_order)
+/// all of them.
+pub fn is_in_order(library: &Library, protocol: ProtocolRef) -> bool {
+    let ProtocolRef::Fast(at) = protocol else { return false };
+    fast_feed(library, at).is_some_and(|feed| feed.reset != ResetPolicy::Message)
 }
 
 /// Reads the rows of a table; `wanted` says which columns are asked for.
@@ -205,13 +250,12 @@ pub fn reader(
             Some(TypedReader::Fixed(Box::new(reader)))
         }
         ProtocolRef::Fast(at) => {
-            let feed = alone(library, at)?;
-            let reader = FastReader::new(&feed.templates, feed.implicit_template, table, wanted)?;
+            let reader = FastReader::new(fast_feed(library, at)?, table, wanted)?;
             Some(TypedReader::Fast(Box::new(reader)))
         }
         ProtocolRef::Fix if table == explained::FIX_TAGS => {
             let decoder = FixDecoder::new(FixConfig { show_secrets });
-            Some(TypedReader::Fix(Box::new((decoder, library.fix_tags(0).clone()))))
+            Some(TypedReader::Fix(Box::new((decoder, library.any_fix_tags().clone()))))
         }
         _ => None,
     }

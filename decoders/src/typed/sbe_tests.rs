@@ -2,7 +2,7 @@
 //! schemas against the explanation of the same bytes.
 
 use super::sbe::{SbeReader, tables};
-use super::{ColumnKind, StoredMessage, TypedTable};
+use super::{ColumnKind, Standing, StoredMessage, TypedTable};
 use crate::explain::decimal_text;
 use crate::field::{Datum, Explained, Field, SECRET, Value};
 use crate::sbe::catalog;
@@ -29,7 +29,8 @@ fn table<'t>(tables: &'t [TypedTable], name: &str) -> &'t TypedTable {
 /// Rows of a table as text, nulls as `-`.
 fn rows(protocol: &Arc<SbeProtocol>, name: &str, bytes: &[u8]) -> Vec<(u32, Vec<String>)> {
     let reader = SbeReader::new(Arc::clone(protocol), name, &[], false).expect("a table");
-    let message = StoredMessage { bytes, ts: 0, sender: None, scope: 0 };
+    let message =
+        StoredMessage { bytes, ts: 0, sender: None, scope: 0, standing: Standing::default() };
     let mut rows = Vec::new();
     reader.rows(&message, &mut |entry, values| {
         rows.push((entry, values.iter().map(|value| value.map_or("-".into(), shown)).collect()));

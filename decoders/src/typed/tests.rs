@@ -5,7 +5,7 @@ use crate::fixed::protocol::FixedProtocol;
 use crate::kind::Sender;
 use crate::typed::fixed::{FixedReader, tables};
 use crate::typed::history::History;
-use crate::typed::{ColumnKind, StoredMessage, TypedTable, names};
+use crate::typed::{ColumnKind, Standing, StoredMessage, TypedTable, names};
 use std::sync::Arc;
 
 /// A venue with what shipped protocols have: learned scales and seconds, rows
@@ -115,6 +115,7 @@ fn rows(
         ts: 1_700_000_000_000_000_000,
         sender: Some(Sender::Client),
         scope: 5,
+        standing: Standing::default(),
     };
     let mut rows = Vec::new();
     reader.rows(&message, &mut history.before((10, 3)), &mut |entry, row| {
@@ -231,7 +232,13 @@ fn columns_not_wanted_stay_null() {
     let mut body = vec![b'A'];
     body.extend([0; 18]);
     body.extend(b"B\0\0\0\x64ALFA    \0\0\x03\xe8");
-    let message = StoredMessage { bytes: &body, ts: 0, sender: None, scope: 0 };
+    let message = StoredMessage {
+        bytes: &body,
+        ts: 0,
+        sender: None,
+        scope: 0,
+        standing: Standing::default(),
+    };
     let mut values = Vec::new();
     reader.rows(&message, &mut History::new().before((0, 0)), &mut |_, row| {
         values = row.iter().map(|cell| text(*cell)).filter(|cell| cell != "-").collect();

@@ -41,7 +41,12 @@ fn frame(seq: u64, bodies: &[Vec<u8>]) -> Vec<u8> {
         mold.extend((body.len() as u16).to_be_bytes());
         mold.extend(body);
     }
-    let udp_len = 8 + mold.len() as u16;
+    datagram(&mold)
+}
+
+/// A payload in UDP, IPv4 and Ethernet, to port 26477.
+fn datagram(payload: &[u8]) -> Vec<u8> {
+    let udp_len = 8 + payload.len() as u16;
     let mut frame = vec![1, 0, 0x5e, 0, 0, 1, 2, 0, 0, 0, 0, 1, 8, 0];
     frame.extend([0x45, 0]);
     frame.extend((20 + udp_len).to_be_bytes());
@@ -50,7 +55,7 @@ fn frame(seq: u64, bodies: &[Vec<u8>]) -> Vec<u8> {
     frame.extend(26_477u16.to_be_bytes());
     frame.extend(udp_len.to_be_bytes());
     frame.extend([0, 0]);
-    frame.extend(mold);
+    frame.extend(payload);
     frame
 }
 
@@ -61,11 +66,22 @@ pub(crate) fn capture(packets: u32) -> Vec<u8> {
 
 /// The same, the first at `start_ns`.
 pub(crate) fn capture_at(start_ns: i64, packets: u32) -> Vec<u8> {
-    let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
-    for ix in 0..packets {
+    let frames = (0..packets).map(|ix| {
         let order = u64::from(ix) * 2;
         let bodies = [add_order(order, 100, 10_0100), add_order(order + 1, 7, 20_0000 + ix)];
-        let data = frame(order + 1, &bodies);
+        frame(order + 1, &bodies)
+    });
+    capture_of(start_ns, frames)
+}
+
+/// A capture of datagrams with these payloads, a microsecond apart.
+pub(crate) fn datagrams(payloads: &[Vec<u8>]) -> Vec<u8> {
+    capture_of(START_NS, payloads.iter().map(|payload| datagram(payload)))
+}
+
+fn capture_of(start_ns: i64, frames: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
+    for (ix, data) in (0..).zip(frames) {
         let ts = Timestamp::from_ns(start_ns + i64::from(ix) * 1000);
         let meta = PacketMeta {
             ts,
@@ -106,6 +122,21 @@ impl House {
 
     pub(crate) fn import(&self, point: &str, path: &Path) -> Result<ImportReport, StoreError> {
         import(&self.store, &request(point, path), &mut |_| {})
+    }
+
+    /// Imports with a configuration; its files lie beside the captures.
+    pub(crate) fn import_by(
+        &self,
+        config: serde_json::Value,
+        point: &str,
+        path: &Path,
+    ) -> ImportReport {
+        let config: DecoderConfig = serde_json::from_value(config).unwrap();
+        let base = self.directory.path().to_owned();
+        let library = Library::load(&config, &base).unwrap_or_else(|faults| panic!("{faults:?}"));
+        let decoders = Decoders { config: Arc::new(config), library: Arc::new(library), base };
+        let request = ImportRequest { decoders: Some(decoders), ..request(point, path) };
+        import(&self.store, &request, &mut |_| {}).unwrap()
     }
 
     /// Every file of the store but its lock, with its size.

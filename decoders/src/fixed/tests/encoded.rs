@@ -1,5 +1,6 @@
 //! Messages made up from the shipped files: each is read as it was written.
 
+use crate::field::{SECRET, Value};
 use crate::fixed::catalog::embedded;
 use crate::fixed::encode::{Seeded, message};
 use crate::fixed::explain::explain;
@@ -45,4 +46,28 @@ fn what_is_behind_the_fixed_part_tells_a_messages_size() {
             assert_eq!(protocol.size_of(&body, layout.sender), Some(body.len()));
         }
     }
+}
+
+/// What logins carry, by the names that documents give it.
+const CREDENTIALS: [&str; 2] = ["password", "passcode"];
+
+#[test]
+fn passwords_of_every_file_are_hidden() {
+    let sessions = crate::framing::catalog::embedded();
+    let sessions = sessions.iter().filter_map(|framing| framing.session.as_ref());
+    let mut hidden = 0;
+    for protocol in embedded().iter().chain(sessions) {
+        for layout in &protocol.layouts {
+            let mut dice = Seeded(layout.code + 5);
+            let body = message(protocol, layout, &mut dice);
+            for field in explain(protocol, &body, layout.sender).fields {
+                if CREDENTIALS.iter().any(|word| field.name.ends_with(word)) {
+                    let what = format!("{} {}.{}", protocol.id(), layout.name, field.path);
+                    assert_eq!(field.value, Value::Text(SECRET.to_owned()), "{what}");
+                    hidden += 1;
+                }
+            }
+        }
+    }
+    assert!(hidden > 10, "{hidden}");
 }

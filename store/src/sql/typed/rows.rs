@@ -4,6 +4,9 @@
 //! messages  (capture, packet, msg) sorted ─ packet's bytes ─ reader ─> builders, one a column
 //!                                                                       └─> RecordBatch
 //! ```
+//!
+//! A reader that goes through streams is given every message in that order, so
+//! the bytes of a batch's messages are gathered first.
 
 use crate::error::StoreError;
 use crate::import::learned;
@@ -22,10 +25,10 @@ use arrow::datatypes::{
 use arrow::error::ArrowError;
 use std::sync::Arc;
 use taptrail_decoders::field::Datum;
-use taptrail_decoders::kind::Sender;
+use taptrail_decoders::kind::{Sender, flags};
 use taptrail_decoders::names::latin1;
 use taptrail_decoders::typed::history::History;
-use taptrail_decoders::typed::{self, ColumnKind, StoredMessage, TypedReader};
+use taptrail_decoders::typed::{self, ColumnKind, Standing, StoredMessage, TypedReader};
 
 /// Columns of `messages` that are read.
 pub(super) const MESSAGE_COLUMNS: &[&str] = &[
@@ -39,6 +42,10 @@ pub(super) const MESSAGE_COLUMNS: &[&str] = &[
     "raw_len",
     "raw",
     "scope",
+    "flow_id",
+    "tcp_off",
+    "gap_before",
+    "flags",
 ];
 
 /// Rows of one batch.
@@ -63,6 +70,7 @@ struct Row {
     scope: u32,
     raw_off: Option<u32>,
     raw_len: u32,
+    standing: Standing,
 }
 
 /// The messages of a batch, by capture, packet and place in it.
@@ -113,13 +121,20 @@ impl Decoding {
         let Some(capture_id) = rows.first().map(|row| row.capture_id) else { return Ok(()) };
         let (mut packets, history) = match self.packets.take() {
             Some((known, packets, history)) if known == capture_id => (packets, history),
-            _ => self.open(capture_id)?,
+            _ => {
+                self.reader.begin_capture();
+                self.open(capture_id)?
+            }
         };
         let Self { reader, output, source, .. } = self;
+        let is_in_order = reader.is_in_order();
         let mut failed = None;
-        let mut message = |row: &Row, bytes: &[u8], output: &mut Output| {
-            let Row { ts, sender, scope, .. } = *row;
-            let stored = StoredMessage { bytes, ts, sender, scope };
+        let mut gathered: Vec<Option<Vec<u8>>> =
+            vec![None; if is_in_order { rows.len() } else { 0 }];
+        let mut message = |row: &Row, bytes: Option<&[u8]>, output: &mut Output| {
+            let Row { ts, sender, scope, standing, .. } = *row;
+            let Some(bytes) = bytes else { return reader.missed(standing) };
+            let stored = StoredMessage { bytes, ts, sender, scope, standing };
             let index = row.index;
             let mut before = history.before(row.at);
             reader.rows(&stored, &mut before, &mut |entry, values| {
@@ -132,9 +147,15 @@ impl Decoding {
                 }
             }
         };
-        for row in rows.iter().filter(|row| row.raw_off.is_none()) {
+        let mut take = |place: usize, row: &Row, bytes: &[u8], output: &mut Output| match gathered
+            .get_mut(place)
+        {
+            Some(kept) => *kept = Some(bytes.to_vec()),
+            None => message(row, Some(bytes), output),
+        };
+        for (place, row) in rows.iter().enumerate().filter(|(_, row)| row.raw_off.is_none()) {
             if raw.is_valid(row.index as usize) {
-                message(row, raw.value(row.index as usize), output);
+                take(place, row, raw.value(row.index as usize), output);
             }
         }
         let in_packets = rows.iter().filter(|row| row.raw_off.is_some());
@@ -142,15 +163,18 @@ impl Decoding {
         wanted.dedup();
         packets.read(&wanted, &mut |packet_ix, data| {
             let from = rows.partition_point(|row| row.at.0 < packet_ix);
-            let those = rows.get(from..).unwrap_or_default().iter();
-            for row in those.take_while(|row| row.at.0 == packet_ix) {
+            let those = rows.iter().enumerate().skip(from);
+            for (place, row) in those.take_while(|(_, row)| row.at.0 == packet_ix) {
                 let Some(start) = row.raw_off.map(|off| off as usize) else { continue };
                 let end = start.saturating_add(row.raw_len as usize);
                 if let Some(bytes) = data.get(start..end) {
-                    message(row, bytes, output);
+                    take(place, row, bytes, output);
                 }
             }
         })?;
+        for (row, bytes) in rows.iter().zip(&gathered) {
+            message(row, bytes.as_deref(), output);
+        }
         self.packets = Some((capture_id, packets, history));
         failed.map_or(Ok(()), Err)
     }
@@ -176,6 +200,10 @@ impl<'b> Rows<'b> {
         let msg_ix = primitive::<UInt16Type>(batch, "msg_ix")?;
         let raw_off = primitive::<UInt32Type>(batch, "raw_off")?;
         let raw_len = primitive::<UInt32Type>(batch, "raw_len")?;
+        let flow_id = primitive::<UInt32Type>(batch, "flow_id")?;
+        let gap_before = primitive::<UInt32Type>(batch, "gap_before")?;
+        let bits = primitive::<UInt32Type>(batch, "flags")?;
+        let tcp_off = column(batch, "tcp_off")?;
         let scope = primitive::<UInt32Type>(batch, "scope")?;
         let sender = cast(column(batch, "sender")?, &DataType::Utf8)?;
         let sender = sender.as_string::<i32>();
@@ -191,6 +219,13 @@ impl<'b> Rows<'b> {
             scope: if scope.is_valid(index) { scope.value(index) } else { 0 },
             raw_off: raw_off.is_valid(index).then(|| raw_off.value(index)),
             raw_len: raw_len.value(index),
+            standing: Standing {
+                flow_id: flow_id.value(index),
+                packet_ix: packet_ix.value(index),
+                in_stream: tcp_off.is_valid(index),
+                gap: gap_before.is_valid(index) && gap_before.value(index) > 0,
+                repeated: bits.value(index) & (flags::DUPLICATE | flags::RETRANSMIT) != 0,
+            },
         };
         let mut rows: Vec<Row> = (0..batch.num_rows()).map(row).collect();
         rows.sort_by_key(|row| (row.capture_id, row.at));

@@ -3,6 +3,9 @@
 //! ```text
 //! scan ─> messages, filtered ─partition n─> batch ─> rows of this table
 //! ```
+//!
+//! Where messages mean something only behind those before them, all of a
+//! capture are read, in one row, and what is not wanted is left out afterwards.
 
 use crate::catalog::Store;
 use crate::error::StoreError;
@@ -23,11 +26,14 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;
-use taptrail_decoders::typed::{ColumnKind, TypedTable};
+use taptrail_decoders::typed::{self, ColumnKind, TypedTable};
 
 /// Key columns that `messages` can be filtered by for this table. Entries are
 /// not among them: a message is read once, for all of its rows.
 const FILTERED: [&str; 5] = ["point", "ts", "capture_id", "packet_ix", "msg_ix"];
+
+/// Those among them that choose whole captures.
+const FILTERED_IN_ORDER: [&str; 2] = ["point", "capture_id"];
 
 /// A table of one type of message.
 #[derive(Debug)]
@@ -56,23 +62,39 @@ impl MessageTable {
         let texts = |texts: &[String]| texts.iter().map(|text| lit(text.as_str())).collect();
         let mut wanted = col("entry").eq(lit(0u16));
         wanted = wanted.and(col("protocol").in_list(texts(&self.known.ids), false));
-        if !self.table.msg_types.is_empty() {
+        let in_order = self.is_in_order();
+        if !in_order && !self.table.msg_types.is_empty() {
             wanted = wanted.and(col("msg_type").in_list(texts(&self.table.msg_types), false));
         }
-        for filter in filters.iter().filter(|filter| is_of_messages(filter)) {
+        for filter in filters.iter().filter(|filter| self.is_of_messages(filter)) {
             wanted = wanted.and(filter.clone());
         }
-        let plan = LogicalPlanBuilder::scan("messages", provider_as_source(provider), None)?
+        let mut plan = LogicalPlanBuilder::scan("messages", provider_as_source(provider), None)?
             .filter(wanted)?
-            .project(MESSAGE_COLUMNS.iter().map(|name| col(*name)))?
-            .build()?;
-        state.create_physical_plan(&plan).await
+            .project(MESSAGE_COLUMNS.iter().map(|name| col(*name)))?;
+        if in_order {
+            let place = ["capture_id", "packet_ix", "msg_ix"];
+            plan = plan.sort(place.map(|name| col(name).sort(true, false)))?;
+        }
+        let plan = state.create_physical_plan(&plan.build()?).await?;
+        match plan.output_partitioning().partition_count() {
+            2.. if in_order => {
+                let why = "sorted messages come in more than one row".to_owned();
+                Err(DataFusionError::Internal(why))
+            }
+            _ => Ok(plan),
+        }
     }
-}
 
-/// Whether a filter asks nothing but what `messages` has.
-fn is_of_messages(filter: &Expr) -> bool {
-    filter.column_refs().iter().all(|column| FILTERED.contains(&column.name.as_str()))
+    fn is_in_order(&self) -> bool {
+        typed::is_in_order(&self.known.library, self.known.protocol)
+    }
+
+    /// Whether a filter asks nothing but what `messages` can be filtered by.
+    fn is_of_messages(&self, filter: &Expr) -> bool {
+        let columns: &[&str] = if self.is_in_order() { &FILTERED_IN_ORDER } else { &FILTERED };
+        filter.column_refs().iter().all(|column| columns.contains(&column.name.as_str()))
+    }
 }
 
 /// The columns of a table: the message's place, then its fields.
@@ -116,7 +138,7 @@ impl TableProvider for MessageTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let how = |filter: &&Expr| match is_of_messages(filter) {
+        let how = |filter: &&Expr| match self.is_of_messages(filter) {
             true => TableProviderFilterPushDown::Exact,
             false => TableProviderFilterPushDown::Unsupported,
         };

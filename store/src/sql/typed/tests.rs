@@ -1,4 +1,4 @@
-use crate::import::tests::{House, capture};
+use crate::import::tests::{House, capture, datagrams};
 use crate::sql::session;
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::SessionContext;
@@ -81,4 +81,51 @@ async fn tables_are_listed_with_their_columns() {
     assert_eq!(ask(&context, &sql).await, want.join("\n"));
     let sql = "SELECT count(*) FROM information_schema.tables WHERE table_name = 'messages'";
     assert_eq!(ask(&context, sql).await, "1");
+}
+
+/// A count that goes on and a price that stays.
+const TEMPLATES: &str = "<templates><template name=\"Quote\" id=\"1\">\
+    <uInt32 name=\"Count\"><increment/></uInt32><uInt32 name=\"Price\"><copy/></uInt32>\
+    </template></templates>";
+
+#[tokio::test]
+async fn messages_that_hang_on_those_before_them_are_decoded_behind_them() {
+    let house = House::new();
+    house.file("t.xml", TEMPLATES.as_bytes());
+    // All values once; then nothing but a count that goes on, 9,000 times; one is
+    // missing; a message that hangs on it; all values again.
+    let message = |seq: u32, message: &[u8]| [&seq.to_be_bytes(), message].concat();
+    let mut payloads = vec![message(1, &[0xf0, 0x81, 0x85, 0x87])];
+    payloads.extend((2..=9001).map(|seq| message(seq, &[0xc0, 0x81])));
+    payloads.push(message(9003, &[0xc0, 0x81]));
+    payloads.push(message(9004, &[0xf0, 0x81, 0x90, 0x91]));
+    for point in ["P1", "P2"] {
+        let feed = serde_json::json!({"feed": [{"protocol": "house.fast", "port": 26477,
+            "templates": "t.xml", "preamble": ["u32be seq"], "reset": "never"}]});
+        house.import_by(feed, point, &house.file("a.pcap", &datagrams(&payloads)));
+    }
+    let context = session(&house.store).unwrap();
+    // The middle alone is what the whole says it is.
+    let sql = "SELECT point, packet_ix, count, price, undecodable FROM house_fast.quote \
+               WHERE packet_ix IN (200, 8800) AND ts > TIMESTAMP '2023-11-14T22:13:20.0001Z' \
+               ORDER BY point, packet_ix";
+    let want = ["P1 200 205 7 ", "P1 8800 8805 7 ", "P2 200 205 7 ", "P2 8800 8805 7 "];
+    let lines = |text: String| text.lines().map(|line| format!("{line} ")).collect::<Vec<_>>();
+    let found = lines(ask(&context, sql).await);
+    assert_eq!(
+        found.iter().map(|line| line.trim_end()).collect::<Vec<_>>(),
+        want.map(str::trim_end)
+    );
+    // Behind the hole nothing is guessed, and what is not known is counted.
+    let sql = "SELECT count(*), count(count), count(price), count(undecodable), sum(count) \
+               FROM house_fast.quote WHERE point = 'P2'";
+    let sum: u64 = (5..=9005).sum::<u64>() + 16;
+    assert_eq!(ask(&context, sql).await, format!("9003 9002 9002 1 {sum}"));
+    let sql = "SELECT packet_ix, count, price, undecodable LIKE '%not seen%' \
+               FROM house_fast.quote WHERE point = 'P1' AND packet_ix > 9000 ORDER BY packet_ix";
+    assert_eq!(ask(&context, sql).await, "9001   true\n9002 16 17 ");
+    // As many rows as messages.
+    let sql = "SELECT count(*) FROM house_fast.quote q JOIN messages m \
+               USING (capture_id, packet_ix, msg_ix)";
+    assert_eq!(ask(&context, sql).await, "18006");
 }
