@@ -469,20 +469,28 @@ impl Correlator {
         if self.measuring.is_none() {
             self.losses.add(event, full_path, &names, &mut self.hops);
         }
+        if event.way != Way::Feed {
+            return self.closed_session(closed, stream.conversation);
+        }
         let mut links = std::mem::take(&mut self.links);
-        if same::is_linked(event.obs.kind) {
-            let on_line = |point, line| self.losses.on_line(event.stream, point, line);
-            same::links(event, full_path, &self.clocks, &on_line, &mut links);
-        }
-        match event.way {
-            Way::Feed => self.closed_feed(closed, &links),
-            _ => {
-                event.same.clone_from(&links);
-                self.closed_session(closed, stream.conversation);
-            }
-        }
+        self.links_of(&closed, &mut links);
+        self.closed_feed(closed, &links);
         links.clear();
         self.links = links;
+    }
+
+    /// Adds the links between a closed event's sightings to `found`.
+    fn links_of(&self, event: &Event, found: &mut Vec<Link>) {
+        let Some(stream) = self.streams.get(event.stream) else { return };
+        if !same::is_linked(event.obs.kind) {
+            return;
+        }
+        let conversation = self.streams.conversation(stream.conversation);
+        let route = Route { protocol: stream.protocol, conversation, way: event.way };
+        let learned = self.topology.path(route);
+        let full_path: &[PointIx] = if learned.is_empty() { &event.path } else { learned };
+        let on_line = |point, line| self.losses.on_line(event.stream, point, line);
+        same::links(event, full_path, &self.clocks, &on_line, found);
     }
 
     fn closed_feed(&mut self, mut closed: Arc<Event>, links: &[Link]) {
@@ -539,9 +547,10 @@ impl Correlator {
             }
             Err(event) => {
                 self.counters.without_order += 1;
-                for link in &event.same {
-                    self.emit(link, None);
-                }
+                let mut links = std::mem::take(&mut self.links);
+                self.links_of(&event, &mut links);
+                links.drain(..).for_each(|link| self.emit(&link, None));
+                self.links = links;
             }
         }
     }
@@ -641,7 +650,12 @@ impl Correlator {
     fn tell(&mut self, trade: &Trade) {
         let triggers = self.triggers(trade);
         let publications = self.publications(trade);
-        let story = Story::new(trade, triggers, publications, &self.clocks);
+        // They are many and not kept, since orders live long.
+        let mut same = Vec::new();
+        for event in trade.orders.iter().flat_map(|(_, order)| &order.events) {
+            self.links_of(event, &mut same);
+        }
+        let story = Story::new(trade, same, triggers, publications, &self.clocks);
         self.count_unmatched(&story);
         let lineage_id = story.id();
         for link in &story.links {

@@ -67,8 +67,9 @@ impl Sighting {
     }
 }
 
-/// Sightings kept in the event itself: two lines at three points.
-const SIGHTINGS_INLINE: usize = 6;
+/// Sightings kept in the event itself: those of a session. What a feed's events
+/// need besides is used again.
+const SIGHTINGS_INLINE: usize = 4;
 
 /// Points in the order in which a message passed them.
 pub type Path = SmallVec<[PointIx; 8]>;
@@ -92,7 +93,8 @@ pub struct Event {
     /// For each point of its way that did not see it: how many of `path` come
     /// before it.
     pub missed: SmallVec<[u16; 8]>,
-    /// Links between its sightings; while it is open, those that were told already.
+    /// Of a feed's event, links between its sightings; while it is open, those that
+    /// were told already.
     pub same: Vec<Link>,
     /// Orders that its further entries name.
     pub entries: Vec<Entry>,

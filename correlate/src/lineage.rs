@@ -49,18 +49,18 @@ pub struct Words<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// Puts a trade's links together.
+    /// Puts a trade's links together; `same` are those between its events' sightings.
     pub fn new(
         trade: &'a Trade,
+        same: Vec<Link>,
         triggers: Vec<Trigger>,
         publications: Vec<Publication>,
         clocks: &Clocks,
     ) -> Self {
         let lives: Vec<Life> =
             trade.orders.iter().map(|(_, order)| order::replay(&order.events)).collect();
-        let mut links = Vec::new();
+        let mut links = same;
         for ((_, order), life) in trade.orders.iter().zip(&lives) {
-            links.extend(order.events.iter().flat_map(|event| event.same.iter().copied()));
             links.extend(steps(order, life, clocks));
         }
         links.extend(relays(trade, &lives, clocks));

@@ -25,10 +25,10 @@ use std::sync::Arc;
 use taptrail_decoders::kind::{Kind, Side};
 
 /// Most orders held at once. Beyond it the oldest trade is closed, and counted.
-pub const ORDERS_MAX: usize = 1 << 18;
+pub const ORDERS_MAX: usize = 1 << 19;
 
-/// The same for the events of all of them, about a kilobyte each.
-pub const EVENTS_MAX: usize = 1 << 19;
+/// The same for the events of all of them, about 600 bytes each.
+pub const EVENTS_MAX: usize = 1 << 20;
 
 /// Most events of one order; further ones stand alone, counted.
 pub const ORDER_EVENTS_MAX: usize = 1 << 16;
