@@ -1,14 +1,18 @@
 //! The quick ways give what the plain ones give: layouts chosen without a walk,
-//! entries counted without one, fields of a part without the column loops.
+//! entries counted without one, fields of a part without the column loops,
+//! parts put together over many messages.
 
 use crate::fixed::catalog::embedded;
 use crate::fixed::encode::{Dice, Seeded, message};
 use crate::fixed::place::Parts;
-use crate::fixed::protocol::ROWS_MAX;
+use crate::fixed::protocol::{FixedProtocol, ROWS_MAX};
 use crate::fixed::tests::rows::Rows;
 use crate::fixed::walk::{self, Event, Nothing, RowCount, Visitor};
 use crate::kind::{Sender, flags};
 use std::sync::Arc;
+
+/// Messages of a block.
+const MIXED: usize = 120;
 
 /// Meets every entry.
 #[derive(Default)]
@@ -71,6 +75,44 @@ fn quick_and_plain_ways_agree_on_whole_and_damaged_messages() {
             compare(both, &body, layout.sender);
             body.push(0);
             compare(both, &body, layout.sender);
+        }
+    }
+}
+
+/// Messages of all kinds, some of them cut, flipped or with a byte too many.
+fn mixed(protocol: &FixedProtocol, dice: &mut Seeded) -> Vec<(Vec<u8>, u32)> {
+    let mixed = (0..MIXED).map(|_| {
+        let at = dice.below(protocol.layouts.len() as u64) as usize;
+        let mut body = message(protocol, &protocol.layouts[at], dice);
+        match dice.below(8) {
+            0 => body.truncate(dice.below(body.len() as u64 + 1) as usize),
+            1 => {
+                let at = dice.below(body.len() as u64) as usize;
+                body[at] ^= 1 << dice.below(8);
+            }
+            2 => body.push(0),
+            _ => {}
+        }
+        (body, dice.below(2) as u32)
+    });
+    mixed.collect()
+}
+
+#[test]
+fn a_block_gives_what_its_messages_give_one_by_one() {
+    for (seed, protocol) in (0..).zip(embedded()) {
+        let messages = mixed(protocol, &mut Seeded(seed));
+        let [mut whole, mut single] = [(); 2].map(|()| Rows::new(Arc::clone(protocol)));
+        single.decoder.take_the_plain_way();
+        whole.decode(&messages, None, messages.len());
+        single.decode(&messages, None, 1);
+        assert_eq!(whole.batch.len(), single.batch.len());
+        for row in 0..whole.batch.len() {
+            let what = format!("{} row {row}", protocol.id());
+            assert_eq!(whole.cells(row), single.cells(row), "{what}");
+            let seen =
+                [&whole, &single].map(|rows| rows.batch.flags()[row] & !flags::MAYBE_BAD_STATE);
+            assert_eq!(seen[0], seen[1], "{what}");
         }
     }
 }
