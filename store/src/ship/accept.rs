@@ -127,6 +127,8 @@ impl Hub {
     ) -> Result<Option<Answer>, TargetError> {
         let catalog = self.inbox.store().catalog()?;
         if is_known(&catalog, node, import).map_err(TargetError::Refused)? {
+            // A hub that was killed behind the manifest's rename left them.
+            placements.iter().for_each(|placement| drop(fs::remove_file(&placement.incoming)));
             return Ok(Some(Answer::Known));
         }
         let files = self.missing(node, placements);
