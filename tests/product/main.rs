@@ -13,6 +13,7 @@ mod layout;
 mod live;
 mod malformed;
 mod network;
+mod opaque;
 mod score;
 mod ship;
 mod structure;

@@ -231,7 +231,7 @@ fn lookback(Room { heard, over_bus, kept }: &mut Room, at: i64) -> Lookback {
         };
         kept.push((candidate, point));
     }
-    kept.sort_by_key(|(c, point)| (c.latency_ns, c.relayed, *point, c.stream, c.seq));
+    kept.sort_by_key(|(c, point)| (c.latency_ns, c.relayed, *point, c.stream, c.seq, c.heard));
     let same = |a: &(Candidate, PointIx), b: &(Candidate, PointIx)| {
         (a.0.latency_ns, a.0.relayed, a.1) == (b.0.latency_ns, b.0.relayed, b.1)
     };
@@ -304,6 +304,19 @@ mod tests {
             found.candidates.iter().map(|c| (c.seq, c.packet, c.mates)).collect();
         assert_eq!(placed, [(10, 0, 1), (7, 1, 3), (8, 1, 3), (9, 1, 3)]);
         assert_eq!(found.heard, [2, 0]);
+    }
+
+    #[test]
+    fn messages_of_one_number_come_in_their_order() {
+        let mut texts = Texts::new();
+        let mut recent = Recent::default();
+        for msg_ix in 0..16 {
+            let mut message = seen(&mut texts, 100, 0, 7);
+            (message.seq_unit, message.msg_ix) = (Some(SeqUnit::Packet), msg_ix);
+            recent.note(&message, 1);
+        }
+        let found = recent.before(&[texts.intern("ALFA")], 1_000);
+        assert!(found.candidates.iter().map(|c| c.heard.msg_ix).eq(0..16));
     }
 
     #[test]
