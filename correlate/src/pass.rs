@@ -54,8 +54,8 @@ const SHARE_MAX: u64 = 16;
 /// Observations between two writes of rows.
 const WRITE_EVERY: u64 = 1 << 16;
 
-/// Rows between two writes where no observations come any more.
-const ROWS_WAITING_MAX: usize = 1 << 17;
+/// Most rows that wait to be written.
+const ROWS_WAITING_MAX: usize = 1 << 15;
 
 /// A correlator and what it reads.
 pub struct Pass {
@@ -184,6 +184,9 @@ impl Pass {
         while let Some(observation) = self.merge.next_until(until, self.correlator.texts())? {
             self.correlator.push(&observation);
             self.messages += 1;
+            if self.correlator.rows_waiting() >= ROWS_WAITING_MAX {
+                self.write(replacement, outcome)?;
+            }
             if self.messages.is_multiple_of(WRITE_EVERY) {
                 self.write(replacement, outcome)?;
                 progress(Progress { messages: self.messages, of: self.of });
