@@ -26,7 +26,7 @@ pub const OPEN_MAX: usize = 1 << 20;
 
 /// Most packets with one payload that wait at once; further ones are not paired,
 /// counted.
-pub const REPEATS_MAX: usize = 1024;
+pub const REPEATS_MAX: usize = 4096;
 
 /// How long a payload is known to be one that repeats.
 pub const REPEATS_NS: i64 = 60_000_000_000;
@@ -140,6 +140,13 @@ struct Usual {
     allowed: i64,
 }
 
+impl Usual {
+    /// How long ago a packet may have been seen elsewhere first.
+    fn horizon_ns(self) -> i64 {
+        self.middle.saturating_abs().saturating_add(self.allowed).saturating_mul(2)
+    }
+}
+
 /// From a point to one with a higher number, by the flow there, 0 for all.
 type Way = (PointIx, PointIx, u64);
 
@@ -155,6 +162,16 @@ pub struct Payloads {
     ways: HashMap<Way, Differences>,
     newest_at: i64,
     left_out: u64,
+}
+
+/// How well a sighting fits an open packet.
+#[derive(Clone, Copy, Debug)]
+struct Fit {
+    /// From what is usual, ns.
+    off: i64,
+    number: u64,
+    /// No more than most packets differ by, so that order tells.
+    in_order: bool,
 }
 
 /// Which open packet a sighting belongs to.
@@ -225,30 +242,37 @@ impl Payloads {
 
     fn home(&self, seen: &Seen, repeats: bool) -> Home {
         let numbers = self.by_payload.get(&seen.payload).map_or(&[][..], SmallVec::as_slice);
-        let lacks = |number: &&u64| {
-            let open = self.get(**number);
-            open.is_some_and(|open| open.group.seen.iter().all(|s| s.point != seen.point))
+        let is_only = !repeats && numbers.len() == 1;
+        let usual = numbers.iter().rev().find_map(|&number| self.usual(number, seen));
+        let horizon_ns = usual.filter(|_| !is_only).map_or(i64::MAX, Usual::horizon_ns);
+        let is_near = |open: &Open| {
+            let first = open.group.seen.first();
+            first.is_some_and(|first| seen.at.saturating_sub(first.at) <= horizon_ns)
         };
-        let candidates: SmallVec<[u64; 4]> = numbers.iter().filter(lacks).copied().collect();
+        let near = numbers.iter().rev().filter_map(|n| Some((*n, self.get(*n)?)));
+        let lacks =
+            |open: &Open| open.group.seen.iter().all(|sighting| sighting.point != seen.point);
+        let near = near.take_while(|(_, open)| is_near(open)).filter(|(_, open)| lacks(open));
+        let mut candidates: SmallVec<[u64; 4]> = near.map(|(number, _)| number).collect();
+        candidates.reverse();
         let Some(&oldest) = candidates.first() else {
             return if numbers.len() < REPEATS_MAX { Home::New } else { Home::Nowhere };
         };
         let count = candidates.len() as u32;
         let found =
             |number, confidence, sure| Home::Open { number, candidates: count, confidence, sure };
-        if count == 1 && !repeats && numbers.len() == 1 {
+        if is_only {
             return found(oldest, 1.0, true);
         }
-        if let Some(usual) = self.usual(oldest, seen) {
-            let off = |number: &u64| Some((self.off(*number, seen, usual.middle)?, *number));
-            let mut fitting: SmallVec<[(i64, u64); 4]> =
-                candidates.iter().filter_map(off).filter(|fit| fit.0 <= usual.allowed).collect();
+        if usual.is_some() {
+            let fit = |number: &u64| self.fit(*number, seen);
+            let mut fitting: SmallVec<[Fit; 4]> = candidates.iter().filter_map(fit).collect();
             let each = 1.0 / fitting.len().max(1) as f32;
             // In order where that is as usual, else the nearest to it.
-            let in_order = fitting.iter().find(|(off, _)| *off <= usual.jitter).copied();
-            fitting.sort_unstable();
+            let in_order = fitting.iter().find(|fit| fit.in_order).copied();
+            fitting.sort_unstable_by_key(|fit| (fit.off, fit.number));
             let best = in_order.or_else(|| fitting.first().copied());
-            return best.map_or(Home::New, |(_, number)| found(number, each, false));
+            return best.map_or(Home::New, |fit| found(fit.number, each, false));
         }
         let age = |number: &u64| {
             let first = self.get(*number)?.group.seen.first()?;
@@ -272,8 +296,8 @@ impl Payloads {
         ((low.point, high.point, low.flow), high.at.saturating_sub(low.at))
     }
 
-    /// What packets take between the points of an open one's sighting and another's, from
-    /// the lower point to the higher.
+    /// What packets take between the first point of an open one and another, from the
+    /// lower point to the higher.
     fn usual(&self, number: u64, seen: &Seen) -> Option<Usual> {
         let first = self.get(number)?.group.seen.first()?;
         let (way, _) = Self::way(first, seen);
@@ -281,10 +305,14 @@ impl Payloads {
         own.and_then(Differences::usual)
     }
 
-    /// How far a sighting would be from what is usual.
-    fn off(&self, number: u64, seen: &Seen, usual: i64) -> Option<i64> {
+    /// How well a sighting fits an open one; `None` where it is too far off, or nothing
+    /// tells.
+    fn fit(&self, number: u64, seen: &Seen) -> Option<Fit> {
+        let usual = self.usual(number, seen)?;
         let first = self.get(number)?.group.seen.first()?;
-        Some(Self::way(first, seen).1.saturating_sub(usual).saturating_abs())
+        let off = Self::way(first, seen).1.saturating_sub(usual.middle).saturating_abs();
+        let in_order = off <= usual.jitter;
+        (off <= usual.allowed).then_some(Fit { off, number, in_order })
     }
 
     fn attach(
