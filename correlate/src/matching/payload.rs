@@ -48,10 +48,6 @@ const DIFFERENCES_MAX: usize = 64;
 const SPREAD: i64 = 4;
 const SPREAD_NS: i64 = 1_000;
 
-/// Packets are taken to keep their order where that is off by no more than so many times
-/// what most of them differ by.
-const IN_ORDER: i64 = 3;
-
 /// Four in five packets differ by less than what is left when one in so many is left out
 /// at each end.
 const OUTER: usize = 10;
@@ -174,7 +170,7 @@ struct Fit {
     /// From what is usual, ns.
     off: i64,
     number: u64,
-    /// So little that order tells.
+    /// No more than most packets differ by, so that order tells.
     in_order: bool,
 }
 
@@ -247,7 +243,7 @@ impl Payloads {
     fn home(&self, seen: &Seen, repeats: bool) -> Home {
         let numbers = self.by_payload.get(&seen.payload).map_or(&[][..], SmallVec::as_slice);
         let is_only = !repeats && numbers.len() == 1;
-        let usual = numbers.last().and_then(|&newest| self.usual(newest, seen));
+        let usual = numbers.iter().rev().find_map(|&number| self.usual(number, seen));
         let horizon_ns = usual.filter(|_| !is_only).map_or(i64::MAX, Usual::horizon_ns);
         let is_near = |open: &Open| {
             let first = open.group.seen.first();
@@ -315,7 +311,7 @@ impl Payloads {
         let usual = self.usual(number, seen)?;
         let first = self.get(number)?.group.seen.first()?;
         let off = Self::way(first, seen).1.saturating_sub(usual.middle).saturating_abs();
-        let in_order = off <= usual.jitter.saturating_mul(IN_ORDER);
+        let in_order = off <= usual.jitter;
         (off <= usual.allowed).then_some(Fit { off, number, in_order })
     }
 
