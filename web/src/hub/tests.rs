@@ -5,10 +5,6 @@ use super::*;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::path::Path;
 use std::time::Duration;
-use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
-use taptrail_capture::pcap_writer::PcapWriter;
-use taptrail_capture::point::PointConfig;
-use taptrail_capture::time::Timestamp;
 use taptrail_store::import::{ImportRequest, import};
 use taptrail_store::ship::nodes::{Nodes, Report};
 use taptrail_store::ship::offer::{Offer, Opened};
@@ -170,25 +166,15 @@ async fn a_hub_with_a_wrong_certificate_is_told_nothing() {
 /// An import of one packet, as `node` offers it.
 fn offer(directory: &Path, node: &str) -> Offer {
     let path = directory.join("P1.pcap");
-    let mut writer = PcapWriter::new(Vec::new(), LinkType::ETHERNET).unwrap();
-    let ts = Timestamp::from_ns(1_700_000_000_000_000_000);
-    let meta = PacketMeta {
-        ts,
-        ts_ps: 0,
-        ts_record: ts,
-        ts_source: TsSource::Record,
-        ts_flags: 0,
-        packet_ix: 0,
-        interface: 0,
-        direction: Direction::Unknown,
-        link_type: LinkType::ETHERNET,
-        wire_len: 60,
-    };
-    writer.write(&meta, &[7; 60]).unwrap();
-    std::fs::write(&path, writer.finish().unwrap()).unwrap();
+    // Little endian, microseconds, Ethernet; one packet of 60 bytes.
+    let head = [0xa1b2_c3d4, 4 << 16 | 2, 0, 0, 1 << 18, 1];
+    let words = head.into_iter().chain([1_700_000_000_u32, 0, 60, 60]);
+    let mut bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+    bytes.extend([7; 60]);
+    std::fs::write(&path, bytes).unwrap();
     let store = Store::open_or_create(&directory.join("node")).unwrap();
     let request = ImportRequest {
-        point: PointConfig::named("P1".to_owned().try_into().unwrap()),
+        point: serde_json::from_str(r#"{"name": "P1"}"#).unwrap(),
         path,
         decoders: None,
         config_hash: String::new(),
