@@ -35,7 +35,6 @@ use taptrail_decoders::headers::{self, Segment, Transport};
 use taptrail_decoders::kind::Kind;
 use taptrail_store::catalog::Store;
 use taptrail_store::catalog::manifest::ImportManifest;
-use taptrail_store::segment::TimeRange;
 use taptrail_store::segment::reader::SegmentReader;
 use taptrail_store::tables::flows::FlowRow;
 use taptrail_store::tables::row::Row;
@@ -44,6 +43,10 @@ const COLUMNS: &[&str] = &["ts", "packet_ix", "link_type", "data"];
 
 /// The rule's name in `links`.
 pub const RULE: &str = "payload_hash";
+
+/// Most segments, or row groups of such as are not sorted, that wait to be read: those
+/// of one point wait for a second one.
+pub const SOURCES_MAX: usize = 1 << 16;
 
 /// A point that has sealed nothing for so long, by the time of others, holds nobody up.
 const SILENT_NS: i64 = 120_000_000_000;
@@ -96,6 +99,10 @@ pub struct Opaque {
     /// Up to when each point has sealed its packets, as stamped.
     sealed: HashMap<PointIx, i64>,
     cut: u64,
+    /// Sources that were not read because of [`SOURCES_MAX`].
+    not_read: u64,
+    /// Numbers of sources that were read to their end.
+    read: Vec<usize>,
 }
 
 impl Opaque {
@@ -108,12 +115,15 @@ impl Opaque {
             points: HashSet::new(),
             sealed: HashMap::new(),
             cut: 0,
+            not_read: 0,
+            read: Vec::new(),
         }
     }
 
-    /// Packets that a limit, or a capture that cut them, left out.
+    /// Packets that a limit, or a capture that cut them, left out; segments that wait
+    /// without end count as one.
     pub fn left_out(&self) -> u64 {
-        self.payloads.left_out() + self.cut
+        self.payloads.left_out() + self.cut + self.not_read
     }
 
     /// Adds the packets of imports.
@@ -139,34 +149,33 @@ impl Opaque {
                 continue;
             }
             self.points.insert(point);
-            let flows = Arc::new(flows);
+            let (flows, capture_id) = (Arc::new(flows), import.capture_id);
             for segment in import.files_of("packets") {
-                let file = store.file(segment);
-                let mut add = |row_groups, time: Option<TimeRange>| {
-                    let (file, flows) = (file.clone(), Arc::clone(&flows));
-                    let capture_id = import.capture_id;
+                for (row_groups, time) in segment.in_order() {
+                    let (file, flows) = (store.file(segment), Arc::clone(&flows));
                     let ts = time.map_or(i64::MIN, |time| time.min_ns);
                     let at = clocks.corrected(Stamp { point, ts });
-                    self.heap.push(Reverse((at, self.sources.len())));
                     let cursor = None;
-                    self.sources.push(Source {
-                        file,
-                        row_groups,
-                        point,
-                        capture_id,
-                        flows,
-                        cursor,
-                    });
-                };
-                if segment.sorted {
-                    add(segment.groups_in_file(), segment.time);
-                } else {
-                    let groups = segment.groups().zip(&segment.row_groups);
-                    groups.for_each(|(number, group)| add(Some(vec![number]), group.time));
+                    self.wait(at, Source { file, row_groups, point, capture_id, flows, cursor });
                 }
             }
         }
         Ok(())
+    }
+
+    /// A source waits for its first time.
+    fn wait(&mut self, at: i64, source: Source) {
+        if self.heap.len() >= SOURCES_MAX {
+            self.not_read += 1;
+            return;
+        }
+        // Where captures come without end, sources would be without number.
+        let number = self.read.pop().unwrap_or(self.sources.len());
+        self.heap.push(Reverse((at, number)));
+        match self.sources.get_mut(number) {
+            Some(place) => *place = source,
+            None => self.sources.push(source),
+        }
     }
 
     /// Up to which corrected time all points have sealed their packets.
@@ -195,8 +204,9 @@ impl Opaque {
         let transports = [texts.intern("udp"), texts.intern("tcp")];
         while let Some(&Reverse((at, number))) = self.heap.peek().filter(|next| next.0.0 <= until) {
             self.heap.pop();
-            if let Some(next) = self.step(number, clocks, transports)? {
-                self.heap.push(Reverse((next, number)));
+            match self.step(number, clocks, transports)? {
+                Some(next) => self.heap.push(Reverse((next, number))),
+                None => self.read.push(number),
             }
             self.close(at, clocks, tell);
         }

@@ -246,16 +246,9 @@ fn frames(
     let mut sources = Vec::new();
     let mut heap = BinaryHeap::new();
     for segment in imports.iter().flat_map(|import| import.files_of("packets")) {
-        let file = store.file(segment);
-        let mut add = |row_groups, time: Option<taptrail_store::segment::TimeRange>| {
+        for (row_groups, time) in segment.in_order() {
             heap.push(Reverse((time.map_or(i64::MIN, |time| time.min_ns), sources.len())));
-            sources.push(Source { file: file.clone(), row_groups });
-        };
-        if segment.sorted {
-            add(segment.groups_in_file(), segment.time);
-        } else {
-            let groups = segment.groups().zip(&segment.row_groups);
-            groups.for_each(|(number, group)| add(Some(vec![number]), group.time));
+            sources.push(Source { file: store.file(segment), row_groups });
         }
     }
     let mut cursors: HashMap<usize, Cursor> = HashMap::new();

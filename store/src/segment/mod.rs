@@ -99,6 +99,16 @@ impl Segment {
         self.part.map(|_| self.groups().collect())
     }
 
+    /// Parts whose rows are in order of time, as row groups to read of its file, with
+    /// the times of their rows: the segment whole, else each of its row groups.
+    pub fn in_order(&self) -> Vec<(Option<Vec<usize>>, Option<TimeRange>)> {
+        if self.sorted {
+            return vec![(self.groups_in_file(), self.time)];
+        }
+        let groups = self.groups().zip(&self.row_groups);
+        groups.map(|(number, group)| (Some(vec![number]), group.time)).collect()
+    }
+
     /// Size of its file.
     pub fn file_bytes(&self) -> u64 {
         self.part.map_or(self.bytes, |part| part.file_bytes)

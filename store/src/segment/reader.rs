@@ -16,6 +16,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 
 /// Rows of one batch that a reader gives.
 pub const READ_ROWS: usize = 8192;
@@ -160,15 +161,15 @@ impl SegmentReader {
             return ReadAhead::Here(Box::new(self));
         }
         let (give, batches) = mpsc::sync_channel(1);
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
+            let _running = Running;
             for batch in self {
                 if give.send(batch).is_err() {
                     break;
                 }
             }
-            RUNNING.fetch_sub(1, Ordering::Relaxed);
         });
-        ReadAhead::Thread(batches)
+        ReadAhead::Thread(batches, Some(thread))
     }
 }
 
@@ -178,10 +179,19 @@ pub const AHEAD_MAX: usize = 64;
 /// Segments that are read ahead now.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
+/// One of them, as long as it lives.
+struct Running;
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Gives the batches of a segment, most of which are ready when they are asked for.
 pub enum ReadAhead {
     /// Read by a thread.
-    Thread(mpsc::Receiver<Result<RecordBatch, StoreError>>),
+    Thread(mpsc::Receiver<Result<RecordBatch, StoreError>>, Option<JoinHandle<()>>),
     /// Read when asked.
     Here(Box<SegmentReader>),
 }
@@ -191,7 +201,16 @@ impl Iterator for ReadAhead {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Self::Thread(batches) => batches.recv().ok(),
+            Self::Thread(batches, thread) => {
+                let batch = batches.recv().ok();
+                // Where the thread has failed, the segment has not ended.
+                if batch.is_none()
+                    && let Some(Err(panic)) = thread.take().map(JoinHandle::join)
+                {
+                    std::panic::resume_unwind(panic);
+                }
+                batch
+            }
             Self::Here(reader) => reader.next(),
         }
     }
