@@ -23,7 +23,7 @@ use crate::run::{CorrelateError, Outcome, Progress};
 use crate::sample::Sample;
 use crate::scout::{Feeds, Learned, OrderScout, ReactionScout};
 use crate::text::Texts;
-use crate::told::{Rows, Summary};
+use crate::told::{Counters, Rows, Summary};
 use crate::topology::Topology;
 use crate::wire::read;
 use std::collections::BTreeMap;
@@ -289,7 +289,8 @@ impl Pass {
         replacement: &mut Replacement,
         outcome: &mut Outcome,
     ) -> Result<(), CorrelateError> {
-        outcome.counters = summary.counters;
+        let payloads_left_out = self.opaque.left_out();
+        outcome.counters = Counters { payloads_left_out, ..summary.counters };
         let wire = self.wires.rows()?;
         replacement.write_rows(&summary.hops)?;
         replacement.write_rows(&summary.lines)?;

@@ -98,4 +98,38 @@ pub struct Counters {
     /// Events and trades closed early, texts, numbers and rows refused, all
     /// because of a stated limit.
     pub over_limits: u64,
+    /// Packets that nothing decodes and that could not be looked for elsewhere: cut by
+    /// their capture, or over a limit.
+    pub payloads_left_out: u64,
+}
+
+impl Counters {
+    /// What did not fit, in words; nothing of what did not occur.
+    pub fn noticed(&self) -> Vec<(u64, &'static str)> {
+        let all = [
+            (self.late, "message in another order than that of time"),
+            (self.repeats, "copy that came after its window"),
+            (self.without_order, "session message that belongs to no order"),
+            (self.without_trigger, "order without a trigger"),
+            (self.trigger_not_found, "trigger that is named and was not seen"),
+            (self.unexplained_answers, "answer that no request explains"),
+            (self.contradictions, "link that contradicts the bounds of its clocks"),
+            (self.over_limits, "closed early or left out because of a limit"),
+            (self.payloads_left_out, "packet that nothing decodes, cut or over a limit"),
+        ];
+        all.into_iter().filter(|(count, _)| *count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_occurred_is_noticed() {
+        assert_eq!(Counters { observations: 9, events: 3, ..Counters::default() }.noticed(), []);
+        let noticed = Counters { late: 2, payloads_left_out: 1, ..Counters::default() }.noticed();
+        let counts: Vec<u64> = noticed.iter().map(|(count, _)| *count).collect();
+        assert_eq!(counts, [2, 1]);
+    }
 }

@@ -98,4 +98,7 @@ fn tell(outcome: &Outcome) {
         "correlated: {} links, {} orders, {} losses",
         outcome.links, outcome.orders, outcome.losses
     );
+    for (count, what) in outcome.counters.noticed() {
+        println!("correlated: {count} x {what}");
+    }
 }
