@@ -58,13 +58,22 @@ pub struct CorrelateConfig {
     /// nanoseconds, as the user vouches for: what ptp4l tells of a node's clock
     /// bounds nothing without it.
     pub ptp_bound_ns: Option<u64>,
+    /// Most messages of open orders that are held in memory, about 1 KB each. Beyond it
+    /// the orders of which nothing was heard for longest wait in a file.
+    pub open_events_max: u32,
     /// `[[correlate.key]]`: which fields say that messages belong together.
     pub key: Vec<KeyRule>,
 }
 
 impl Default for CorrelateConfig {
     fn default() -> Self {
-        Self { window_s: 2, window_ms: None, ptp_bound_ns: None, key: Vec::new() }
+        Self {
+            window_s: 2,
+            window_ms: None,
+            ptp_bound_ns: None,
+            open_events_max: 1 << 17,
+            key: Vec::new(),
+        }
     }
 }
 

@@ -11,6 +11,8 @@
 //! Where clocks have to be measured it runs twice: over a sample that only
 //! shows what crosses between them, then over everything.
 
+mod advance;
+mod rest;
 mod trades;
 
 use crate::clock::{Clocks, Gauge};
@@ -29,11 +31,13 @@ use crate::matching::reaction::{Case, Reactions};
 use crate::matching::recent::{Lookback, Recent};
 use crate::matching::resting::Resting;
 use crate::matching::same::{self, Gatherer};
+use crate::matching::trade::Numbered;
 use crate::matching::trigger::{self, Follows, Likely};
 use crate::observation::{Observation, Way, is_request};
 use crate::points::{PointIx, Points};
 use crate::sample::Sample;
 use crate::scout::{Feeds, Framings, Learned, case, followed, is_new_order, window_ns};
+use crate::shelf::Shelf;
 use crate::stream::Streams;
 use crate::text::{TextId, Texts};
 use crate::told::{Counters, Rows, Summary};
@@ -79,12 +83,15 @@ pub struct Correlator {
     asked_refused: u64,
     reactions: Reactions,
     book: Book,
+    /// Where trades of which nothing is heard are.
+    shelf: Option<Shelf>,
     losses: Losses,
     lines: Lines,
     traffic: Traffic,
     hops: Hops,
     pending: VecDeque<(i64, Pending)>,
     watermark: i64,
+    is_behind: bool,
     last_at: i64,
     counters: Counters,
     rows: Rows,
@@ -144,13 +151,16 @@ impl Correlator {
             asked: HashMap::new(),
             asked_refused: 0,
             reactions,
-            book: Book::new(window, Keys::new(&settings.correlate.key)),
+            book: Book::new(window, Keys::new(&settings.correlate.key))
+                .holding(settings.correlate.open_events_max as usize),
+            shelf: None,
             losses: Losses::new(window),
             lines: Lines::new(),
             traffic: Traffic::default(),
             hops: Hops::new(),
             pending: VecDeque::new(),
             watermark: i64::MIN,
+            is_behind: false,
             last_at: 0,
             counters: Counters::default(),
             rows: Rows::default(),
@@ -263,35 +273,6 @@ impl Correlator {
     /// How many rows there are to be written.
     pub fn rows_waiting(&self) -> usize {
         self.rows.links.len() + self.rows.lineage.len()
-    }
-
-    /// Nothing more comes: closes the next of what is open. `false` when there is
-    /// nothing left but to [`finish`](Self::finish).
-    pub fn wind_up(&mut self) -> bool {
-        if let Some(event) = self.gatherer.close_next(i64::MAX) {
-            self.closed(event);
-            return true;
-        }
-        if self.watermark < i64::MAX {
-            let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
-            self.losses.settle_all(&names, &mut self.hops);
-            self.watermark = i64::MAX;
-            self.settle_due();
-        }
-        let over = self.book.close_next(self.watermark, &self.clocks);
-        let trade = over.or_else(|| self.book.close_oldest());
-        if let Some(trade) = &trade {
-            self.tell(trade);
-        }
-        trade.is_some()
-    }
-
-    /// Nothing more comes: closes everything.
-    pub fn finish(&mut self) -> Summary {
-        while self.wind_up() {}
-        let names = Names { points: &self.points, streams: &self.streams, texts: &self.texts };
-        self.losses.finish(&names, &mut self.hops);
-        self.summary()
     }
 
     /// What is known by now of that which is only known at the end.
@@ -418,34 +399,6 @@ impl Correlator {
         self.asked.insert(Sighting::of(observation, false).identity, before);
     }
 
-    /// Nothing before `watermark` (corrected time) comes any more.
-    pub fn advance(&mut self, watermark: i64) {
-        if watermark > self.watermark {
-            self.watermark = watermark;
-        }
-        while let Some(event) = self.gatherer.close_next(self.watermark) {
-            self.closed(event);
-        }
-        self.settle_due();
-        while let Some(trade) = self.book.close_next(self.watermark, &self.clocks) {
-            self.tell(&trade);
-        }
-        self.wants.expire(self.watermark);
-    }
-
-    fn settle_due(&mut self) {
-        while let Some((_, pending)) = self.next_pending() {
-            self.settle(pending);
-        }
-    }
-
-    fn next_pending(&mut self) -> Option<(i64, Pending)> {
-        let due = self.pending.front()?.0;
-        if due > self.watermark { None } else { self.pending.pop_front() }
-    }
-}
-
-impl Correlator {
     fn closed(&mut self, mut closed: Arc<Event>) {
         self.counters.events += 1;
         let event = Arc::make_mut(&mut closed);
@@ -514,7 +467,10 @@ impl Correlator {
         if !relayed && !self.wants.wants(event) {
             return self.gatherer.reuse(closed);
         }
-        event.same = links.to_vec();
+        // They are the way to what the message triggered.
+        if self.wants.is_named(event) {
+            event.same = links.to_vec();
+        }
         self.wants.keep(&closed);
         if relayed {
             self.pend(closed.at(), Pending::Relayed(closed));
@@ -536,6 +492,7 @@ impl Correlator {
             Case { id: start.unwrap_or(case.id), ..case }
         });
         let symbol = event.obs.symbol;
+        self.wake_for(&event.obs, conversation);
         match self.book.take(event, conversation, &self.texts, &self.clocks) {
             Ok(order) => {
                 if let Some((seq, by)) = named.zip(by) {
@@ -571,7 +528,7 @@ impl Correlator {
                 self.losses.named(seq, (by, at), &meant, &found);
                 drop(meant);
                 if let Some(order) = self.book.order_mut(order) {
-                    order.triggers.push((seq, found.into_vec()));
+                    order.triggers.push(Numbered { number: seq, events: found.into_vec() });
                 }
             }
             Pending::Reaction { order, case, at } => self.react(order, &case, at),

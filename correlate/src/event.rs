@@ -8,13 +8,15 @@
 use crate::clock::Stamp;
 use crate::link::Link;
 use crate::observation::{Amount, Observation, Way};
+use crate::packed;
 use crate::points::PointIx;
 use crate::text::TextId;
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use taptrail_decoders::kind::{Kind, Side};
 
 /// The three numbers that name a message for ever.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Identity {
     /// Capture.
     pub capture_id: u64,
@@ -25,7 +27,7 @@ pub struct Identity {
 }
 
 /// One place and time an event was seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sighting {
     /// Where.
     pub point: PointIx,
@@ -78,7 +80,7 @@ pub type Path = SmallVec<[PointIx; 8]>;
 pub type StreamIx = u32;
 
 /// A message and where it was seen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Its columns, as first seen.
     pub obs: Observation,
@@ -87,11 +89,14 @@ pub struct Event {
     /// Which way it goes.
     pub way: Way,
     /// Where it was seen, in order of arrival.
+    #[serde(with = "packed::small")]
     pub sightings: SmallVec<[Sighting; SIGHTINGS_INLINE]>,
     /// The points that saw it, in the order it passed them.
+    #[serde(with = "packed::small")]
     pub path: Path,
     /// For each point of its way that did not see it: how many of `path` come
     /// before it.
+    #[serde(with = "packed::small")]
     pub missed: SmallVec<[u16; 8]>,
     /// Of a feed's event, links between its sightings; while it is open, those that
     /// were told already.
@@ -105,7 +110,7 @@ pub struct Event {
 pub const ENTRIES_MAX: usize = 256;
 
 /// An order in a message of several.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// What happened to it.
     pub kind: Kind,

@@ -217,7 +217,7 @@ impl Follower {
         live.look_for_retention(&self.store)?;
         let mut replacement = self.replacement(live, &seen.catalog)?;
         live.pass.feed(until, &mut replacement, &mut live.outcome, &mut |_: Progress| {})?;
-        live.pass.advance(until);
+        live.pass.advance(until, &mut replacement, &mut live.outcome)?;
         live.until = until;
         live.measure_clocks();
         live.pass.snapshot(&mut replacement, &mut live.outcome)?;

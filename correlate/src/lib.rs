@@ -8,9 +8,8 @@
 //! rows of `packets` ──> bursts, tcp, same links of what nothing decodes
 //! ```
 //!
-//! Everything but [`run`], [`follow`], [`pass`], [`merge`], [`opaque`],
-//! [`wire::read`] and
-//! [`report::read`] is free of I/O.
+//! Everything but [`run`], [`follow`], [`pass`], [`merge`], [`opaque`], [`shelf`],
+//! [`wire::read`] and [`report::read`] is free of I/O.
 #![deny(missing_docs)]
 
 pub mod calibrate;
@@ -33,12 +32,14 @@ pub mod merge;
 pub mod observation;
 pub mod observed;
 pub mod opaque;
+pub mod packed;
 pub mod pass;
 pub mod points;
 pub mod report;
 pub mod run;
 pub mod sample;
 pub mod scout;
+pub mod shelf;
 pub mod stream;
 pub mod text;
 pub mod told;
@@ -48,6 +49,8 @@ pub mod twins;
 pub mod wants;
 pub mod wire;
 
+#[cfg(test)]
+mod shelf_tests;
 #[cfg(test)]
 mod testnet;
 #[cfg(test)]

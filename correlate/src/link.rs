@@ -8,6 +8,7 @@ use crate::clock::{Clocks, Latency};
 use crate::dictionary::names;
 use crate::event::Sighting;
 use crate::observation::{Observation, stable_hash};
+use crate::packed::{self, Lasting};
 use crate::points::Points;
 use crate::text::{TextId, Texts};
 use arrow::array::{
@@ -15,6 +16,7 @@ use arrow::array::{
     UInt32Array, UInt64Array,
 };
 use arrow::error::ArrowError;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
@@ -22,7 +24,7 @@ use taptrail_store::tables::column::schema;
 use taptrail_store::tables::links::COLUMNS;
 
 /// What a link says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LinkKind {
     /// The message at the next point that saw it.
     Same,
@@ -64,10 +66,11 @@ impl LinkKind {
 }
 
 /// What a link rests on.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The rule's name.
-    pub rule: &'static str,
+    #[serde(with = "packed::lasting")]
+    pub rule: Lasting,
     /// How sure it is, 0 to 1.
     pub confidence: f32,
     /// Observations it could have chosen, the chosen one included.
@@ -84,7 +87,7 @@ impl Evidence {
 }
 
 /// A link.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// What it says.
     pub kind: LinkKind,

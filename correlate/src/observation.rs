@@ -7,6 +7,7 @@
 use crate::matching::keys::OwnKey;
 use crate::points::PointIx;
 use crate::text::TextId;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use taptrail_decoders::kind::{Kind, Sender, SeqUnit, Side, flags};
 
 /// Copies of an earlier message: never the start or end of a link.
@@ -30,6 +31,19 @@ impl Amount {
     }
 }
 
+/// As an `Option`, of which most are short.
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.get().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        Option::deserialize(from).map(Self::from)
+    }
+}
+
 impl From<Option<i128>> for Amount {
     fn from(number: Option<i128>) -> Self {
         number.map_or(Self::NONE, Self)
@@ -37,7 +51,7 @@ impl From<Option<i128>> for Amount {
 }
 
 /// A message at a point.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// Where.
     pub point: PointIx,
@@ -118,7 +132,7 @@ pub struct Observation {
 }
 
 /// Which way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Way {
     /// From the venue to everybody.
     Feed,
@@ -185,6 +199,11 @@ impl Observation {
     /// The ids of its order and execution, absent ones among them.
     pub fn ids(&self) -> [TextId; 4] {
         [self.order_id_txt, self.cl_ord_id, self.orig_cl_ord_id, self.exec_id]
+    }
+
+    /// The same, to be changed.
+    pub fn ids_mut(&mut self) -> [&mut TextId; 4] {
+        [&mut self.order_id_txt, &mut self.cl_ord_id, &mut self.orig_cl_ord_id, &mut self.exec_id]
     }
 
     /// Whether the decoder marked it as a copy of an earlier message.

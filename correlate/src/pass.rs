@@ -22,6 +22,7 @@ use crate::points::Points;
 use crate::run::{CorrelateError, Outcome, Progress};
 use crate::sample::Sample;
 use crate::scout::{Feeds, Learned, OrderScout, ReactionScout};
+use crate::shelf::Shelf;
 use crate::text::Texts;
 use crate::told::{Counters, Rows, Summary};
 use crate::topology::Topology;
@@ -99,7 +100,8 @@ impl Pass {
         };
         let learned = Learned { topology, reactions, feeds };
         let correlator = Correlator::new(settings, &points, learned, texts);
-        let correlator = correlator.with_clocks(clocks.clone());
+        let correlator =
+            correlator.with_clocks(clocks.clone()).with_shelf(Shelf::new(store.scratch_file()?));
         let merge = Merge::empty(clocks);
         Ok(Self {
             configured: configured.to_vec(),
@@ -184,6 +186,7 @@ impl Pass {
         while let Some(observation) = self.merge.next_until(until, self.correlator.texts())? {
             self.correlator.push(&observation);
             self.messages += 1;
+            self.catch_up(replacement, outcome)?;
             if self.correlator.rows_waiting() >= ROWS_WAITING_MAX {
                 self.write(replacement, outcome)?;
             }
@@ -208,8 +211,29 @@ impl Pass {
     }
 
     /// Nothing before a corrected time comes any more.
-    pub fn advance(&mut self, watermark: i64) {
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub fn advance(
+        &mut self,
+        watermark: i64,
+        replacement: &mut Replacement,
+        outcome: &mut Outcome,
+    ) -> Result<(), CorrelateError> {
         self.correlator.advance(watermark);
+        self.catch_up(replacement, outcome)
+    }
+
+    fn catch_up(
+        &mut self,
+        replacement: &mut Replacement,
+        outcome: &mut Outcome,
+    ) -> Result<(), CorrelateError> {
+        while self.correlator.is_behind() {
+            self.write(replacement, outcome)?;
+            self.correlator.advance(i64::MIN);
+        }
+        Ok(())
     }
 
     /// Measures the clocks by what crossed between them so far; what follows is
@@ -270,6 +294,9 @@ impl Pass {
         replacement: &mut Replacement,
         outcome: &mut Outcome,
     ) -> Result<(), CorrelateError> {
+        if let Some(fault) = self.correlator.take_fault() {
+            return Err(CorrelateError::Shelf(fault));
+        }
         self.correlator.write_rows(|rows, texts, points| {
             let Rows { links, orders, losses, .. } = rows;
             outcome.links += links.len() as u64;
@@ -405,7 +432,10 @@ impl Sources<'_> {
         let learned = Learned { topology, reactions: Reactions::default(), feeds };
         let all = std::mem::take(texts);
         let correlator = Correlator::new(self.settings, self.points, learned, all);
-        let correlator = correlator.with_clocks(doubted.clone()).measuring(sample);
+        let correlator = correlator
+            .with_clocks(doubted.clone())
+            .with_shelf(Shelf::new(self.store.scratch_file()?))
+            .measuring(sample);
         let measured = self.measure(correlator, doubted, sample)?;
         *texts = measured.texts;
         let clocks = configured.measured(&measured.gauge);
@@ -460,7 +490,10 @@ impl Sources<'_> {
             }
         }
         drop(correlator.finish());
-        Ok(correlator.into_measured())
+        match correlator.take_fault() {
+            Some(fault) => Err(CorrelateError::Shelf(fault)),
+            None => Ok(correlator.into_measured()),
+        }
     }
 
     /// What requests react to, from the first of them on.

@@ -27,6 +27,9 @@ pub enum CorrelateError {
     /// A segment has other columns than this version reads.
     #[error("messages: {0}. Decode the store's packets anew with this version")]
     Columns(#[from] ArrowError),
+    /// The file in which orders wait that nothing is heard of failed.
+    #[error("file of idle orders in the store's tmp: {0}")]
+    Shelf(std::io::Error),
 }
 
 /// How far a correlation has come.

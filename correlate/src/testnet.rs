@@ -14,6 +14,7 @@ use crate::observation::Observation;
 use crate::points::{PointIx, Points};
 use crate::sample::Sample;
 use crate::scout::{Learned, OrderScout, ReactionScout};
+use crate::shelf::Shelf;
 use crate::text::{TextId, Texts};
 use crate::told::{self, Summary};
 use arrow::error::ArrowError;
@@ -40,6 +41,8 @@ pub struct Net {
     pub calibrated: bool,
     /// Whether the traffic is asked for the clocks' offsets.
     pub measured: bool,
+    /// Whether all that is idle waits in a file.
+    pub shelved: bool,
     /// Key rules of the user.
     pub keys: Vec<KeyRule>,
 }
@@ -56,6 +59,7 @@ impl Net {
             packets: 0,
             calibrated: true,
             measured: false,
+            shelved: false,
             keys: Vec::new(),
         }
     }
@@ -177,7 +181,11 @@ impl Net {
             at: None,
         };
         Settings {
-            correlate: CorrelateConfig { key: self.keys.clone(), ..CorrelateConfig::default() },
+            correlate: CorrelateConfig {
+                key: self.keys.clone(),
+                open_events_max: if self.shelved { 0 } else { u32::MAX },
+                ..CorrelateConfig::default()
+            },
             hops: vec![hop(1, 2), hop(2, 3), hop(3, 4), hop(4, 5), hop(5, 6), hop(6, 1)],
             clocks: if self.calibrated { OFFSETS.map(clock).to_vec() } else { Vec::new() },
             ..Settings::default()
@@ -211,9 +219,14 @@ impl Net {
         let seen = ordered(seen, &clocks);
         let mut correlator =
             Correlator::new(&settings, &points, learned, texts).with_clocks(clocks);
+        if self.shelved {
+            let file = tempfile::tempfile().expect("a file for idle trades");
+            correlator = correlator.with_shelf(Shelf::new(file));
+        }
         correlator.set_health(health);
         seen.iter().for_each(|observation| correlator.push(observation));
         let summary = correlator.finish();
+        assert!(correlator.take_fault().is_none());
         let mut found = Rows::default();
         let written = correlator.write_rows(|rows, texts, points| {
             let told::Rows { orders, losses, .. } = rows.clone();

@@ -11,6 +11,7 @@
 //! numbers given anew.
 
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Most different names one run keeps, and most ids at once, about 100 bytes
@@ -24,7 +25,9 @@ const SWEEP_MIN: usize = 1 << 16;
 const ID: u32 = 1 << 31;
 
 /// A text in [`Texts`]; the default is "absent".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct TextId(u32);
 
 impl TextId {
@@ -42,7 +45,7 @@ impl TextId {
     }
 
     /// Whether it is of an id, which may be forgotten.
-    const fn is_id(self) -> bool {
+    pub const fn is_id(self) -> bool {
         self.0 & ID != 0
     }
 

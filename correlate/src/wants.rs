@@ -15,6 +15,7 @@
 use crate::event::Event;
 use crate::matching::public::Published;
 use crate::matching::recent::Candidate;
+use crate::matching::trade::Numbered;
 use crate::observation::{Observation, Way, is_report};
 use crate::stream::STREAMS_MAX;
 use crate::text::TextId;
@@ -134,8 +135,13 @@ impl Wants {
             || has(&self.orders, obs.orig_order_id)
             || has(&self.matches, obs.match_id)
             || event.entries.iter().any(|entry| self.orders.contains_key(&entry.order_id))
-            || self.sequence(obs.seq, event).is_some()
-            || self.sequence(obs.trigger_seq, event).is_some()
+            || self.is_named(event)
+    }
+
+    /// Whether a request or a bus may have named a closed feed event.
+    pub fn is_named(&self, event: &Event) -> bool {
+        self.sequence(event.obs.seq, event).is_some()
+            || self.sequence(event.obs.trigger_seq, event).is_some()
     }
 
     fn sequence(&self, seq: Option<u64>, event: &Event) -> Option<u64> {
@@ -209,6 +215,26 @@ impl Wants {
         };
         let by_order = take(&mut self.orders, orders);
         Published { by_order, by_match: take(&mut self.matches, matches) }
+    }
+
+    /// Takes out what was found for the numbers of orders so far; they stay wanted.
+    pub fn lend(&mut self, orders: &[u64]) -> Vec<Numbered> {
+        let lent = orders.iter().filter_map(|&number| {
+            let events = std::mem::take(&mut self.orders.get_mut(&number)?.found);
+            (!events.is_empty()).then_some(Numbered { number, events })
+        });
+        lent.collect()
+    }
+
+    /// Takes back what was lent, before what was found since.
+    pub fn give_back(&mut self, lent: Vec<Numbered>) {
+        for Numbered { number, mut events } in lent {
+            if let Some(wanted) = self.orders.get_mut(&number) {
+                events.append(&mut wanted.found);
+                events.truncate(FOUND_MAX);
+                wanted.found = events;
+            }
+        }
     }
 
     /// Gives the ids that kept events hold.

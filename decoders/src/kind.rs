@@ -1,12 +1,15 @@
 //! The closed vocabularies of a row: what happened, which side, which flags.
 //! Numbers are stable: they may be stored.
 
+use serde::{Deserialize, Serialize};
+
 /// Declares an enum with stable numbers and the text each has in the tables
 /// and in protocol files.
 macro_rules! vocabulary {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Serialize, Deserialize)]
         #[repr(u8)]
         pub enum $name { $($(#[$vdoc])* $variant = $number,)* }
 

@@ -36,6 +36,7 @@ use self::track::Offset;
 use crate::config::{ClockConfig, HopConfig};
 use crate::points::{PointIx, Points};
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -87,7 +88,7 @@ struct Relation {
 }
 
 /// A latency and what bounds it, in ns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
     /// Best estimate.
     pub ns: i64,

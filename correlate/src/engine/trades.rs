@@ -26,8 +26,8 @@ impl Correlator {
         for request in root.events.iter().filter(|event| is_request(event.obs.kind)) {
             let Some(seq) = request.obs.trigger_seq else { continue };
             named += 1;
-            let events = root.triggers.iter().find(|(s, _)| *s == seq).map(|(_, events)| events);
-            let events = events.map_or(&[][..], Vec::as_slice);
+            let events = root.triggers.iter().find(|named| named.number == seq);
+            let events = events.map_or(&[][..], |named| named.events.as_slice());
             let found_and_heard = (events, root.heard.as_slice());
             found.extend(trigger::explicit(request, seq, found_and_heard, &follows, &self.clocks));
         }

@@ -22,11 +22,10 @@
 //! no key, and the rules of the correlator apply.
 
 use crate::observation::{Observation, stable_hash};
+use crate::packed::{self, Lasting};
 use crate::text::{TextId, Texts};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 
 /// Most key rules.
 pub const RULES_MAX: usize = 64;
@@ -115,10 +114,11 @@ struct Maker {
 }
 
 /// A key and the rule that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OwnKey {
     /// The rule's name.
-    pub rule: &'static str,
+    #[serde(with = "packed::lasting")]
+    pub rule: Lasting,
     /// A number that equal keys share.
     pub key: u64,
 }
@@ -141,7 +141,7 @@ impl Keys {
                     of.fields.iter().map(|text| field(text)).collect();
                 let Ok(fields) = fields else { continue };
                 makers.push(Maker {
-                    rule: lasting(&rule.name),
+                    rule: packed::for_good(&rule.name),
                     number,
                     joins: rule.link,
                     protocol: of.protocol.clone(),
@@ -295,19 +295,6 @@ pub fn check(rules: &[KeyRule]) -> Vec<String> {
         }
     }
     wrong
-}
-
-/// A name that lasts as long as the program: rules are named by the
-/// configuration, which is read once, and links point to their rule's name.
-fn lasting(name: &str) -> &'static str {
-    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(known) = names.get(name) {
-        return known;
-    }
-    let lasting: &'static str = Box::leak(name.to_owned().into_boxed_str());
-    names.insert(lasting);
-    lasting
 }
 
 #[cfg(test)]

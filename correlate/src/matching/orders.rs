@@ -10,6 +10,8 @@
 //! gateway's report carry the same order id. Where no answer ever came, by
 //! symbol, side, price and quantity, first in first out.
 
+mod idle;
+
 use crate::clock::Clocks;
 use crate::event::Event;
 use crate::link::Evidence;
@@ -27,7 +29,8 @@ use taptrail_decoders::kind::{Kind, Side};
 /// Most orders held at once. Beyond it the oldest trade is closed, and counted.
 pub const ORDERS_MAX: usize = 1 << 19;
 
-/// The same for the events of all of them, about 600 bytes each.
+/// The same for the events of all of them, about 600 bytes each, where those that are
+/// idle could not be laid down.
 pub const EVENTS_MAX: usize = 1 << 20;
 
 /// Most events of one order; further ones stand alone, counted.
@@ -68,17 +71,25 @@ pub struct Book {
     waiting: HashMap<Attributes, Sharing>,
     unbound: VecDeque<(i64, OrderNumber)>,
     ending: VecDeque<(i64, OrderNumber)>,
+    /// Orders to be looked at whether they are idle.
+    resting: VecDeque<(i64, OrderNumber)>,
     /// How often certain evidence said that one conversation feeds another.
     feeds: HashMap<(TextId, TextId), u64>,
     closed_early: u64,
-    /// Events of all orders.
+    /// Events of all orders, and how many of them there are to be.
     held: usize,
+    held_max: usize,
 }
 
 impl Book {
     /// Waits `window_ns` for what belongs together; `keys` are the user's rules.
     pub fn new(window_ns: i64, keys: Keys) -> Self {
         Self { window_ns, keys, ..Self::default() }
+    }
+
+    /// The same, in which idle trades are to leave beyond so many events.
+    pub fn holding(self, held_max: usize) -> Self {
+        Self { held_max, ..self }
     }
 
     /// Trades that were closed before they had ended because there were too many.
@@ -185,7 +196,13 @@ impl Book {
         let number = self.next;
         self.next += 1;
         self.orders.insert(number, Order::new(event, conversation));
+        self.rests(number);
         number
+    }
+
+    /// The oldest open order.
+    pub fn oldest(&self) -> Option<OrderNumber> {
+        self.orders.first_key_value().map(|(number, _)| *number)
     }
 
     /// Makes order `b` part of order `a`: they turned out to be one.
@@ -431,8 +448,13 @@ impl Book {
     }
 
     /// Closes the next trade that is over at `watermark` (corrected time), or that
-    /// has to go because too much is held.
-    pub fn close_next(&mut self, watermark: i64, clocks: &Clocks) -> Option<Trade> {
+    /// has to go because too much is held. `wake` puts back what was laid down.
+    pub fn close_next(
+        &mut self,
+        watermark: i64,
+        clocks: &Clocks,
+        wake: &mut dyn FnMut(&mut Self, OrderNumber),
+    ) -> Option<Trade> {
         while let Some(&(due, number)) = self.unbound.front()
             && due <= watermark
         {
@@ -443,6 +465,10 @@ impl Book {
             && due <= watermark
         {
             self.ending.pop_front();
+            let number = self.resolve(number);
+            if !self.orders.contains_key(&number) {
+                wake(self, number);
+            }
             let closed = self.close_one(number, watermark);
             if closed.is_some() {
                 return closed;
@@ -457,8 +483,7 @@ impl Book {
 
     /// Closes the oldest trade.
     pub fn close_oldest(&mut self) -> Option<Trade> {
-        let (&oldest, _) = self.orders.first_key_value()?;
-        Some(self.remove_trade(oldest))
+        self.oldest().map(|oldest| self.remove_trade(oldest))
     }
 
     /// Gives the ids that open orders hold.
@@ -469,7 +494,6 @@ impl Book {
     }
 
     fn close_one(&mut self, number: OrderNumber, watermark: i64) -> Option<Trade> {
-        let number = self.resolve(number);
         self.orders.get(&number)?;
         let members = self.members(number);
         let orders = || members.iter().filter_map(|n| self.orders.get(n));
@@ -499,12 +523,16 @@ impl Book {
     }
 
     fn remove_trade(&mut self, number: OrderNumber) -> Trade {
-        let members = self.members(number);
+        let trade = self.take_out(self.members(number));
+        trade.orders.iter().for_each(|(number, order)| self.forget(*number, order));
+        trade
+    }
+
+    fn take_out(&mut self, members: Sharing) -> Trade {
         let mut orders = Vec::with_capacity(members.len());
         for number in members {
             if let Some(order) = self.orders.remove(&number) {
                 self.held -= order.events.len();
-                self.forget(number, &order);
                 orders.push((number, order));
             }
         }

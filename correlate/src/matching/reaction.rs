@@ -25,6 +25,7 @@ use crate::event::Identity;
 use crate::matching::recent::{Candidate, Lookback, RATE_SPAN_NS, REACTION_MAX_NS};
 use crate::text::TextId;
 use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
 use taptrail_decoders::kind::Side;
 
 /// Bins of lateness in each doubling of it.
@@ -110,7 +111,7 @@ pub struct Choice {
 }
 
 /// How likely a message is what a request heard.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heard {
     /// The message of the feed, or of a bus.
     pub message: Identity,

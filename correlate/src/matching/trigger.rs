@@ -18,7 +18,9 @@ use crate::link::{Evidence, Link, LinkKind};
 use crate::matching::reaction::Heard;
 use crate::matching::recent::REACTION_MAX_NS;
 use crate::observation::Observation;
+use crate::packed;
 use crate::text::{TextId, Texts};
+use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use taptrail_decoders::kind::Kind;
@@ -114,7 +116,7 @@ fn likeliest<'a>(
 }
 
 /// What a request that names nothing likely reacted to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Likely {
     /// Number of the feed message.
     pub seq: u64,
@@ -127,6 +129,7 @@ pub struct Likely {
     /// How many it was chosen from.
     pub candidates: u32,
     /// The events that carry the number.
+    #[serde(with = "packed::shared")]
     pub found: Vec<Arc<Event>>,
 }
 

@@ -36,7 +36,7 @@ use crate::segment::Segment;
 use crate::segment::source::StoredSource;
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -102,6 +102,14 @@ impl Catalog {
 }
 
 impl Store {
+    /// A file to put something aside in, which is gone with its last handle.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn scratch_file(&self) -> Result<File, StoreError> {
+        scratch::file(&self.root.join("tmp"))
+    }
+
     /// Opens a store.
     ///
     /// # Errors

@@ -37,6 +37,12 @@ impl Scratch {
     }
 }
 
+/// A file in `parent` that has no name and is gone with its last handle.
+pub(crate) fn file(parent: &Path) -> Result<File, StoreError> {
+    fs::create_dir_all(parent).map_err(StoreError::io(parent))?;
+    tempfile::tempfile_in(parent).map_err(StoreError::io(parent))
+}
+
 /// Removes what dead processes left in `parent`.
 pub(crate) fn remove_abandoned(parent: &Path) -> Result<(), StoreError> {
     let Ok(entries) = fs::read_dir(parent) else { return Ok(()) };
