@@ -62,6 +62,7 @@ impl Correlator {
     pub fn wind_up(&mut self) -> bool {
         if let Some(event) = self.gatherer.close_next(i64::MAX) {
             self.closed(event);
+            self.lay_down();
             return true;
         }
         if self.watermark < i64::MAX {
