@@ -4,7 +4,7 @@ use crate::time::Timestamp;
 
 /// Most packets in one batch. Bounds memory and latency; large enough that
 /// per-batch work does not show.
-pub const BATCH_PACKETS_MAX: usize = 4096;
+pub const BATCH_PACKETS_MAX: usize = 8192;
 
 /// A batch is full once its payload reaches this many bytes (one packet may
 /// go over it): what a processor's own cache keeps until the batch has been used.

@@ -1,10 +1,11 @@
-//! Column chunks that need no encoder, as most columns of `packets` do not: rows of one
-//! value, of a few, or without any.
+//! Column chunks. Most columns of `packets` need no encoder: rows of one value, of a few,
+//! or without any.
 //!
 //! ```text
 //! of_value    dictionary page │ data page: key 0, n times
 //! of_values   dictionary page │ data page: keys, as few bits as they need
 //! of_nulls    data page: level 0, n times
+//! of_all      as the crate's own writer makes them
 //! ```
 //!
 //! The crate's own writers look every value up, hash it and compare it; that was a third
@@ -13,13 +14,14 @@
 use bytes::Bytes;
 use parquet::basic::{BoundaryOrder, Compression, Encoding, PageType, Type};
 use parquet::column::page::{CompressedPage, Page, PageWriter};
-use parquet::column::writer::ColumnCloseResult;
-use parquet::data_type::ByteArray;
+use parquet::column::writer::{ColumnCloseResult, get_column_writer, get_typed_column_writer};
+use parquet::data_type::{ByteArray, DataType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
     ColumnChunkMetaData, ColumnIndexBuilder, OffsetIndexBuilder, PageEncodingStats,
 };
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedPageWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::ColumnDescPtr;
@@ -92,6 +94,7 @@ fn statistics_of_nulls(column: &ColumnDescPtr, rows: usize) -> Statistics {
 }
 
 /// A column of a row group, encoded.
+#[derive(Clone)]
 pub(crate) struct Chunk {
     bytes: Bytes,
     close: ColumnCloseResult,
@@ -104,6 +107,43 @@ impl Chunk {
         group: &mut SerializedRowGroupWriter<'_, W>,
     ) -> Result<(), ParquetError> {
         group.append_column(&self.bytes, self.close)
+    }
+
+    /// Values of which each may be another, as the crate's own writer has them.
+    pub(crate) fn of_all<T: DataType>(
+        column: &ColumnDescPtr,
+        properties: &WriterPropertiesPtr,
+        values: &[T::T],
+    ) -> Result<Self, ParquetError> {
+        let mut out = TrackedWrite::new(Vec::new());
+        let pages = Box::new(SerializedPageWriter::new(&mut out));
+        let writer = get_column_writer(column.clone(), properties.clone(), pages);
+        let mut writer = get_typed_column_writer::<T>(writer);
+        writer.write_batch(values, None, None)?;
+        let close = writer.close()?;
+        Ok(Self { bytes: out.into_inner()?.into(), close })
+    }
+
+    /// The same rows as those of another column, of the same type.
+    pub(crate) fn of_same(self, column: &ColumnDescPtr) -> Result<Self, ParquetError> {
+        let Self { bytes, mut close } = self;
+        let same = &close.metadata;
+        let mut metadata = ColumnChunkMetaData::builder(column.clone())
+            .set_compression(same.compression())
+            .set_encodings_mask(*same.encodings_mask())
+            .set_total_compressed_size(same.compressed_size())
+            .set_total_uncompressed_size(same.uncompressed_size())
+            .set_num_values(same.num_values())
+            .set_data_page_offset(same.data_page_offset())
+            .set_dictionary_page_offset(same.dictionary_page_offset());
+        if let Some(statistics) = same.statistics() {
+            metadata = metadata.set_statistics(statistics.clone());
+        }
+        if let Some(pages) = same.page_encoding_stats() {
+            metadata = metadata.set_page_encoding_stats(pages.clone());
+        }
+        close.metadata = metadata.build()?;
+        Ok(Self { bytes, close })
     }
 
     /// `rows` rows that all have `value`.

@@ -12,7 +12,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnDescPtr;
 use std::fs::File;
@@ -52,7 +52,7 @@ pub(crate) struct SegmentFiles {
 pub(crate) struct GroupWriter<'a> {
     pub(crate) out: SerializedRowGroupWriter<'a, BufWriter<File>>,
     pub(crate) columns: &'a [ColumnDescPtr],
-    pub(crate) properties: &'a WriterProperties,
+    pub(crate) properties: &'a WriterPropertiesPtr,
     arrow: &'a ArrowRowGroupWriterFactory,
     number: usize,
 }

@@ -11,14 +11,15 @@
 use crate::error::StoreError;
 use crate::segment::chunk::{Chunk, Value};
 use crate::segment::few::few;
-use crate::segment::file::{GroupWriter, SegmentFiles, Unplaced};
+use crate::segment::file::{SegmentFiles, Unplaced};
 use crate::segment::properties::Provenance;
 use crate::segment::records::Records;
 use crate::segment::writer::{ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 use crate::segment::{RowGroup, TimeRange};
 use crate::tables::{Table, packets};
-use parquet::data_type::{DataType, Int32Type, Int64Type};
+use parquet::data_type::{Int32Type, Int64Type};
 use parquet::errors::ParquetError;
+use parquet::file::properties::WriterPropertiesPtr;
 use parquet::schema::types::ColumnDescPtr;
 use std::path::{Path, PathBuf};
 use taptrail_capture::packet::{Direction, PacketBatch, TsSource};
@@ -91,15 +92,22 @@ impl PacketWriter {
         }
         let group = RowGroup { rows: facts.rows() as u64, time: facts.ts.range() };
         files.row_group(group, |group| {
-            for (index, column) in packets::COLUMNS.iter().enumerate() {
-                match column.name {
-                    "capture_id" => facts.one(group, index, Value::I64(capture_id.cast_signed())),
-                    "data" => {
-                        let chunk = records.take(descriptor(group, index)?, order.is_some())?;
-                        chunk.append_to(&mut group.out)
+            let mut done: Vec<(&str, Chunk)> = Vec::new();
+            for (column, descriptor) in packets::COLUMNS.iter().zip(group.columns) {
+                let twin = done.iter().find(|(name, _)| facts.are_same(name, column.name));
+                let chunk = match (column.name, twin) {
+                    (_, Some((_, twin))) => twin.clone().of_same(descriptor)?,
+                    ("capture_id", _) => {
+                        let one = Value::I64(capture_id.cast_signed());
+                        Chunk::of_value(descriptor, one, facts.rows())?
                     }
-                    name => facts.column(group, index, name),
-                }?;
+                    ("data", _) => records.take(descriptor, order.is_some())?,
+                    (name, _) => facts.chunk(name, descriptor, group.properties)?,
+                };
+                if TWINS.iter().any(|(first, _)| *first == column.name) {
+                    done.push((column.name, chunk.clone()));
+                }
+                chunk.append_to(&mut group.out)?;
             }
             Ok(())
         })?;
@@ -108,25 +116,8 @@ impl PacketWriter {
     }
 }
 
-/// Writes values of which each may be another.
-fn all<T: DataType>(
-    group: &mut GroupWriter<'_>,
-    index: usize,
-    values: &[T::T],
-) -> Result<(), ParquetError> {
-    let missing = || ParquetError::General(format!("no place for column {index}"));
-    let mut writer = group.out.next_column()?.ok_or_else(missing)?;
-    writer.typed::<T>().write_batch(values, None, None)?;
-    writer.close()
-}
-
-fn descriptor<'a>(
-    group: &GroupWriter<'a>,
-    index: usize,
-) -> Result<&'a ColumnDescPtr, ParquetError> {
-    let missing = || ParquetError::General(format!("the table has no column {index}"));
-    group.columns.get(index).ok_or_else(missing)
-}
+/// Columns that mostly have the same values, and are then encoded once.
+const TWINS: [(&str, &str); 2] = [("ts", "ts_record"), ("wire_len", "cap_len")];
 
 /// What is known of the packets of a row group, a column each.
 #[derive(Default)]
@@ -210,111 +201,42 @@ impl Facts {
         self.cap_len.clear();
     }
 
-    /// Writes one column.
-    fn column(
+    /// Whether two columns are twins and have the same values.
+    fn are_same(&self, first: &str, second: &str) -> bool {
+        match (first, second) {
+            ("ts", "ts_record") => self.ts == self.ts_record,
+            ("wire_len", "cap_len") => self.wire_len == self.cap_len,
+            _ => false,
+        }
+    }
+
+    /// One column.
+    fn chunk(
         &self,
-        group: &mut GroupWriter<'_>,
-        index: usize,
         name: &str,
-    ) -> Result<(), ParquetError> {
-        let i64s = match name {
-            "ts" => Some(&self.ts),
-            "ts_ps" => Some(&self.ts_ps),
-            "ts_record" => Some(&self.ts_record),
-            _ => None,
-        };
-        if let Some(values) = i64s {
-            return self.i64s(group, index, values);
+        column: &ColumnDescPtr,
+        properties: &WriterPropertiesPtr,
+    ) -> Result<Chunk, ParquetError> {
+        match name {
+            "ts" => self.ts.chunk(column, properties),
+            "ts_ps" => self.ts_ps.chunk(column, properties),
+            "ts_record" => self.ts_record.chunk(column, properties),
+            "ts_source" => self.ts_source.chunk(column, &TsSource::NAMES),
+            "ts_flags" => self.ts_flags.chunk(column, properties),
+            "packet_ix" => self.packet_ix.chunk(column, properties),
+            "interface" => self.interface.chunk(column, properties),
+            "direction" => self.direction.chunk(column, &Direction::NAMES),
+            "link_type" => self.link_type.chunk(column, properties),
+            "wire_len" => self.wire_len.chunk(column, properties),
+            "cap_len" => self.cap_len.chunk(column, properties),
+            "line" => Chunk::of_nulls(column, self.rows()),
+            name => Err(ParquetError::General(format!("nothing fills column {name}"))),
         }
-        let values = match name {
-            "ts_source" => return self.names(group, index, &self.ts_source, &TsSource::NAMES),
-            "direction" => return self.names(group, index, &self.direction, &Direction::NAMES),
-            "line" => {
-                let chunk = Chunk::of_nulls(descriptor(group, index)?, self.rows())?;
-                return chunk.append_to(&mut group.out);
-            }
-            "ts_flags" => &self.ts_flags,
-            "packet_ix" => &self.packet_ix,
-            "interface" => &self.interface,
-            "link_type" => &self.link_type,
-            "wire_len" => &self.wire_len,
-            "cap_len" => &self.cap_len,
-            name => return Err(ParquetError::General(format!("nothing fills column {name}"))),
-        };
-        self.u32s(group, index, values)
-    }
-
-    /// The same value in all rows.
-    fn one(
-        &self,
-        group: &mut GroupWriter<'_>,
-        index: usize,
-        value: Value<'_>,
-    ) -> Result<(), ParquetError> {
-        let chunk = Chunk::of_value(descriptor(group, index)?, value, self.rows())?;
-        chunk.append_to(&mut group.out)
-    }
-
-    fn i64s(
-        &self,
-        group: &mut GroupWriter<'_>,
-        index: usize,
-        values: &Values<i64>,
-    ) -> Result<(), ParquetError> {
-        match values.one() {
-            Some(one) => self.one(group, index, Value::I64(one)),
-            None => all::<Int64Type>(group, index, &values.values),
-        }
-    }
-
-    fn u32s(
-        &self,
-        group: &mut GroupWriter<'_>,
-        index: usize,
-        values: &Values<u32>,
-    ) -> Result<(), ParquetError> {
-        let value = |number: u32| Value::I32(number.cast_signed());
-        if let Some(one) = values.one() {
-            return self.one(group, index, value(one));
-        }
-        if let Some((numbers, keys)) = few(&values.values) {
-            let numbers: Vec<Value<'_>> = numbers.into_iter().map(value).collect();
-            let chunk = Chunk::of_values(descriptor(group, index)?, &numbers, &keys)?;
-            return chunk.append_to(&mut group.out);
-        }
-        let stored: Vec<i32> = values.values.iter().map(|number| number.cast_signed()).collect();
-        all::<Int32Type>(group, index, &stored)
-    }
-
-    /// Names of numbers.
-    fn names(
-        &self,
-        group: &mut GroupWriter<'_>,
-        index: usize,
-        values: &Values<u8>,
-        names: &[&'static str],
-    ) -> Result<(), ParquetError> {
-        let name = |number: u8| names.get(usize::from(number)).copied().unwrap_or_default();
-        if let Some(one) = values.one() {
-            return self.one(group, index, Value::Text(name(one)));
-        }
-        let mut is_used = [false; 256];
-        values.values.iter().for_each(|&number| is_used[usize::from(number)] = true);
-        let mut used: Vec<u8> = (0..=u8::MAX).filter(|&n| is_used[usize::from(n)]).collect();
-        // In the order of the names, not of their numbers.
-        used.sort_by_key(|&number| name(number));
-        let mut key_of = [0; 256];
-        for (key, &number) in (0..).zip(&used) {
-            key_of[usize::from(number)] = key;
-        }
-        let keys: Vec<u8> = values.values.iter().map(|&n| key_of[usize::from(n)]).collect();
-        let dictionary: Vec<Value<'_>> = used.iter().map(|&n| Value::Text(name(n))).collect();
-        Chunk::of_values(descriptor(group, index)?, &dictionary, &keys)?.append_to(&mut group.out)
     }
 }
 
 /// The values of a column: as long as they are all one, only that one is kept.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Values<T> {
     rows: usize,
     first: T,
@@ -358,11 +280,63 @@ impl<T: Copy + Default + PartialEq> Values<T> {
 }
 
 impl Values<i64> {
+    fn chunk(
+        &self,
+        column: &ColumnDescPtr,
+        properties: &WriterPropertiesPtr,
+    ) -> Result<Chunk, ParquetError> {
+        match self.one() {
+            Some(one) => Chunk::of_value(column, Value::I64(one), self.rows),
+            None => Chunk::of_all::<Int64Type>(column, properties, &self.values),
+        }
+    }
+
     /// Of sorted times.
     fn range(&self) -> Option<TimeRange> {
         let min_ns = self.first;
         let max_ns = self.values.last().copied().unwrap_or(min_ns);
         (self.rows > 0).then_some(TimeRange { min_ns, max_ns })
+    }
+}
+
+impl Values<u32> {
+    fn chunk(
+        &self,
+        column: &ColumnDescPtr,
+        properties: &WriterPropertiesPtr,
+    ) -> Result<Chunk, ParquetError> {
+        let value = |number: u32| Value::I32(number.cast_signed());
+        if let Some(one) = self.one() {
+            return Chunk::of_value(column, value(one), self.rows);
+        }
+        if let Some((numbers, keys)) = few(&self.values) {
+            let numbers: Vec<Value<'_>> = numbers.into_iter().map(value).collect();
+            return Chunk::of_values(column, &numbers, &keys);
+        }
+        let stored: Vec<i32> = self.values.iter().map(|number| number.cast_signed()).collect();
+        Chunk::of_all::<Int32Type>(column, properties, &stored)
+    }
+}
+
+impl Values<u8> {
+    /// Names of numbers.
+    fn chunk(&self, column: &ColumnDescPtr, names: &[&'static str]) -> Result<Chunk, ParquetError> {
+        let name = |number: u8| names.get(usize::from(number)).copied().unwrap_or_default();
+        if let Some(one) = self.one() {
+            return Chunk::of_value(column, Value::Text(name(one)), self.rows);
+        }
+        let mut is_used = [false; 256];
+        self.values.iter().for_each(|&number| is_used[usize::from(number)] = true);
+        let mut used: Vec<u8> = (0..=u8::MAX).filter(|&n| is_used[usize::from(n)]).collect();
+        // In the order of the names, not of their numbers.
+        used.sort_by_key(|&number| name(number));
+        let mut key_of = [0; 256];
+        for (key, &number) in (0..).zip(&used) {
+            key_of[usize::from(number)] = key;
+        }
+        let keys: Vec<u8> = self.values.iter().map(|&n| key_of[usize::from(n)]).collect();
+        let dictionary: Vec<Value<'_>> = used.iter().map(|&n| Value::Text(name(n))).collect();
+        Chunk::of_values(column, &dictionary, &keys)
     }
 }
 
