@@ -4,11 +4,11 @@ use crate::time::Timestamp;
 
 /// Most packets in one batch. Bounds memory and latency; large enough that
 /// per-batch work does not show.
-pub const BATCH_PACKETS_MAX: usize = 4096;
+pub const BATCH_PACKETS_MAX: usize = 8192;
 
 /// A batch is full once its payload reaches this many bytes (one packet may
-/// go over it).
-pub const BATCH_BYTES_MAX: usize = 4 << 20;
+/// go over it): what a processor's own cache keeps until the batch has been used.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
 
 /// The largest captured length taken from any source: 256 KiB covers jumbo
 /// frames and offloaded segments. A record that claims more is an error, not
@@ -222,12 +222,23 @@ impl PacketSink for PacketBatch {
     }
 }
 
-/// Packets in capture order, their bytes in one arena.
+/// Bytes of the length before a packet's own.
+const LENGTH: usize = size_of::<u32>();
+
+/// Packets in capture order, their bytes in one arena:
+///
+/// ```text
+/// records  length 4 │ bytes │ length 4 │ bytes │ …
+/// ends                     ▲                  ▲
+/// ```
+///
+/// A length before each packet is how they are stored, so that nothing has to be copied
+/// for that.
 #[derive(Debug, Default)]
 pub struct PacketBatch {
     metas: Vec<PacketMeta>,
     ends: Vec<usize>,
-    bytes: Vec<u8>,
+    records: Vec<u8>,
 }
 
 impl PacketBatch {
@@ -240,7 +251,7 @@ impl PacketBatch {
     pub fn clear(&mut self) {
         self.metas.clear();
         self.ends.clear();
-        self.bytes.clear();
+        self.records.clear();
     }
 
     /// Number of packets.
@@ -255,19 +266,30 @@ impl PacketBatch {
 
     /// Sum of the captured lengths, in bytes.
     pub fn bytes_len(&self) -> usize {
-        self.bytes.len()
+        self.records.len() - LENGTH * self.len()
     }
 
     /// Whether a source should hand the batch on.
     pub fn is_full(&self) -> bool {
-        self.metas.len() >= BATCH_PACKETS_MAX || self.bytes.len() >= BATCH_BYTES_MAX
+        self.metas.len() >= BATCH_PACKETS_MAX || self.records.len() >= BATCH_BYTES_MAX
     }
 
     /// Appends a copy of a packet.
+    #[inline]
     pub fn push(&mut self, meta: PacketMeta, data: &[u8]) {
-        self.bytes.extend_from_slice(data);
-        self.ends.push(self.bytes.len());
+        self.records.reserve(LENGTH + data.len());
+        self.records.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        self.records.extend_from_slice(data);
+        self.ends.push(self.records.len());
         self.metas.push(meta);
+    }
+
+    /// Appends copies of another batch's packets.
+    pub fn append(&mut self, other: &Self) {
+        let start = self.records.len();
+        self.records.extend_from_slice(&other.records);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+        self.metas.extend_from_slice(&other.metas);
     }
 
     /// The packet at `index`, from 0.
@@ -276,14 +298,14 @@ impl PacketBatch {
     /// Where `index` is not below [`len`](Self::len).
     pub fn get(&self, index: usize) -> Packet<'_> {
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        Packet { meta: self.metas[index], data: &self.bytes[start..self.ends[index]] }
+        Packet { meta: self.metas[index], data: &self.records[start + LENGTH..self.ends[index]] }
     }
 
     /// The packets in order, their facts to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&mut PacketMeta, &[u8])> {
-        let (bytes, mut start) = (self.bytes.as_slice(), 0);
+        let (records, mut start) = (self.records.as_slice(), 0);
         self.metas.iter_mut().zip(&self.ends).map(move |(meta, &end)| {
-            let data = bytes.get(start..end).unwrap_or_default();
+            let data = records.get(start + LENGTH..end).unwrap_or_default();
             start = end;
             (meta, data)
         })
@@ -294,9 +316,16 @@ impl PacketBatch {
         &self.metas
     }
 
-    /// The bytes of all packets, one behind the other, and where each ends.
-    pub fn arena(&self) -> (&[u8], &[usize]) {
-        (&self.bytes, &self.ends)
+    /// Captured lengths, in order.
+    pub fn lens(&self) -> impl Iterator<Item = u32> + Clone {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        self.ends.iter().zip(starts).map(|(end, start)| (end - start - LENGTH) as u32)
+    }
+
+    /// Each packet's length, in 32 bits with the lowest byte first, and its bytes, one
+    /// behind the other; and where each ends.
+    pub fn records(&self) -> (&[u8], &[usize]) {
+        (&self.records, &self.ends)
     }
 
     /// The packets in order.
@@ -316,5 +345,37 @@ mod tests {
             assert_eq!(TsSource::from_number(number as u8), source);
         }
         assert_eq!(TsSource::from_number(200), TsSource::Record);
+    }
+
+    fn batch(packets: &[&[u8]]) -> PacketBatch {
+        let mut batch = PacketBatch::new();
+        for (packet_ix, data) in (0..).zip(packets) {
+            let meta = PacketMeta {
+                ts: Timestamp::from_ns(7),
+                ts_ps: 0,
+                ts_record: Timestamp::from_ns(7),
+                ts_source: TsSource::Record,
+                ts_flags: 0,
+                packet_ix,
+                interface: 0,
+                direction: Direction::Unknown,
+                link_type: LinkType::ETHERNET,
+                wire_len: 9,
+            };
+            batch.push(meta, data);
+        }
+        batch
+    }
+
+    #[test]
+    fn packets_lie_behind_their_lengths() {
+        let mut all = batch(&[b"ab", b""]);
+        all.append(&batch(&[b"cde"]));
+        assert_eq!(all.records().0, b"\x02\0\0\0ab\0\0\0\0\x03\0\0\0cde");
+        assert_eq!((all.len(), all.bytes_len()), (3, 5));
+        assert_eq!(all.lens().collect::<Vec<_>>(), [2, 0, 3]);
+        let data: Vec<&[u8]> = all.iter().map(|packet| packet.data).collect();
+        assert_eq!(data, [&b"ab"[..], b"", b"cde"]);
+        assert!(all.iter_mut().map(|(_, data)| data.len()).eq([2, 0, 3]));
     }
 }

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A segment of live capture is called by its name, since its messages are shown before
-//! its content is known.
+//! its content is known; so sealing need not read it twice.
 
 use crate::error::StoreError;
 use flate2::bufread::MultiGzDecoder;

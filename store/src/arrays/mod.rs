@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! MessageBatch (reused)  ──one memcpy a column──> RecordBatch of `messages`
-//! PacketBatch  (reused)  ──one memcpy a column──> RecordBatch of `packets`
+//! RecordBatch of `packets` ────────────────────> packets as they were captured
 //! ```
 
 pub mod messages;

@@ -1,108 +1,13 @@
-//! [`PacketBatch`] becomes a record batch of `packets`, and back.
+//! Rows of `packets` as they were captured.
 
-use crate::arrays::vocabulary::Vocabulary;
-use crate::tables::column::{Column, schema};
 use crate::tables::packets::COLUMNS;
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, TimestampNanosecondArray,
-    UInt32Array, UInt64Array, new_null_array,
-};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Int32Type, Int64Type, SchemaRef, TimestampNanosecondType, UInt32Type, UInt64Type,
+    DataType, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
-use std::sync::Arc;
-use taptrail_capture::packet::{Direction, LinkType, PacketBatch, PacketMeta, TsSource};
+use taptrail_capture::packet::{Direction, LinkType, PacketMeta, TsSource};
 use taptrail_capture::time::Timestamp;
-
-/// Turns one capture's packet batches into record batches.
-#[derive(Debug)]
-pub struct PacketArrays {
-    capture_id: u64,
-    schema: SchemaRef,
-    sources: Vocabulary,
-    directions: Vocabulary,
-}
-
-/// A vocabulary whose number `n` has the text at index `n`.
-fn numbered(texts: &'static [&'static str]) -> Vocabulary {
-    Vocabulary::new(|number| texts.get(usize::from(number)).copied())
-}
-
-impl PacketArrays {
-    /// For the packets of a capture.
-    pub fn new(capture_id: u64) -> Self {
-        Self {
-            capture_id,
-            schema: schema(COLUMNS),
-            sources: numbered(&TsSource::NAMES),
-            directions: numbered(&Direction::NAMES),
-        }
-    }
-
-    /// The batch's rows.
-    ///
-    /// # Errors
-    /// Where the batch holds more than 2 GiB.
-    pub fn batch(&self, batch: &PacketBatch) -> Result<RecordBatch, ArrowError> {
-        let arrays: Result<Vec<ArrayRef>, ArrowError> =
-            COLUMNS.iter().map(|column| self.array(column, batch)).collect();
-        RecordBatch::try_new(self.schema.clone(), arrays?)
-    }
-
-    fn array(&self, column: &Column, batch: &PacketBatch) -> Result<ArrayRef, ArrowError> {
-        let metas = || batch.metas().iter();
-        Ok(match column.name {
-            "ts" => times(metas().map(|meta| meta.ts.ns())),
-            "ts_ps" => i64s(metas().map(|meta| i64::from(meta.ts_ps))),
-            "ts_record" => times(metas().map(|meta| meta.ts_record.ns())),
-            "ts_source" => self.sources.of(metas().map(|meta| meta.ts_source as u8))?,
-            "ts_flags" => u32s(metas().map(|meta| u32::from(meta.ts_flags))),
-            "capture_id" => Arc::new(UInt64Array::from(vec![self.capture_id; batch.len()])),
-            "packet_ix" => u32s(metas().map(|meta| meta.packet_ix)),
-            "interface" => u32s(metas().map(|meta| meta.interface)),
-            "direction" => self.directions.of(metas().map(|meta| meta.direction as u8))?,
-            "link_type" => u32s(metas().map(|meta| u32::from(meta.link_type.0))),
-            "wire_len" => u32s(metas().map(|meta| meta.wire_len)),
-            "cap_len" => u32s(lens(batch)),
-            "line" => new_null_array(&column.kind.arrow(), batch.len()),
-            "data" => data(batch)?,
-            name => {
-                return Err(ArrowError::SchemaError(format!("nothing fills column {name}")));
-            }
-        })
-    }
-}
-
-fn times(ns: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(TimestampNanosecondArray::from_iter_values(ns).with_timezone("UTC"))
-}
-
-fn i64s(values: impl Iterator<Item = i64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values))
-}
-
-fn u32s(values: impl Iterator<Item = u32>) -> ArrayRef {
-    Arc::new(UInt32Array::from_iter_values(values))
-}
-
-fn data(batch: &PacketBatch) -> Result<ArrayRef, ArrowError> {
-    let (bytes, ends) = batch.arena();
-    if i32::try_from(bytes.len()).is_err() {
-        return Err(ArrowError::OffsetOverflowError(bytes.len()));
-    }
-    let offsets = std::iter::once(0).chain(ends.iter().map(|&end| end as i32));
-    let offsets = OffsetBuffer::new(offsets.collect::<ScalarBuffer<i32>>());
-    Ok(Arc::new(BinaryArray::new(offsets, bytes.to_vec().into(), None)))
-}
-
-/// Captured lengths.
-fn lens(batch: &PacketBatch) -> impl Iterator<Item = u32> {
-    let (_, ends) = batch.arena();
-    let starts = std::iter::once(&0).chain(ends);
-    ends.iter().zip(starts).map(|(end, start)| (end - start) as u32)
-}
 
 /// Columns of `packets` that [`PacketRows`] reads.
 pub const READ_COLUMNS: &[&str] = &[
@@ -228,41 +133,4 @@ fn numbers(batch: &RecordBatch, name: &str, texts: &[&str]) -> Result<Vec<u8>, A
     let number_of_key: Vec<u8> =
         (0..values.len()).map(|key| number_of(values.value(key))).collect();
     Ok(array.keys().values().iter().map(|&key| number_of_key[key as usize]).collect())
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A packet of `len` bytes at `ts`.
-    pub(crate) fn push(batch: &mut PacketBatch, packet_ix: u32, ts: i64, len: usize) {
-        let meta = PacketMeta {
-            ts: Timestamp::from_ns(ts),
-            ts_ps: -7,
-            ts_record: Timestamp::from_ns(ts + 1),
-            ts_source: TsSource::Metamako,
-            ts_flags: 5,
-            packet_ix,
-            interface: 2,
-            direction: Direction::Out,
-            link_type: LinkType::ETHERNET,
-            wire_len: len as u32 + 4,
-        };
-        batch.push(meta, &vec![packet_ix as u8; len]);
-    }
-
-    #[test]
-    fn packets_come_back_as_they_were() {
-        let mut batch = PacketBatch::new();
-        push(&mut batch, 0, -5, 0);
-        push(&mut batch, 1, 1_700_000_000_000_000_001, 60);
-        let rows = PacketArrays::new(u64::MAX).batch(&batch).unwrap();
-        let rows = PacketRows::new(&rows).unwrap();
-        assert_eq!(rows.len(), 2);
-        for row in 0..2 {
-            assert_eq!(rows.capture_id(row), u64::MAX);
-            assert_eq!(rows.meta(row), batch.get(row).meta);
-            assert_eq!(rows.data(row), batch.get(row).data);
-        }
-    }
 }

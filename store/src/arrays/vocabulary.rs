@@ -31,12 +31,6 @@ impl Vocabulary {
         numbers.iter().map(|number| self.key_of[usize::from(*number)])
     }
 
-    /// The texts of `numbers`.
-    pub(super) fn of(&self, numbers: impl Iterator<Item = u8>) -> Result<ArrayRef, ArrowError> {
-        let keys: Vec<i32> = numbers.map(|number| self.key_of[usize::from(number)]).collect();
-        self.array(Int32Array::from(keys))
-    }
-
     /// The texts of `keys`.
     pub(super) fn array(&self, keys: Int32Array) -> Result<ArrayRef, ArrowError> {
         Ok(Arc::new(DictionaryArray::try_new(keys, self.texts.clone())?))

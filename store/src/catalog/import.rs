@@ -5,8 +5,8 @@ use crate::catalog::manifest::{ImportManifest, hex};
 use crate::catalog::place;
 use crate::catalog::scratch::Scratch;
 use crate::error::StoreError;
+use crate::segment::file::Unplaced;
 use crate::segment::partition::directory;
-use crate::segment::writer::Unplaced;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -71,7 +71,8 @@ pub struct SourceFile {
     pub name: String,
     /// Its bytes, uncompressed.
     pub bytes: u64,
-    /// BLAKE3 of its uncompressed bytes, in hex.
+    /// BLAKE3 of its uncompressed bytes, in hex; empty for a segment of live capture,
+    /// which has a name and is read by nobody again.
     pub content_blake3: String,
     /// The name of the live capture's segment that it was; `None`: any other file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,12 +80,21 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
-    /// The id of this at a point; `None` where the hash is none.
+    /// The id of this at a point; `None` where the hash is none, and no name stands for it.
     pub fn capture_id(&self, point: &PointName) -> Option<u64> {
-        let hash = blake3::Hash::from_hex(&self.content_blake3).ok()?;
-        let content = Content { hash, bytes: self.bytes };
-        let named = self.segment.as_deref().map(|segment| segment_capture_id(point, segment));
-        Some(named.unwrap_or_else(|| content.capture_id(point)))
+        let hash = blake3::Hash::from_hex(&self.content_blake3).ok();
+        match &self.segment {
+            Some(segment) if hash.is_some() || self.content_blake3.is_empty() => {
+                Some(segment_capture_id(point, segment))
+            }
+            Some(_) => None,
+            None => Some(Content { hash: hash?, bytes: self.bytes }.capture_id(point)),
+        }
+    }
+
+    /// What it is known by: a segment's name, else the hash of its content.
+    pub fn known_by(&self) -> &str {
+        self.segment.as_deref().unwrap_or(&self.content_blake3)
     }
 }
 

@@ -9,7 +9,8 @@
 use crate::catalog::drops::{DropPlace, Drops};
 use crate::error::StoreError;
 use crate::import::pipeline::{Stages, writer};
-use crate::segment::writer::{TableWriter, Unplaced};
+use crate::segment::file::Unplaced;
+use crate::segment::writer::TableWriter;
 use crate::tables::capture_stats::CaptureStatsRow;
 use crate::tables::clock_stats::ClockStatsRow;
 use crate::tables::row::{Row, Text};

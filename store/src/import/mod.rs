@@ -1,11 +1,10 @@
 //! A capture file becomes packets, messages and flows in the store.
 //!
 //! ```text
-//! file ─hash─> capture id: known? then nothing to do
+//! file ─hash, or a segment's name─> capture id: known? then nothing to do
 //!   │
-//!   ▼ batches      ┌─> packets writer
-//! reader ──────────┤
-//!                  └─> decoder ─> messages writer, flows
+//!   ▼ batches
+//! reader, packets writer ─> decoder ─> messages writer, flows
 //!                                      │ all went well
 //!                                      ▼
 //!                         one manifest, made visible by one rename
@@ -121,14 +120,14 @@ pub fn import_locked(
 ) -> Result<ImportReport, StoreError> {
     let scratch = lock.scratch()?;
     let (path, name) = readable(&request.path, &scratch)?;
-    let content = Content::of(&path)?;
-    let capture_id = match &request.segment {
-        Some(segment) => segment_capture_id(&request.point.name, segment),
-        None => content.capture_id(&request.point.name),
-    };
+    let (capture_id, content) = identity(&path, request)?;
     if let Some(manifest) = lock.store().catalog()?.import(capture_id) {
         return Ok(ImportReport { known: true, manifest: manifest.clone() });
     }
+    let bytes = match content {
+        Some(content) => content.bytes,
+        None => fs::metadata(&path).map_err(StoreError::io(&path))?.len(),
+    };
     let mut source = file::open(&path, &request.point)?;
     let mut seen = Seen::default();
     let stages = Stages {
@@ -153,7 +152,7 @@ pub fn import_locked(
         }
         progress(ImportProgress {
             bytes: seen.counters.packet_bytes,
-            total_bytes: content.bytes,
+            total_bytes: bytes,
             packets: seen.counters.packets,
         });
     })?;
@@ -174,8 +173,8 @@ pub fn import_locked(
         revision: 0,
         source: SourceFile {
             name,
-            bytes: content.bytes,
-            content_blake3: content.hash.to_hex().to_string(),
+            bytes,
+            content_blake3: content.map_or_else(String::new, |c| c.hash.to_hex().to_string()),
             segment: request.segment.clone(),
         },
         node: None,
@@ -189,6 +188,16 @@ pub fn import_locked(
     };
     let manifest = lock.commit_import(&scratch, manifest, output.segments)?;
     Ok(ImportReport { known: false, manifest: Arc::new(manifest) })
+}
+
+/// What a capture is called, and its content where that names it.
+fn identity(path: &Path, request: &ImportRequest) -> Result<(u64, Option<Content>), StoreError> {
+    let point = &request.point.name;
+    if let Some(segment) = &request.segment {
+        return Ok((segment_capture_id(point, segment), None));
+    }
+    let content = Content::of(path)?;
+    Ok((content.capture_id(point), Some(content)))
 }
 
 /// A file that can be read more than once, and what people call it. Standard
@@ -230,8 +239,9 @@ impl Seen {
     fn batch(&mut self, source: &mut dyn PacketSource, batch: &PacketBatch) {
         self.counters.packets += batch.len() as u64;
         self.counters.packet_bytes += batch.bytes_len() as u64;
-        let last_ts = batch.iter().map(|packet| packet.meta.ts.ns()).max().or(self.last_ts);
-        let first_ts = self.last_ts.or(batch.iter().next().map(|packet| packet.meta.ts.ns()));
+        let times = || batch.metas().iter().map(|meta| meta.ts.ns());
+        let last_ts = times().max().or(self.last_ts);
+        let first_ts = self.last_ts.or(times().next());
         self.first_ts = self.first_ts.or(first_ts);
         let (first_ts, last_ts) = (first_ts.unwrap_or_default(), last_ts.unwrap_or_default());
         let lost = losses(source.losses());

@@ -1,14 +1,15 @@
 //! The threads of an import and the channels between them.
 
 use crate::arrays::messages::MessageArrays;
-use crate::arrays::packets::PacketArrays;
 use crate::catalog::Store;
 use crate::catalog::manifest::LearnedScope;
 use crate::error::StoreError;
 use crate::import::learned::{Begun, EarlierCaptures, LearnedRows};
 use crate::import::{Decoders, lead_in};
+use crate::segment::file::Unplaced;
+use crate::segment::packets::PacketWriter;
 use crate::segment::properties::Provenance;
-use crate::segment::writer::{TableWriter, Unplaced};
+use crate::segment::writer::TableWriter;
 use crate::tables::flows::FlowRow;
 use crate::tables::learned::LearnedRow;
 use crate::tables::row::{Row, Text};
@@ -30,8 +31,8 @@ use taptrail_decoders::learning::Earlier;
 use taptrail_decoders::library::Library;
 use taptrail_decoders::names::{Name, Names};
 
-/// Batches that wait between two threads. A packet batch is about 4 MiB, a
-/// batch of rows about as much.
+/// Batches that wait between two threads. A packet batch is about 1 MiB, a
+/// batch of rows about 4.
 const WAITING: usize = 4;
 
 /// What an import does with packets.
@@ -69,8 +70,7 @@ pub(super) struct Output {
     pub(super) decoding: Decoding,
 }
 
-type Batches = Receiver<Arc<PacketBatch>>;
-type Handle<'scope> = ScopedJoinHandle<'scope, Result<Output, StoreError>>;
+type Batches = Receiver<PacketBatch>;
 
 /// Reads `source` to its end; `observe` sees each batch as it is read.
 pub(super) fn run<S: PacketSource>(
@@ -80,25 +80,25 @@ pub(super) fn run<S: PacketSource>(
 ) -> Result<Output, StoreError> {
     thread::scope(|scope| {
         let (spent, pool) = sync_channel(2 * WAITING);
-        let mut senders = Vec::new();
-        let mut handles: Vec<Handle<'_>> = Vec::new();
-        if stages.keep_packets {
+        let mut packets = match stages.keep_packets {
+            true => Some(packet_writer(stages)?),
+            false => None,
+        };
+        let decoding = stages.decoders.as_ref().map(|decoders| {
             let (sender, batches) = sync_channel(WAITING);
-            let spent = spent.clone();
-            handles.push(scope.spawn(move || write_packets(stages, batches, spent)));
-            senders.push(sender);
-        }
-        if let Some(decoders) = &stages.decoders {
-            let (sender, batches) = sync_channel(WAITING);
-            handles.push(scope.spawn(move || decode(scope, stages, decoders, batches, spent)));
-            senders.push(sender);
-        }
-        let read = read(source, senders, pool, observe);
+            (sender, scope.spawn(move || decode(scope, stages, decoders, batches, spent)))
+        });
+        let (sender, decoding) = decoding.unzip();
+        let read = read(source, packets.as_mut(), sender, &pool, observe);
         let mut output = Output::default();
-        for handle in handles {
-            output.add(joined(handle, "a thread of the import")?);
+        if let Some(decoding) = decoding {
+            output.add(joined(decoding, "the thread that decodes")?);
         }
-        read.map(|()| output)
+        read?;
+        if let Some(packets) = packets {
+            output.segments.extend(packets.finish()?);
+        }
+        Ok(output)
     })
 }
 
@@ -122,31 +122,31 @@ fn joined<T>(
     handle.join().unwrap_or(Err(StoreError::Stopped { part }))
 }
 
-/// Hands batches on until the source ends or a receiver has failed; the
-/// receiver's own error tells why.
+/// Writes packets and hands them on until the source ends or the decoder has failed,
+/// whose own error tells why.
 fn read<S: PacketSource>(
     source: &mut S,
-    senders: Vec<SyncSender<Arc<PacketBatch>>>,
-    pool: Receiver<PacketBatch>,
+    mut packets: Option<&mut PacketWriter>,
+    decoder: Option<SyncSender<PacketBatch>>,
+    pool: &Receiver<PacketBatch>,
     observe: &mut dyn FnMut(&mut S, &PacketBatch),
 ) -> Result<(), StoreError> {
+    let mut batch = PacketBatch::new();
     loop {
-        let mut batch: PacketBatch = pool.try_recv().unwrap_or_default();
         let progress = source.next_batch(&mut batch)?;
         observe(source, &batch);
-        let batch = Arc::new(batch);
-        let failed = senders.iter().any(|sender| sender.send(Arc::clone(&batch)).is_err());
-        if failed || progress == Progress::End {
+        if let Some(packets) = &mut packets {
+            packets.write(&batch)?;
+        }
+        if let Some(decoder) = &decoder {
+            let next = pool.try_recv().unwrap_or_default();
+            if decoder.send(std::mem::replace(&mut batch, next)).is_err() {
+                return Ok(());
+            }
+        }
+        if progress == Progress::End {
             return Ok(());
         }
-    }
-}
-
-/// Gives a batch back to be filled again, where this was its last user.
-fn give_back(batch: Arc<PacketBatch>, spent: &SyncSender<PacketBatch>) {
-    if let Some(batch) = Arc::into_inner(batch) {
-        // A full pool has enough of them.
-        let _ = spent.try_send(batch);
     }
 }
 
@@ -159,19 +159,9 @@ pub(super) fn writer(name: &str, stages: &Stages<'_>) -> Result<TableWriter, Sto
     Ok(TableWriter::new(table(name)?, stages.directory, &stages.provenance))
 }
 
-fn write_packets(
-    stages: &Stages<'_>,
-    batches: Batches,
-    spent: SyncSender<PacketBatch>,
-) -> Result<Output, StoreError> {
-    let arrays = PacketArrays::new(stages.capture_id);
-    let mut writer = writer("packets", stages)?;
-    for batch in batches {
-        let rows = arrays.batch(&batch).map_err(StoreError::rows("packets"))?;
-        give_back(batch, &spent);
-        writer.write(rows)?;
-    }
-    Ok(Output { segments: writer.finish()?, ..Output::default() })
+fn packet_writer(stages: &Stages<'_>) -> Result<PacketWriter, StoreError> {
+    let Stages { capture_id, directory, provenance, .. } = stages;
+    PacketWriter::new(table("packets")?, *capture_id, directory, provenance)
 }
 
 /// Decodes; the rows are written by a thread of their own.
@@ -198,7 +188,8 @@ fn decode<'scope>(
         decoder.decode(&batch, &mut |batch, names| sender.send(batch, names));
         last_ts = times(&batch).into_iter().fold(last_ts, i64::max);
         lessons.write(&mut decoder)?;
-        give_back(batch, &spent);
+        // A full pool has enough of them.
+        let _ = spent.try_send(batch);
         if sender.ended() {
             break;
         }

@@ -13,10 +13,15 @@
 //! Compaction puts many small segments into one file; each is then some row groups
 //! of it ([`Part`]).
 
+pub(crate) mod chunk;
+mod few;
+pub mod file;
 pub(crate) mod join;
+pub mod packets;
 pub mod partition;
 pub mod properties;
 pub mod reader;
+mod records;
 pub mod source;
 pub mod writer;
 

@@ -118,23 +118,18 @@ impl PacketSource for StoredSource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrays::packets::PacketArrays;
-    use crate::arrays::packets::tests::push;
-    use crate::segment::properties::Provenance;
-    use crate::segment::writer::TableWriter;
-    use crate::tables::Table;
+    use crate::segment::packets::tests::{push, written};
 
     #[test]
     fn packets_come_in_capture_order() {
         let directory = tempfile::tempdir().unwrap();
-        let table = Table::named("packets").unwrap();
-        let mut writer = TableWriter::new(table, directory.path(), &Provenance::default());
         let mut batch = PacketBatch::new();
         for ix in 0..10_000u32 {
             push(&mut batch, ix, i64::from(ix ^ 3), ix as usize % 100);
         }
-        writer.write(PacketArrays::new(1).batch(&batch).unwrap()).unwrap();
-        let mut finished = writer.finish().unwrap();
+        let mut copy = PacketBatch::new();
+        copy.append(&batch);
+        let mut finished = written(directory.path(), 1, vec![copy]);
         finished[0].segment.path = "packets-0.parquet".to_owned();
 
         let mut source = StoredSource::new(directory.path(), finished.iter().map(|f| &f.segment));

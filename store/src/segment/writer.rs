@@ -5,17 +5,20 @@
 //! ```
 
 use crate::error::StoreError;
-use crate::segment::properties::{Provenance, writer_properties};
-use crate::segment::{RowGroup, Segment, TimeRange};
+use crate::segment::chunk::{Chunk, Value};
+use crate::segment::file::{GroupWriter, SegmentFiles, Unplaced};
+use crate::segment::properties::Provenance;
+use crate::segment::{RowGroup, TimeRange};
 use crate::tables::Table;
-use arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{DataType, TimestampNanosecondType};
-use parquet::arrow::ArrowWriter;
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use arrow::datatypes::{
+    DataType, Int32Type, Int64Type, SchemaRef, TimestampNanosecondType, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use parquet::arrow::arrow_writer::compute_leaves;
+use parquet::errors::ParquetError;
+use std::path::Path;
 
 /// Most rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -23,62 +26,33 @@ pub const ROW_GROUP_ROWS: usize = 128 << 10;
 /// A row group is full once its rows take about this many bytes in memory.
 pub const ROW_GROUP_BYTES: usize = 48 << 20;
 
-/// A segment with this many rows is full.
-pub const SEGMENT_ROWS: u64 = 4 << 20;
-
-/// A segment of this many bytes on disk is full.
-pub const SEGMENT_BYTES: usize = 256 << 20;
-
-/// A finished segment that has not got its final name yet.
-#[derive(Debug)]
-pub struct Unplaced {
-    /// Where it lies.
-    pub file: PathBuf,
-    /// What it holds; its `path` is still empty.
-    pub segment: Segment,
-}
-
 /// Writes one table.
 pub struct TableWriter {
-    table: &'static Table,
-    directory: PathBuf,
+    files: SegmentFiles,
+    schema: SchemaRef,
     time: Option<usize>,
-    properties: WriterProperties,
     held: Vec<RecordBatch>,
     held_rows: usize,
     held_bytes: usize,
-    open: Option<OpenSegment>,
-    finished: Vec<Unplaced>,
-    synced: bool,
-}
-
-struct OpenSegment {
-    file: PathBuf,
-    writer: ArrowWriter<File>,
-    row_groups: Vec<RowGroup>,
-    sorted: bool,
 }
 
 impl TableWriter {
     /// Writes `table` into `directory`.
     pub fn new(table: &'static Table, directory: &Path, provenance: &Provenance) -> Self {
         Self {
-            table,
-            directory: directory.to_owned(),
+            files: SegmentFiles::new(table, directory, provenance),
+            schema: table.schema(),
             time: table.time_index(),
-            properties: writer_properties(table, provenance),
             held: Vec::new(),
             held_rows: 0,
             held_bytes: 0,
-            open: None,
-            finished: Vec::new(),
-            synced: true,
         }
     }
 
     /// The same, of files that need not outlive a power cut.
-    pub fn unsynced(self) -> Self {
-        Self { synced: false, ..self }
+    pub fn unsynced(mut self) -> Self {
+        self.files.synced = false;
+        self
     }
 
     /// Takes rows that have the table's schema.
@@ -108,8 +82,7 @@ impl TableWriter {
     /// Where a file cannot be written.
     pub fn finish(mut self) -> Result<Vec<Unplaced>, StoreError> {
         self.flush_row_group()?;
-        self.seal()?;
-        Ok(self.finished)
+        self.files.finish()
     }
 
     fn flush_row_group(&mut self) -> Result<(), StoreError> {
@@ -118,8 +91,8 @@ impl TableWriter {
             None => (None, true),
         };
         if let (Some(column), false) = (self.time, sorted) {
-            let batch = sort(&self.held, column).map_err(StoreError::rows(self.table.name))?;
-            self.held = vec![batch];
+            let batch = sort(&self.held, column);
+            self.held = vec![batch.map_err(StoreError::rows(self.files.table().name))?];
         }
         let rows = self.held_rows as u64;
         let batches = std::mem::take(&mut self.held);
@@ -128,76 +101,85 @@ impl TableWriter {
         if rows == 0 {
             return Ok(());
         }
-        let open = self.open_segment()?;
-        open.write_row_group(&batches, RowGroup { rows, time })?;
-        if open.is_full() { self.seal() } else { Ok(()) }
-    }
-
-    fn open_segment(&mut self) -> Result<&mut OpenSegment, StoreError> {
-        if self.open.is_none() {
-            let name = format!("{}-{}.parquet", self.table.name, self.finished.len());
-            let file = self.directory.join(name);
-            let output = File::create(&file).map_err(StoreError::io(&file))?;
-            let properties = Some(self.properties.clone());
-            let writer = ArrowWriter::try_new(output, self.table.schema(), properties)
-                .map_err(StoreError::segment(&file))?;
-            self.open = Some(OpenSegment { file, writer, row_groups: Vec::new(), sorted: true });
-        }
-        self.open.as_mut().ok_or(StoreError::Stopped { part: "the segment writer" })
-    }
-
-    fn seal(&mut self) -> Result<(), StoreError> {
-        if let Some(open) = self.open.take() {
-            self.finished.push(open.seal(self.table.name, self.synced)?);
-        }
-        Ok(())
+        let schema = &self.schema;
+        self.files.row_group(RowGroup { rows, time }, |group| columns(group, schema, &batches))
     }
 }
 
-impl OpenSegment {
-    fn write_row_group(
-        &mut self,
-        batches: &[RecordBatch],
-        group: RowGroup,
-    ) -> Result<(), StoreError> {
-        for batch in batches {
-            self.writer.write(batch).map_err(StoreError::segment(&self.file))?;
+/// Writes all columns of a row group.
+fn columns(
+    group: &mut GroupWriter<'_>,
+    schema: &SchemaRef,
+    batches: &[RecordBatch],
+) -> Result<(), ParquetError> {
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let writers = group.arrow()?.into_iter().zip(group.columns).zip(schema.fields());
+    for (index, ((mut writer, column), field)) in writers.enumerate() {
+        let arrays: Vec<&ArrayRef> = batches.iter().map(|batch| batch.column(index)).collect();
+        if group.properties.bloom_filter_properties(column.path()).is_none()
+            && let Some(one) = one(&arrays)
+        {
+            let chunk = match one {
+                Some(value) => Chunk::of_value(column, value, rows)?,
+                None => Chunk::of_nulls(column, rows)?,
+            };
+            chunk.append_to(&mut group.out)?;
+            continue;
         }
-        self.writer.flush().map_err(StoreError::segment(&self.file))?;
-        let before = self.row_groups.last().and_then(|group| group.time);
-        if let (Some(before), Some(time)) = (before, group.time) {
-            self.sorted &= before.max_ns <= time.min_ns;
+        for array in arrays {
+            for leaf in compute_leaves(field, array)? {
+                writer.write(&leaf)?;
+            }
         }
-        self.row_groups.push(group);
-        Ok(())
+        writer.close()?.append_to_row_group(&mut group.out)?;
     }
+    Ok(())
+}
 
-    fn is_full(&self) -> bool {
-        let rows: u64 = self.row_groups.iter().map(|group| group.rows).sum();
-        rows >= SEGMENT_ROWS || self.writer.bytes_written() >= SEGMENT_BYTES
+/// Longest text that is written as the one of all rows: statistics have it whole.
+const ONE_TEXT_MAX: usize = 64;
+
+/// What all rows have, if that is one thing: a value, or none.
+fn one<'a>(arrays: &[&'a ArrayRef]) -> Option<Option<Value<'a>>> {
+    if arrays.iter().all(|array| array.null_count() == array.len()) {
+        return Some(None);
     }
+    let first = one_of(arrays.first()?)?;
+    let rest = arrays.get(1..).unwrap_or_default();
+    rest.iter().all(|array| one_of(array) == Some(first)).then_some(Some(first))
+}
 
-    fn seal(mut self, table: &str, synced: bool) -> Result<Unplaced, StoreError> {
-        let sorted = if self.sorted { "segment" } else { "row group" };
-        let pair = KeyValue::new("taptrail.sorted".to_owned(), sorted.to_owned());
-        self.writer.append_key_value_metadata(pair);
-        let output = self.writer.into_inner().map_err(StoreError::segment(&self.file))?;
-        if synced {
-            output.sync_all().map_err(StoreError::io(&self.file))?;
+/// The value that all rows of an array have, if it is one.
+fn one_of(array: &ArrayRef) -> Option<Value<'_>> {
+    fn same<T: Copy + PartialEq>(values: &[T]) -> Option<T> {
+        let (&first, rest) = values.split_first()?;
+        rest.iter().all(|value| *value == first).then_some(first)
+    }
+    if array.null_count() > 0 {
+        return None;
+    }
+    match array.data_type() {
+        DataType::UInt16 => {
+            Some(Value::I32(same(array.as_primitive::<UInt16Type>().values())?.into()))
         }
-        let bytes = output.metadata().map_err(StoreError::io(&self.file))?.len();
-        let times = self.row_groups.iter().filter_map(|group| group.time);
-        let segment = Segment {
-            table: table.to_owned(),
-            path: String::new(),
-            rows: self.row_groups.iter().map(|group| group.rows).sum(),
-            bytes,
-            time: times.reduce(TimeRange::union),
-            sorted: self.sorted,
-            row_groups: self.row_groups,
-            part: None,
-        };
-        Ok(Unplaced { file: self.file, segment })
+        DataType::UInt32 => {
+            Some(Value::I32(same(array.as_primitive::<UInt32Type>().values())?.cast_signed()))
+        }
+        DataType::UInt64 => {
+            Some(Value::I64(same(array.as_primitive::<UInt64Type>().values())?.cast_signed()))
+        }
+        DataType::Int64 => Some(Value::I64(same(array.as_primitive::<Int64Type>().values())?)),
+        DataType::Timestamp(..) => {
+            Some(Value::I64(same(array.as_primitive::<TimestampNanosecondType>().values())?))
+        }
+        DataType::Dictionary(..) => {
+            let array = array.as_dictionary_opt::<Int32Type>()?;
+            let key = usize::try_from(same(array.keys().values())?).ok()?;
+            let texts = array.values().as_string_opt::<i32>()?;
+            let text = (key < texts.len()).then(|| texts.value(key))?;
+            (text.len() <= ONE_TEXT_MAX).then_some(Value::Text(text))
+        }
+        _ => None,
     }
 }
 
@@ -241,76 +223,80 @@ fn bytes_of(batch: &RecordBatch) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arrays::packets::tests::push;
-    use crate::arrays::packets::{PacketArrays, PacketRows};
+    use crate::tables::learned::LearnedRow;
+    use crate::tables::row::Row;
+    use arrow::util::pretty::pretty_format_batches;
     use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::metadata::ColumnChunkMetaData;
     use parquet::file::reader::{FileReader, SerializedFileReader};
-    use taptrail_capture::packet::PacketBatch;
+    use proptest::prelude::*;
+    use std::fs::File;
 
-    fn packets(times: &[i64]) -> RecordBatch {
-        let mut batch = PacketBatch::new();
-        for (ix, &ts) in times.iter().enumerate() {
-            push(&mut batch, ix as u32, ts, 60);
-        }
-        PacketArrays::new(9).batch(&batch).unwrap()
+    fn row(ts: i64, number: Option<u64>) -> LearnedRow {
+        let (protocol, day) = ("p.1".into(), "2026-01-05".into());
+        LearnedRow { capture_id: u64::MAX, ts, number, protocol, day, ..LearnedRow::default() }
     }
 
-    fn writer(directory: &Path) -> TableWriter {
-        let table = Table::named("packets").unwrap();
-        TableWriter::new(table, directory, &Provenance::default())
+    fn written(directory: &Path, batches: &[Vec<LearnedRow>]) -> Vec<Unplaced> {
+        let table = Table::named("learned").unwrap();
+        let mut writer = TableWriter::new(table, directory, &Provenance::default());
+        for rows in batches {
+            writer.write(LearnedRow::to_batch(rows).unwrap()).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn read(file: &Path) -> Vec<RecordBatch> {
+        let file = File::open(file).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        reader.map(Result::unwrap).collect()
+    }
+
+    fn column(file: &Path, name: &str) -> ColumnChunkMetaData {
+        let reader = SerializedFileReader::new(File::open(file).unwrap()).unwrap();
+        let group = reader.metadata().row_group(0);
+        group.columns().iter().find(|c| c.column_path().string() == name).unwrap().clone()
     }
 
     #[test]
     fn rows_of_a_row_group_are_sorted_by_time() {
         let directory = tempfile::tempdir().unwrap();
-        let mut writer = writer(directory.path());
-        writer.write(packets(&[30, 10])).unwrap();
-        writer.write(packets(&[20, 10])).unwrap();
-        let finished = writer.finish().unwrap();
+        let rows = |times: [(i64, u64); 2]| times.map(|(ts, n)| row(ts, Some(n))).to_vec();
+        let batches = [rows([(30, 0), (10, 1)]), rows([(20, 2), (10, 3)])];
+        let finished = written(directory.path(), &batches);
         assert_eq!(finished.len(), 1);
         let segment = &finished[0].segment;
         assert_eq!(segment.time, Some(TimeRange { min_ns: 10, max_ns: 30 }));
         assert!(segment.sorted);
-        let file = File::open(&finished[0].file).unwrap();
-        let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
-        let batch = reader.next().unwrap().unwrap();
-        let rows = PacketRows::new(&batch).unwrap();
-        let read: Vec<_> =
-            (0..4).map(|row| (rows.meta(row).ts.ns(), rows.packet_ix(row))).collect();
-        assert_eq!(read, [(10, 1), (10, 1), (20, 0), (30, 0)]);
+        let read = read(&finished[0].file).remove(0);
+        let numbers = read.column_by_name("number").unwrap().as_primitive::<UInt64Type>();
+        assert_eq!(numbers.values(), &[1, 3, 2, 0]);
     }
 
     #[test]
-    fn payload_has_neither_dictionary_nor_statistics() {
+    fn columns_of_one_value_or_none_say_so() {
         let directory = tempfile::tempdir().unwrap();
-        let mut writer = writer(directory.path());
-        writer.write(packets(&[1, 2, 3])).unwrap();
-        let finished = writer.finish().unwrap();
-        let file = File::open(&finished[0].file).unwrap();
-        let reader = SerializedFileReader::new(file).unwrap();
-        let group = reader.metadata().row_group(0);
-        let column = |name: &str| {
-            group.columns().iter().find(|c| c.column_path().string() == name).unwrap().clone()
+        let batches = [vec![row(1, None), row(2, None)], vec![row(2, None)]];
+        let finished = written(directory.path(), &batches);
+        let file = &finished[0].file;
+        let nulls = |name| column(file, name).statistics().unwrap().null_count_opt();
+        assert_eq!((nulls("number"), nulls("text"), nulls("ts")), (Some(3), Some(3), Some(0)));
+        let range = |name| {
+            let column = column(file, name);
+            let range = column.statistics().unwrap();
+            (range.min_bytes_opt().unwrap().to_vec(), range.max_bytes_opt().unwrap().to_vec())
         };
-        assert!(column("data").statistics().is_none());
-        assert_eq!(column("data").dictionary_page_offset(), None);
-        assert!(column("ts").statistics().is_some());
-        assert!(column("ts_source").dictionary_page_offset().is_some());
-        let pairs = reader.metadata().file_metadata().key_value_metadata().unwrap().clone();
-        let value = |key: &str| pairs.iter().find(|p| p.key == key).unwrap().value.clone();
-        assert_eq!(value("taptrail.sorted").as_deref(), Some("segment"));
-        assert_eq!(value("taptrail.table").as_deref(), Some("packets"));
+        assert_eq!(range("capture_id"), (vec![255; 8], vec![255; 8]));
+        assert_eq!(range("protocol"), (b"p.1".to_vec(), b"p.1".to_vec()));
+        let group = &finished[0].segment.row_groups[0];
+        assert_eq!((group.rows, group.time.unwrap().max_ns), (3, 2));
     }
 
     #[test]
     fn many_rows_are_several_row_groups() {
         let directory = tempfile::tempdir().unwrap();
-        let mut writer = writer(directory.path());
-        let times: Vec<i64> = (0..4096).collect();
-        for _ in 0..40 {
-            writer.write(packets(&times)).unwrap();
-        }
-        let finished = writer.finish().unwrap();
+        let batch: Vec<LearnedRow> = (0..4096).map(|ts| row(ts, Some(1))).collect();
+        let finished = written(directory.path(), &vec![batch; 40]);
         let segment = &finished[0].segment;
         assert_eq!(segment.rows, 40 * 4096);
         assert_eq!(segment.row_groups.len(), 2);
@@ -321,8 +307,39 @@ mod tests {
     #[test]
     fn no_rows_no_segment() {
         let directory = tempfile::tempdir().unwrap();
-        let mut writer = writer(directory.path());
-        writer.write(packets(&[])).unwrap();
-        assert!(writer.finish().unwrap().is_empty());
+        assert!(written(directory.path(), &[Vec::new()]).is_empty());
+    }
+
+    fn any_row() -> impl Strategy<Value = LearnedRow> {
+        let numbers = (0..2u32, prop::option::of(0..2u32), prop::option::of(0..2u64));
+        let text = || prop::option::of(prop::sample::select(vec!["", "ALFA", "BRVO"]));
+        (0..4i64, numbers, text(), text(), 0..2u16).prop_map(
+            |(ts, (scope, packet_ix, number), source, text, msg_ix)| LearnedRow {
+                scope,
+                packet_ix,
+                source: source.map(Into::into),
+                text: text.map(Into::into),
+                msg_ix: packet_ix.map(|_| msg_ix),
+                ..row(ts, number)
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_rows_come_back_by_time(
+            batches in prop::collection::vec(prop::collection::vec(any_row(), 1..5), 1..4),
+        ) {
+            let directory = tempfile::tempdir().unwrap();
+            let finished = written(directory.path(), &batches);
+            let mut rows = batches.concat();
+            rows.sort_by_key(|row| row.ts);
+            let expected = [LearnedRow::to_batch(&rows).unwrap()];
+            let found = read(&finished[0].file);
+            prop_assert_eq!(found[0].schema(), expected[0].schema());
+            let text = |batches: &[RecordBatch]| pretty_format_batches(batches).unwrap().to_string();
+            prop_assert_eq!(text(&found), text(&expected));
+        }
     }
 }

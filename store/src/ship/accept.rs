@@ -191,7 +191,7 @@ pub fn arrival(node: &NodeName, offer: &Offer, bytes_max: u64) -> Result<ImportM
 /// # Errors
 /// Where both have one id and are not one capture.
 pub fn is_as_good(known: &ImportManifest, import: &ImportManifest) -> Result<bool, String> {
-    if known.point != import.point || known.source.content_blake3 != import.source.content_blake3 {
+    if known.point != import.point || known.source.known_by() != import.source.known_by() {
         return Err(format!("another capture of point {} has the same id", known.point));
     }
     let rank = |of: &ImportManifest| (of.revision, of.files_of("packets").next().is_some());

@@ -31,7 +31,7 @@ rows! {
         source: Text as Plain,
         /// Its bytes, uncompressed.
         source_bytes: u64 as U64,
-        /// BLAKE3 of its uncompressed bytes, in hex.
+        /// BLAKE3 of its uncompressed bytes, in hex; empty for a segment of live capture.
         content_blake3: Text as Plain,
         /// First packet's time.
         first_ts: Option<i64> as Null<Time>,

@@ -1,10 +1,6 @@
 use super::*;
-use crate::arrays::packets::PacketArrays;
-use crate::arrays::packets::tests::push;
 use crate::catalog::manifest::{Counters, ImportManifest, SourceFile};
-use crate::segment::properties::Provenance;
-use crate::segment::writer::TableWriter;
-use crate::tables::Table;
+use crate::segment::packets::tests::{push, written};
 use crate::tables::orders::OrderRow;
 use arrow::util::pretty::pretty_format_batches;
 use std::path::Path;
@@ -16,13 +12,11 @@ use taptrail_capture::point::{PointConfig, PointName};
 fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
     let lock = store.lock().unwrap();
     let scratch = lock.scratch().unwrap();
-    let table = Table::named("packets").unwrap();
-    let mut writer = TableWriter::new(table, scratch.path(), &Provenance::default());
     let mut batch = PacketBatch::new();
     for ix in 0..count {
         push(&mut batch, ix, start + i64::from(ix), 60);
     }
-    writer.write(PacketArrays::new(capture_id).batch(&batch).unwrap()).unwrap();
+    let written = written(scratch.path(), capture_id, vec![batch]);
     let name = PointName::try_from(point.to_owned()).unwrap();
     let manifest = ImportManifest {
         format: crate::catalog::FORMAT_VERSION,
@@ -48,7 +42,7 @@ fn import(store: &Store, point: &str, capture_id: u64, start: i64, count: u32) {
         learned: Vec::new(),
         files: Vec::new(),
     };
-    lock.commit_import(&scratch, manifest, writer.finish().unwrap()).unwrap();
+    lock.commit_import(&scratch, manifest, written).unwrap();
 }
 
 async fn ask(context: &SessionContext, sql: &str) -> String {
