@@ -4,10 +4,9 @@
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use std::ops::Range;
-use std::sync::Arc;
 use taptrail_decoders::batch::{BATCH_ROWS, Head, MessageBatch};
 use taptrail_decoders::fixed::catalog;
-use taptrail_decoders::fixed::decoder::{FixedDecoder, Queued};
+use taptrail_decoders::fixed::decoder::{FixedDecoder, Queued, Seen};
 use taptrail_decoders::fixed::encode::{Dice, MOMENT_NS, Seeded, message};
 use taptrail_decoders::fixed::protocol::FixedProtocol;
 use taptrail_decoders::kind::{Kind, Sender};
@@ -94,25 +93,22 @@ fn decode(
     batch: &mut MessageBatch,
     names: &mut Names,
 ) {
-    let protocol = Arc::clone(decoder.protocol());
+    let has_rows = decoder.protocol().has_rows;
     let mut queued = Vec::new();
     batch.clear();
     for (range, sender) in &stream.messages {
         let body = &stream.bytes[range.clone()];
-        let (rows, layout) = match protocol.has_rows {
-            true => protocol.rows_and_layout(body, *sender),
-            false => (1, None),
-        };
-        if batch.room() < rows {
+        let seen = if has_rows { decoder.look(body, *sender) } else { Seen::NOTHING };
+        if batch.room() < usize::from(seen.rows) {
             decoder.decode(&queued, batch, names);
             queued.clear();
             batch.clear();
         }
         let row = batch.len() as u32;
-        for entry in 0..rows {
-            batch.push(&head(body.len()), entry as u16, Name(0));
+        for entry in 0..seen.rows {
+            batch.push(&head(body.len()), entry, Name(0));
         }
-        queued.push(Queued { row, body, scope: 1, sender: *sender, rows: rows as u16, layout });
+        queued.push(Queued { row, body, scope: 1, sender: *sender, seen });
     }
     decoder.decode(&queued, batch, names);
 }

@@ -14,7 +14,7 @@ use crate::config::DecoderConfig;
 use crate::fast::decode::FastDecoder;
 use crate::fast::error::FastError;
 use crate::fix::decode::{FixConfig, FixDecoder};
-use crate::fixed::decoder::{FixedDecoder, Queued};
+use crate::fixed::decoder::{FixedDecoder, Queued, Seen};
 use crate::fixed::run::Lesson;
 use crate::flow::FlowInfo;
 use crate::hidden;
@@ -276,8 +276,7 @@ struct Waiting<'p> {
     body: Body<'p>,
     scope: u32,
     sender: Option<Sender>,
-    rows: u16,
-    layout: Option<u16>,
+    seen: Seen,
 }
 
 enum Body<'p> {
@@ -345,15 +344,16 @@ impl<'p, 'o> RowSink<'p, 'o> {
     #[inline]
     fn fixed(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, protocol: u16, scope: u32) {
         let unknown = self.unknown(names);
-        let (rows, layout) = self.rows_of(cut, protocol);
-        if rows > self.batch.room() {
+        let mut seen = self.look(names, cut, protocol);
+        if usize::from(seen.rows) > self.batch.room() {
             self.hand_out(names);
         }
         let Some(row) = self.push(names, cut.head, unknown) else { return };
-        let more = (1..rows).map_while(|entry| self.batch.push(cut.head, entry as u16, unknown));
-        let rows = 1 + more.count() as u16;
+        let more = (1..seen.rows).map_while(|entry| self.batch.push(cut.head, entry, unknown));
+        seen.rows = 1 + more.count() as u16;
         if self.learns(protocol) {
-            (row..row + usize::from(rows)).for_each(|row| self.batch.set_scope(row, scope));
+            let rows = row..row + usize::from(seen.rows);
+            rows.for_each(|row| self.batch.set_scope(row, scope));
         }
         self.keep_bytes(row, cut, Some(protocol));
         let body = match cut.bytes {
@@ -366,7 +366,7 @@ impl<'p, 'o> RowSink<'p, 'o> {
         };
         if let Some(waiting) = self.waiting.get_mut(usize::from(protocol)) {
             let (row, sender) = (row as u32, cut.head.sender);
-            waiting.push(Waiting { row, body, scope, sender, rows, layout });
+            waiting.push(Waiting { row, body, scope, sender, seen });
             if waiting.len() >= FILL_ROWS {
                 self.fill(names);
             }
@@ -380,13 +380,15 @@ impl<'p, 'o> RowSink<'p, 'o> {
         protocol.is_some_and(|protocol| !protocol.tables.is_empty())
     }
 
-    /// How many rows a message makes, and its layout where that is known.
+    /// What a message is, where it may have more than one row.
     #[inline]
-    fn rows_of(&self, cut: &Cut<'p, '_, '_>, protocol: u16) -> (usize, Option<u16>) {
-        let protocol = self.engines.library.fixed_at(protocol);
-        let protocol = protocol.filter(|protocol| protocol.has_rows);
-        let (bytes, sender) = (cut.bytes.get(), cut.head.sender);
-        protocol.map_or((1, None), |protocol| protocol.rows_and_layout(bytes, sender))
+    fn look(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, protocol: u16) -> Seen {
+        let known = self.engines.library.fixed_at(protocol);
+        let decoder = match known.is_some_and(|protocol| protocol.has_rows) {
+            true => self.engines.fixed(protocol, names),
+            false => None,
+        };
+        decoder.map_or(Seen::NOTHING, |decoder| decoder.look(cut.bytes.get(), cut.head.sender))
     }
 
     fn fix(&mut self, names: &mut Names, cut: &Cut<'p, '_, '_>, tags: u16) {
@@ -534,8 +536,8 @@ impl Waiting<'_> {
             Body::Packet(bytes) => bytes,
             Body::Copied(range) => copied.get(range.clone()).unwrap_or_default(),
         };
-        let &Self { row, scope, sender, rows, layout, .. } = self;
-        Queued { row, body, scope, sender, rows, layout }
+        let &Self { row, scope, sender, seen, .. } = self;
+        Queued { row, body, scope, sender, seen }
     }
 }
 

@@ -6,7 +6,7 @@
 
 use taptrail_decoders::batch::{BATCH_ROWS, Head, MessageBatch};
 use taptrail_decoders::fixed::catalog;
-use taptrail_decoders::fixed::decoder::{FixedDecoder, Queued};
+use taptrail_decoders::fixed::decoder::{FixedDecoder, Queued, Seen};
 use taptrail_decoders::kind::SeqUnit;
 use taptrail_decoders::names::{Name, Names};
 
@@ -157,7 +157,6 @@ pub fn queue<'a>(stream: &'a Stream, from: usize, queued: &mut Vec<Queued<'a>>) 
         body: stream.body(i),
         scope: 1,
         sender: None,
-        rows: 1,
-        layout: None,
+        seen: Seen::NOTHING,
     }));
 }

@@ -6,10 +6,10 @@
 //! ```
 
 use crate::fixed::bytes::{Lane, Spot, Within, write_lane};
+use crate::fixed::outline::{Outline, Outlines};
 use crate::fixed::parts::Part;
 use crate::fixed::place::Parts;
 use crate::fixed::run::{Bucket, Item};
-use std::ops::Range;
 
 /// Messages decoded together. More would leave the first-level cache.
 pub const RUN_MAX: usize = 1024;
@@ -112,6 +112,8 @@ pub struct Wide {
     pub rows: u32,
     /// Which learned values are its.
     pub scope: u32,
+    /// Where its parts are; see [`Outlines`].
+    pub outline: u32,
 }
 
 /// Such messages, a bucket for every layout. Their memory stays from run to
@@ -142,14 +144,20 @@ impl WideBuckets {
     }
 
     /// Adds a message that has so many rows.
-    pub fn push(&mut self, layout: u16, body: &[u8], (row, rows): (u32, u32), scope: u32) {
+    pub fn push(
+        &mut self,
+        layout: u16,
+        body: &[u8],
+        (row, rows): (u32, u32),
+        (scope, outline): (u32, u32),
+    ) {
         let Some(bucket) = self.layouts.get_mut(usize::from(layout)) else { return };
         if bucket.messages.is_empty() {
             self.touched.push(layout);
         }
         let (at, len) = (self.bytes.len() as u32, body.len() as u32);
         self.bytes.extend_from_slice(body);
-        bucket.messages.push(Wide { at, len, row, rows, scope });
+        bucket.messages.push(Wide { at, len, row, rows, scope, outline });
         let placed = |entry| Placed { at, row: row.saturating_add(entry), scope };
         bucket.rows.extend((0..rows).map(placed));
     }
@@ -214,90 +222,47 @@ pub struct PartBuckets {
 
 #[derive(Debug, Default)]
 struct PartBucket {
-    /// What becomes of one that a message has twice.
-    again: Again,
     /// As many slots as the part needs the places of.
     slots: usize,
     items: Vec<Placed>,
-    /// Of each, where the message begins, how long it is, and where its parts
-    /// are, as far as the part needs that.
-    places: Vec<u32>,
+    /// Of each, where its message is and where the places of the message's
+    /// parts are, if the part needs that.
+    places: Vec<Place>,
 }
 
-/// What becomes of a part that rows have already.
-#[derive(Clone, Copy, Debug, Default)]
-enum Again {
-    /// Both are decoded, in their order.
-    Adds,
-    /// Only the new one is.
-    Replaces,
-    /// The message must be decoded by itself.
-    #[default]
-    Matters,
-}
-
-impl Again {
-    fn of(part: &Part) -> Self {
-        match (part.adds, part.replaces) {
-            (true, _) => Self::Adds,
-            (_, true) => Self::Replaces,
-            _ => Self::Matters,
-        }
-    }
-}
-
-impl PartBucket {
-    /// Forgets the last ones, of these rows.
-    fn forget(&mut self, rows: &Range<u32>) {
-        let last = self.items.iter().rev().take_while(|item| rows.contains(&item.row)).count();
-        self.items.truncate(self.items.len() - last);
-        let places = last.saturating_mul(if self.slots > 0 { self.slots + 2 } else { 0 });
-        self.places.truncate(self.places.len().saturating_sub(places));
-    }
+/// Where the message of a part is, and the places of its parts.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: u32,
+    len: u32,
+    bases: u32,
 }
 
 impl PartBuckets {
     /// Empty buckets for these parts.
     pub fn new(parts: &[Part]) -> Self {
-        let empty = |part: &Part| PartBucket {
-            again: Again::of(part),
-            slots: part.slots,
-            ..PartBucket::default()
-        };
+        let empty = |part: &Part| PartBucket { slots: part.slots, ..PartBucket::default() };
         Self { parts: parts.iter().map(empty).collect(), ..Self::default() }
     }
 
-    /// Adds a part that begins at `at` in a message, for some of its rows.
-    /// False where these have it already and it matters which is first.
+    /// Adds the parts of a message.
     #[inline]
-    pub fn push(
-        &mut self,
-        number: u32,
-        (message, at): (&Wide, usize),
-        rows: Range<u32>,
-        parts: Parts<'_>,
-    ) -> bool {
-        let Some(bucket) = self.parts.get_mut(number as usize) else { return true };
-        match bucket.items.last() {
-            None => self.touched.push(number),
-            Some(last) if rows.contains(&last.row) => match bucket.again {
-                Again::Adds => {}
-                Again::Replaces => bucket.forget(&rows),
-                Again::Matters => return false,
-            },
-            Some(_) => {}
-        }
-        let at = message.at.wrapping_add(at as u32);
-        for row in rows {
-            bucket.items.push(Placed { at, row, scope: message.scope });
-            self.kept = self.kept.saturating_add(1);
-            if bucket.slots > 0 {
-                bucket.places.extend([message.at, message.len]);
-                let bases = (0..bucket.slots).map(|slot| parts.bases.get(slot).unwrap_or(&0));
-                bucket.places.extend(bases);
+    pub fn push(&mut self, message: &Wide, outline: &Outline, outlines: &Outlines) {
+        for part in outlines.parts(outline) {
+            let Some(bucket) = self.parts.get_mut(part.part as usize) else { continue };
+            if bucket.items.is_empty() {
+                self.touched.push(part.part);
+            }
+            let at = message.at.wrapping_add(part.at);
+            for row in part.rows(message.row, message.rows) {
+                bucket.items.push(Placed { at, row, scope: message.scope });
+                if bucket.slots > 0 {
+                    let Wide { at, len, .. } = *message;
+                    bucket.places.push(Place { at, len, bases: part.bases });
+                }
+                self.kept += 1;
             }
         }
-        true
     }
 
     /// Whether they should be decoded before more are added.
@@ -309,6 +274,7 @@ impl PartBuckets {
     pub fn each(&mut self, mut f: impl FnMut(u32, &Self)) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
+        touched.dedup();
         touched.iter().for_each(|&number| f(number, self));
         for &number in &touched {
             if let Some(bucket) = self.parts.get_mut(number as usize) {
@@ -327,16 +293,19 @@ impl PartBuckets {
     }
 
     /// The same for parts that need others.
-    pub fn within<'a>(&'a self, number: u32, wide: &'a WideBuckets) -> impl Bucket + use<'a> {
-        const NONE: &PartBucket =
-            &PartBucket { again: Again::Matters, slots: 0, items: vec![], places: vec![] };
+    pub fn within<'a>(
+        &'a self,
+        number: u32,
+        wide: &'a WideBuckets,
+        outlines: &'a Outlines,
+    ) -> impl Bucket + use<'a> {
+        const NONE: &PartBucket = &PartBucket { slots: 0, items: vec![], places: vec![] };
         let bucket = self.parts.get(number as usize).unwrap_or(NONE);
-        let places = bucket.places.chunks_exact(bucket.slots.saturating_add(2));
         let bytes = wide.bytes.as_slice();
-        bucket.items.iter().zip(places).filter_map(move |(item, places)| {
-            let [start, len, bases @ ..] = places else { return None };
-            let message = bytes.get(*start as usize..)?.get(..*len as usize)?;
+        bucket.items.iter().zip(&bucket.places).filter_map(move |(item, place)| {
+            let message = bytes.get(place.at as usize..)?.get(..place.len as usize)?;
             let body = bytes.get(item.at as usize..)?;
+            let bases = outlines.bases(place.bases, bucket.slots);
             let parts = Some(Parts { body: message, bases });
             Some(Item { body: Within { body, parts }, row: item.row, scope: item.scope })
         })

@@ -11,6 +11,7 @@
 //! no branch on the width.
 
 use crate::fixed::place::Parts;
+use std::ops::Range;
 
 /// Bytes that numbers are read from.
 pub trait Body {
@@ -157,6 +158,12 @@ impl Window {
         Some(Self { start, end, left: left as u8, right: right as u8, little })
     }
 
+    /// The number's bytes.
+    pub fn bytes(self) -> Range<u32> {
+        let width = 8 - u32::from(self.right) / 8;
+        self.end.saturating_sub(width)..self.end
+    }
+
     /// First byte after the number.
     pub fn end(self) -> u32 {
         self.end
@@ -219,6 +226,7 @@ mod tests {
             let window = Window::new(offset, width, little).unwrap();
             let want = by_hand(&body, offset as usize, width as usize, little);
             prop_assert_eq!(window.unsigned(&body), want);
+            prop_assert_eq!(window.bytes(), offset..offset + width);
             let shift = 64 - 8 * width;
             prop_assert_eq!(window.signed_in(&body.as_slice()), ((want << shift) as i64) >> shift);
         }

@@ -16,17 +16,18 @@ use std::sync::Arc;
 
 use crate::batch::{MessageBatch, NameCol};
 use crate::field::Explained;
-use crate::fixed::behind::{Lessons, News, is_news, run_alone, teach};
+use crate::fixed::alone::{is_news, run_alone, teach};
 use crate::fixed::buckets::{Buckets, PartBuckets, RUN_MAX, WideBuckets};
 use crate::fixed::bytes::{Lane, Window, Within};
 use crate::fixed::explain;
 use crate::fixed::fill::Fill;
-use crate::fixed::place::{KeyAt, NumberAt, Ref};
+use crate::fixed::outline::{NO_OUTLINE, Outlines};
+use crate::fixed::place::{KeyAt, NumberAt, Parts, Ref};
 use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
 use crate::fixed::run::{Bucket, Item, Lesson, Machine, Output, Tables};
 use crate::fixed::text::NO_NAME;
-use crate::fixed::walk::{self, Step, What};
+use crate::fixed::walk::{Step, What};
 use crate::kind::{Kind, Sender, flags};
 use crate::names::{Name, Names};
 
@@ -41,11 +42,24 @@ pub struct Queued<'a> {
     pub scope: u32,
     /// Which end sent it, where known.
     pub sender: Option<Sender>,
-    /// Its rows, one after the other, and its layout where that is known: what
-    /// [`FixedProtocol::rows_and_layout`] says.
+    /// What [`FixedDecoder::look`] says of it.
+    pub seen: Seen,
+}
+
+/// What a message is at first sight.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Its rows, one after the other.
     pub rows: u16,
-    /// See `rows`.
-    pub layout: Option<u16>,
+    /// Its layout, where that is known.
+    layout: Option<u16>,
+    /// Where its parts are, as far as that is known.
+    outline: u32,
+}
+
+impl Seen {
+    /// A message of one row that nobody has looked at.
+    pub const NOTHING: Self = Self { rows: 1, layout: None, outline: NO_OUTLINE };
 }
 
 /// Decodes the messages of one protocol.
@@ -57,14 +71,13 @@ pub struct FixedDecoder {
     buckets: Buckets,
     wide: WideBuckets,
     parts: PartBuckets,
+    outlines: Outlines,
     /// Whether every message of a run is asked what it teaches.
     asking: bool,
     run_teaches: bool,
     /// Whether any message of the run had to be asked.
     has_asked: bool,
     show_secrets: bool,
-    /// Whether each message is decoded by itself.
-    plainly: bool,
 }
 
 /// What every row of a layout has.
@@ -87,6 +100,8 @@ pub struct LayoutHead {
     /// Whether the messages of a run are asked together whether they teach.
     asked_together: bool,
     has_lane: bool,
+    /// Whether something follows the fixed part.
+    varies: bool,
 }
 
 impl FixedDecoder {
@@ -100,11 +115,11 @@ impl FixedDecoder {
             buckets: Buckets::new(heads.len()),
             wide: WideBuckets::new(heads.len()),
             parts: PartBuckets::new(&protocol.parts),
+            outlines: Outlines::new(&protocol),
             asking: false,
             run_teaches: false,
             has_asked: false,
             show_secrets: false,
-            plainly: false,
             heads,
             protocol,
         }
@@ -120,7 +135,7 @@ impl FixedDecoder {
     #[cfg(test)]
     pub(crate) fn take_the_plain_way(&mut self) {
         self.machine.has_doubts = true;
-        self.plainly = true;
+        self.outlines.take_the_plain_way();
     }
 
     /// The protocol.
@@ -160,6 +175,20 @@ impl FixedDecoder {
         explain::explain_with(&self.protocol, body, sender, self.show_secrets)
     }
 
+    /// What a message is at first sight: how many rows to push for it.
+    #[inline]
+    pub fn look(&mut self, body: &[u8], sender: Option<Sender>) -> Seen {
+        let Self { protocol, outlines, heads, .. } = self;
+        let quick = protocol.choose_quickly(body, sender);
+        let Some(layout) = quick.or_else(|| protocol.layout_of(body, sender)) else {
+            return Seen::NOTHING;
+        };
+        let varies = heads.get(usize::from(layout)).is_some_and(|head| head.varies);
+        let outline = if varies { outlines.ahead(protocol, layout, body) } else { NO_OUTLINE };
+        let rows = outlines.get(outline).map_or(1, |outline| outline.rows);
+        Seen { rows, layout: quick, outline }
+    }
+
     /// Fills the columns of rows that are in the batch already, sets their
     /// kind, type and name. A message of unknown type keeps its row and gets
     /// the flag `UNKNOWN_TYPE`; one that is too short gets `DECODE_ERROR` and
@@ -175,6 +204,7 @@ impl FixedDecoder {
             self.decode_run(&protocol, messages, &mut out);
             rest = after;
         }
+        self.outlines.make_room();
     }
 
     /// Chooses layouts until a run must end, and gives how many messages it
@@ -210,7 +240,7 @@ impl FixedDecoder {
         let rows = out.batch.len();
         for (i, queued) in messages.iter().take(RUN_MAX).enumerate() {
             let choose = || protocol.choose_quickly(queued.body, queued.sender);
-            let quick = queued.layout.or_else(choose);
+            let quick = queued.seen.layout.or_else(choose);
             let goes_on = match quick {
                 Some(layout) if (queued.row as usize) < rows => {
                     self.join::<ASKING>(protocol, queued, layout, out.names)
@@ -255,9 +285,12 @@ impl FixedDecoder {
         names: &mut Names,
     ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
-        let has_lane = head.has_lane;
+        let (has_lane, mut outline) = (head.has_lane, NO_OUTLINE);
+        if head.varies {
+            outline = self.outlines.of(protocol, layout, queued.body, queued.seen.outline);
+        }
         let may_join = if ASKING {
-            self.may_join(protocol, queued, layout, names)
+            self.may_join(protocol, queued, (layout, outline), names)
         } else {
             head.asked_together
         };
@@ -268,7 +301,7 @@ impl FixedDecoder {
         if has_lane {
             self.buckets.push(layout, body, row, scope);
         } else {
-            self.wide.push(layout, body, (row, queued.rows.into()), scope);
+            self.wide.push(layout, body, (row, queued.seen.rows.into()), (scope, outline));
         }
         true
     }
@@ -279,13 +312,13 @@ impl FixedDecoder {
         &mut self,
         protocol: &FixedProtocol,
         queued: &Queued<'_>,
-        layout: u16,
+        (layout, outline): (u16, u32),
         names: &mut Names,
     ) -> bool {
         let Some(head) = self.heads.get(usize::from(layout)) else { return true };
         self.has_asked |= !head.asked_together;
-        let teaches =
-            head.teaches && would_learn(&mut self.machine, protocol, queued, layout, names);
+        let mut taught = Taught { protocol, outlines: &self.outlines, machine: &mut self.machine };
+        let teaches = head.teaches && taught.is_news(queued, (layout, outline), names);
         if self.run_teaches && (!teaches || head.asks) {
             return false;
         }
@@ -333,8 +366,8 @@ impl FixedDecoder {
         messages: &[Queued<'_>],
         out: &mut Output<'_>,
     ) {
-        let (machine, heads, plainly) = (&mut self.machine, &self.heads, self.plainly);
-        let mut fill = Fill { protocol, heads, machine, plainly };
+        let (machine, heads, outlines) = (&mut self.machine, &self.heads, &self.outlines);
+        let mut fill = Fill { protocol, heads, machine, outlines };
         for i in 0..self.buckets.count() {
             if let Some((layout, bucket)) = self.buckets.bucket(i) {
                 fill.fixed(layout, bucket, out);
@@ -379,20 +412,64 @@ impl FixedDecoder {
     ) {
         let rows = out.batch.len();
         for queued in messages.iter().filter(|queued| (queued.row as usize) < rows) {
-            let layout = protocol.layout_of(queued.body, queued.sender);
-            let layout = layout.and_then(|layout| protocol.layouts.get(usize::from(layout)));
-            let Some(layout) = layout else { continue };
-            for learn in &layout.learn {
-                let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
-                teach(&mut self.machine, learn, item, None, out.names);
-            }
-            if layout.teaches_behind {
-                let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
-                let mut lessons = Lessons { machine: &mut self.machine, item, names: out.names };
-                // What is whole before a cut is taught.
-                let _ = walk::walk(layout, queued.body, &mut lessons);
+            let Some(layout) = protocol.layout_of(queued.body, queued.sender) else { continue };
+            let outline = match protocol.layouts.get(usize::from(layout)) {
+                Some(Layout { teaches_behind: true, .. }) => {
+                    self.outlines.of(protocol, layout, queued.body, queued.seen.outline)
+                }
+                _ => NO_OUTLINE,
+            };
+            let mut taught =
+                Taught { protocol, outlines: &self.outlines, machine: &mut self.machine };
+            taught.each(queued, (layout, outline), |machine, learn, item, parts| {
+                teach(machine, learn, item, parts, out.names);
+                false
+            });
+        }
+    }
+}
+
+/// What messages teach.
+struct Taught<'d> {
+    protocol: &'d FixedProtocol,
+    outlines: &'d Outlines,
+    machine: &'d mut Machine,
+}
+
+impl Taught<'_> {
+    /// Calls `f` with all that a message teaches, until it is true; whether it
+    /// was. What is whole before a cut is taught.
+    fn each(
+        &mut self,
+        queued: &Queued<'_>,
+        (layout, outline): (u16, u32),
+        mut f: impl FnMut(&mut Machine, &Learn, Item<&[u8]>, Option<Parts<'_>>) -> bool,
+    ) -> bool {
+        let Queued { body, row, scope, .. } = *queued;
+        let layout = self.protocol.layouts.get(usize::from(layout));
+        for learn in layout.into_iter().flat_map(|layout| &layout.learn) {
+            if f(self.machine, learn, Item { body, row, scope }, None) {
+                return true;
             }
         }
+        let Some(outline) = self.outlines.get(outline) else { return false };
+        for (lesson, bases) in self.outlines.lessons(outline) {
+            let Some(part) = self.protocol.parts.get(lesson.part as usize) else { continue };
+            let item = Item { body: body.get(lesson.at..).unwrap_or_default(), row, scope };
+            let parts = Parts { body, bases };
+            if part.learn.iter().any(|learn| f(self.machine, learn, item, Some(parts))) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether a message would teach anything new.
+    #[inline(never)]
+    fn is_news(&mut self, queued: &Queued<'_>, at: (u16, u32), names: &mut Names) -> bool {
+        self.each(queued, at, |machine, learn, item, parts| {
+            is_news(machine, learn, item, parts, names)
+        })
     }
 }
 
@@ -425,26 +502,6 @@ fn unknown(protocol: &FixedProtocol, queued: &Queued<'_>, out: &mut Output<'_>) 
     }
 }
 
-/// Whether a message would teach anything new.
-#[inline(never)]
-fn would_learn(
-    machine: &mut Machine,
-    protocol: &FixedProtocol,
-    queued: &Queued<'_>,
-    layout: u16,
-    names: &mut Names,
-) -> bool {
-    let Some(layout) = protocol.layouts.get(usize::from(layout)) else { return false };
-    let item = Item { body: queued.body, row: queued.row, scope: queued.scope };
-    if layout.learn.iter().any(|learn| is_news(machine, learn, item, None, names)) {
-        return true;
-    }
-    let mut news = News { lessons: Lessons { machine, item, names }, found: false };
-    // What is whole before a cut is taught.
-    let _ = layout.teaches_behind.then(|| walk::walk(layout, item.body, &mut news));
-    news.found
-}
-
 impl LayoutHead {
     fn new(layout: &Layout, code: Window, names: &mut Names) -> Self {
         let msg_type = names.intern(layout.code_text.as_bytes()).unwrap_or(Name(0));
@@ -472,6 +529,7 @@ impl LayoutHead {
             lesson: lesson.unwrap_or((code, 0)),
             asked_together: absent && !many_lessons && (has_lane || !where_absent),
             has_lane,
+            varies: layout.varies(),
         }
     }
 

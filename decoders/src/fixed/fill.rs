@@ -2,19 +2,24 @@
 //!
 //! ```text
 //! layouts    operations of the fixed part over all messages of each
-//!            walk what follows, message by message; put parts to their like
+//!            put what follows to its like, as each message's outline says
 //! parts      operations of each part over all of its kind
 //! by itself  messages that have a part twice, or parts in any order
 //! ```
 
-use crate::fixed::behind::{AtOnce, Behind, Does, Later, Open};
+use crate::fixed::alone::run_alone;
 use crate::fixed::buckets::{PartBuckets, Wide, WideBuckets};
+use crate::fixed::bytes::Within;
 use crate::fixed::decoder::LayoutHead;
-use crate::fixed::program::Layout;
+use crate::fixed::outline::{Outline, Outlines, TextAt};
+use crate::fixed::parts::Part;
+use crate::fixed::place::Parts;
 use crate::fixed::protocol::FixedProtocol;
-use crate::fixed::run::{Bucket, Machine, Output, Tables};
-use crate::fixed::walk;
+use crate::fixed::run::{Bucket, Item, Machine, Output, Tables, long_name};
+use crate::fixed::text::NO_NAME;
+use crate::fixed::walk::TextTo;
 use crate::kind::flags;
+use crate::names::Name;
 
 /// Fills the rows of a run.
 pub struct Fill<'d> {
@@ -24,8 +29,8 @@ pub struct Fill<'d> {
     pub heads: &'d [LayoutHead],
     /// Clocks, names and learned values.
     pub machine: &'d mut Machine,
-    /// Whether each message is decoded by itself.
-    pub plainly: bool,
+    /// Where the parts of messages are.
+    pub outlines: &'d Outlines,
 }
 
 impl Fill<'_> {
@@ -43,21 +48,21 @@ impl Fill<'_> {
 
     /// Messages that are wide or go on behind their fixed parts.
     pub fn wide(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
-        let (mut again, mut open) = (Vec::new(), Open::default());
         for i in 0..wide.count() {
             let Some((at, bucket)) = wide.bucket(i) else { continue };
             self.fixed(at, wide.rows(bucket), out);
-            let layout = self.protocol.layouts.get(at).filter(|layout| layout.varies());
-            let Some(layout) = layout else { continue };
             for message in &bucket.messages {
-                if self.plainly || layout.in_order {
-                    self.by_itself(layout, message, wide, &mut open, out);
+                let Some(outline) = self.outlines.get(message.outline) else { continue };
+                if outline.flags != 0 || outline.entries > message.rows {
+                    mark(outline, message, out);
+                }
+                if outline.by_itself {
+                    self.by_itself(message, outline, wide, out);
                     continue;
                 }
-                let buckets = &mut *parts;
-                let does = Later { buckets, message: *message, out, has_twice: false };
-                if behind(does, layout, message, wide, &mut open, self.protocol).has_twice {
-                    again.push((layout, *message));
+                parts.push(message, outline, self.outlines);
+                for text in self.outlines.texts(outline) {
+                    put_text(text, message, wide, out);
                 }
                 if parts.is_full() {
                     self.parts(wide, parts, out);
@@ -65,73 +70,80 @@ impl Fill<'_> {
             }
         }
         self.parts(wide, parts, out);
-        for (layout, message) in &again {
-            self.by_itself(layout, message, wide, &mut open, out);
-        }
     }
 
-    fn by_itself<'l>(
+    /// The parts of one message, as they stand.
+    fn by_itself(
         &mut self,
-        layout: &'l Layout,
         message: &Wide,
+        outline: &Outline,
         wide: &WideBuckets,
-        open: &mut Open<'l>,
         out: &mut Output<'_>,
     ) {
-        let (body, scope) = (wide.body(message), message.scope);
-        let does = AtOnce { machine: self.machine, protocol: self.protocol, body, scope, out };
-        behind(does, layout, message, wide, open, self.protocol);
+        let (body, outlines) = (wide.body(message), self.outlines);
+        let mut texts = outlines.texts(outline).iter().peekable();
+        for (i, at) in outlines.parts(outline).iter().enumerate() {
+            while let Some(text) = texts.next_if(|text| text.before <= i) {
+                put_text(text, message, wide, out);
+            }
+            let Some(part) = self.protocol.parts.get(at.part as usize) else { continue };
+            let Some(rest) = body.get(at.at as usize..) else { continue };
+            let bases = outlines.bases(at.bases, part.slots);
+            let parts = (part.slots > 0).then_some(Parts { body, bases });
+            for row in at.rows(message.row, message.rows) {
+                let body = Within { body: rest, parts };
+                let item = Item { body, row, scope: message.scope };
+                run_alone(self.machine, &part.ops, item, Tables::of(self.protocol), out);
+            }
+        }
+        texts.for_each(|text| put_text(text, message, wide, out));
     }
 
     /// The parts that were put together.
     fn parts(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
         parts.each(|number, parts| {
             let Some(part) = self.protocol.parts.get(number as usize) else { return };
-            let tables = Tables::of(self.protocol);
             if part.slots > 0 {
-                let items = parts.within(number, wide);
-                presume(items.clone(), part.presumed, out);
-                for op in &part.ops {
-                    self.machine.run(op, items.clone(), tables, out);
-                }
-                return;
-            }
-            let items = parts.items(number, wide);
-            presume(items.clone(), part.presumed, out);
-            for op in &part.ops {
-                self.machine.run(op, items.clone(), tables, out);
+                self.part(part, parts.within(number, wide, self.outlines), out);
+            } else {
+                self.part(part, parts.items(number, wide), out);
             }
         });
     }
-}
 
-fn presume(items: impl Bucket, presumed: u64, out: &mut Output<'_>) {
-    let heads = out.batch.heads_mut();
-    items.for_each(|item| heads.present[item.slot()] |= presumed);
-}
-
-/// Walks what follows a message's fixed part.
-fn behind<'o, 'l, D: Does<'o>>(
-    does: D,
-    layout: &'l Layout,
-    message: &Wide,
-    wide: &WideBuckets,
-    open: &mut Open<'l>,
-    protocol: &FixedProtocol,
-) -> D {
-    let (body, first, rows) = (wide.body(message), message.row, message.rows);
-    let mut behind = Behind::new(does, protocol, layout.has_rows, (body, first, rows), open);
-    let misfit = match walk::walk(layout, body, &mut behind) {
-        Ok(end) if end == body.len() => 0,
-        Ok(_) => flags::IRREGULAR,
-        Err(_) => flags::DECODE_ERROR,
-    };
-    let wrong = behind.flags | misfit;
-    let mut does = behind.does;
-    if wrong != 0 {
-        let batch = &mut *does.out().batch;
-        batch.add_flags(first as usize, flags::IRREGULAR);
-        (first..first.saturating_add(rows)).for_each(|row| batch.add_flags(row as usize, wrong));
+    fn part(&mut self, part: &Part, items: impl Bucket, out: &mut Output<'_>) {
+        let heads = out.batch.heads_mut();
+        items.clone().for_each(|item| heads.present[item.slot()] |= part.presumed);
+        for op in &part.ops {
+            self.machine.run(op, items.clone(), Tables::of(self.protocol), out);
+        }
     }
-    does
+}
+
+/// Says what is wrong with a message in its rows.
+#[cold]
+fn mark(outline: &Outline, message: &Wide, out: &mut Output<'_>) {
+    let too_many = outline.entries > message.rows;
+    let wrong = outline.flags | if too_many { flags::IRREGULAR } else { 0 };
+    out.batch.add_flags(message.row as usize, flags::IRREGULAR);
+    let rows = message.row..message.row.saturating_add(message.rows);
+    rows.for_each(|row| out.batch.add_flags(row as usize, wrong));
+}
+
+fn put_text(text: &TextAt, message: &Wide, wide: &WideBuckets, out: &mut Output<'_>) {
+    let bytes = wide.body(message).get(text.at..text.at.saturating_add(text.len));
+    let trimmed = text.trim.apply(bytes.unwrap_or_default());
+    if trimmed.is_empty() {
+        return;
+    }
+    for row in text.rows(message.row, message.rows) {
+        let Output { batch, names } = &mut *out;
+        match text.to {
+            TextTo::Text(col) => batch.set_text(row as usize, col, trimmed),
+            TextTo::Name(col) => match long_name(trimmed, names) {
+                NO_NAME => {}
+                name => batch.set_name(row as usize, col, Name(name)),
+            },
+        }
+    }
 }

@@ -14,8 +14,8 @@
 //! vary, in buckets of their own. `PROTOCOLS.md` says how a
 //! protocol file is written. The engine reads its own format and no other.
 
+pub mod alone;
 pub mod base;
-pub mod behind;
 pub mod bitfields;
 pub mod buckets;
 pub mod bytes;
@@ -30,6 +30,7 @@ pub mod explain;
 pub mod fill;
 pub mod layout;
 pub mod learned;
+pub mod outline;
 pub mod parts;
 pub mod place;
 pub mod program;

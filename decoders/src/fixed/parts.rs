@@ -12,7 +12,7 @@
 
 use crate::fixed::bitfields::Bitfields;
 use crate::fixed::place::{KeyAt, LearnedAt, Ref};
-use crate::fixed::program::{ElsewhereAt, Layout, Op, ScaleAt};
+use crate::fixed::program::{ElsewhereAt, Layout, Learn, Op, ScaleAt};
 use crate::fixed::tlv::TlvSpec;
 use crate::fixed::walk::{Count, Shape, Step, TextTo, What};
 use std::sync::Arc;
@@ -24,24 +24,38 @@ pub struct Part {
     pub ops: Vec<Op>,
     /// Presence bits that are set before they run.
     pub presumed: u64,
-    /// Where a message has it twice: whether the last one has all columns,
-    /// as each is written or emptied by it ...
-    pub replaces: bool,
-    /// ... or whether each adds what it has.
-    pub adds: bool,
+    /// What it teaches.
+    pub learn: Vec<Learn>,
+    /// What becomes of one that a message has twice.
+    pub again: Again,
     /// As many slots as tell it where the other parts are that it needs; 0
     /// where it needs none.
     pub slots: usize,
 }
 
+/// What becomes of a part that rows have already.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Again {
+    /// Both are decoded, as each adds what it has.
+    Adds,
+    /// The last one has all columns: each is written or emptied by it.
+    Replaces,
+    /// The message must be decoded by itself.
+    #[default]
+    Matters,
+}
+
 impl Part {
-    fn new(slot: u8, ops: &[Op]) -> Self {
+    fn new(slot: u8, ops: &[Op], learn: &[Learn]) -> Self {
         let presumed = ops.iter().filter(|op| op.presumes()).fold(0, |bits, op| bits | op.bit());
         let slots = ops.iter().filter_map(|op| farthest(op, slot)).max();
         let slots = slots.map_or(0, |slot| usize::from(slot) + 1);
-        let replaces = ops.iter().all(Op::presumes);
-        let adds = !ops.iter().any(Op::presumes);
-        Self { ops: ops.to_vec(), presumed, replaces, adds, slots }
+        let again = match (ops.iter().any(Op::presumes), ops.iter().all(Op::presumes)) {
+            (false, _) => Again::Adds,
+            (_, true) => Again::Replaces,
+            _ => Again::Matters,
+        };
+        Self { ops: ops.to_vec(), presumed, learn: learn.to_vec(), again, slots }
     }
 }
 
@@ -89,10 +103,10 @@ pub fn table(
         }
     };
     for (_, spec) in tlvs.iter().flat_map(|tlv| &tlv.elements) {
-        put(spec.part, Part::new(0, &spec.ops));
+        put(spec.part, Part::new(0, &spec.ops, &[]));
     }
     for shape in lists.iter().flat_map(|list| list.shapes()) {
-        put(shape.part, Part::new(shape.slot, &shape.ops));
+        put(shape.part, Part::new(shape.slot, &shape.ops, &shape.learn));
     }
     for layout in layouts {
         of_steps(&layout.steps, &mut put);
@@ -103,7 +117,7 @@ pub fn table(
 fn of_steps(steps: &[Step], put: &mut impl FnMut(u32, Part)) {
     for step in steps {
         if let What::Once(shape) | What::Each { shape, .. } = &step.what {
-            put(shape.part, Part::new(shape.slot, &shape.ops));
+            put(shape.part, Part::new(shape.slot, &shape.ops, &shape.learn));
             of_steps(&shape.steps, put);
         }
     }

@@ -4,6 +4,7 @@
 use crate::fixed::bytes::{Body, Window};
 use crate::fixed::learned::Learned;
 use crate::fixed::program::FactorTable;
+use std::ops::Range;
 
 /// Most parts of one layout whose place is remembered.
 pub const SLOTS_MAX: usize = 64;
@@ -105,6 +106,14 @@ impl<'a> Parts<'a> {
 }
 
 impl NumberAt {
+    /// Its bytes.
+    pub fn bytes(&self) -> Range<u32> {
+        match self {
+            Self::Plain { at, .. } | Self::Bits { at, .. } => at.bytes(),
+            Self::Digits { offset, width } => *offset..offset.saturating_add(*width),
+        }
+    }
+
     /// First byte after it.
     pub fn end(&self) -> u32 {
         match self {

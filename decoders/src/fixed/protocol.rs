@@ -9,7 +9,7 @@ use crate::fixed::parts::Part;
 use crate::fixed::program::{CodeTable, FactorTable, FieldDef, Layout, Op, TextAt};
 use crate::fixed::text::NameSpec;
 use crate::fixed::tlv::TlvSpec;
-use crate::fixed::walk::{self, Nothing, RowCount};
+use crate::fixed::walk::{self, Nothing};
 use crate::fixed::wire::Trim;
 use crate::kind::Sender;
 use chrono::DateTime;
@@ -130,12 +130,9 @@ struct First {
     size: u16,
     /// Whether it varies.
     varies: bool,
-    /// Whether it may make more than one row.
-    has_rows: bool,
 }
 
-const NOTHING: First =
-    First { code: 0, layout: NO_LAYOUT, size: u16::MAX, varies: false, has_rows: false };
+const NOTHING: First = First { code: 0, layout: NO_LAYOUT, size: u16::MAX, varies: false };
 
 /// Most rows of one message; a group with more entries is cut short.
 pub const ROWS_MAX: usize = 4096;
@@ -195,7 +192,7 @@ fn first_of(code: u64, candidates: &[u16], layouts: &[Layout]) -> Option<First> 
     let others = others.map(|other| if other.varies() { u32::MAX } else { other.size });
     let longest = if varies { others.max().map_or(0, |size| size.saturating_add(1)) } else { 0 };
     let size = u16::try_from(layout.size.max(longest)).unwrap_or(u16::MAX);
-    Some(First { code, layout: at, size, varies, has_rows: layout.has_rows })
+    Some(First { code, layout: at, size, varies })
 }
 
 /// The place of a code among the first candidates: for one byte the code.
@@ -407,34 +404,6 @@ impl FixedProtocol {
         let candidates = self.codes.all.get(&self.code_of(rest)?)?.get(by(sender))?;
         let layout = self.layouts.get(usize::from(*candidates.first()?))?;
         walk::walk(layout, rest, &mut Nothing).ok()
-    }
-
-    /// How many rows a message makes: one, or one for each entry of the group
-    /// that makes rows, up to [`ROWS_MAX`].
-    pub fn rows_of(&self, body: &[u8], sender: Option<Sender>) -> usize {
-        self.rows_and_layout(body, sender).0
-    }
-
-    /// The same with its layout, where that is known.
-    #[inline]
-    pub fn rows_and_layout(&self, body: &[u8], sender: Option<Sender>) -> (usize, Option<u16>) {
-        match self.at_first_sight(body, sender) {
-            Some(first) if !first.has_rows => (1, Some(first.layout)),
-            Some(first) => (self.rows_by(first.layout, body), Some(first.layout)),
-            None => match self.layout_of(body, sender) {
-                Some(layout) => (self.rows_by(layout, body), None),
-                None => (1, None),
-            },
-        }
-    }
-
-    fn rows_by(&self, layout: u16, body: &[u8]) -> usize {
-        let layout = self.layouts.get(usize::from(layout));
-        let Some(layout) = layout.filter(|layout| layout.has_rows) else { return 1 };
-        let mut rows = RowCount::default();
-        // What is whole before a cut counts.
-        let _ = walk::walk(layout, body, &mut rows);
-        rows.0.clamp(1, ROWS_MAX)
     }
 
     /// A code as the tables have it.

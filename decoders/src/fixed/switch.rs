@@ -67,6 +67,11 @@ impl Switches {
         (!switches.fields.is_empty()).then_some(switches)
     }
 
+    /// The fields.
+    pub fn fields(&self) -> impl Iterator<Item = &Ref> {
+        self.fields.iter().map(|field| &field.of)
+    }
+
     /// The steps that are there as far as these fields tell, and those of them
     /// that must be asked.
     #[inline]

@@ -67,6 +67,11 @@ impl TlvSpec {
         Some(Elements { list, at: 0, length, tag, uncounted: self.uncounted })
     }
 
+    /// Bytes of an element before its value.
+    pub fn head(&self) -> usize {
+        (self.length_width + self.tag_width) as usize
+    }
+
     /// What a tag means, where the file says it and the size is right.
     pub fn element(&self, tag: u64, size: usize) -> Option<&ElementSpec> {
         let at = self.elements.binary_search_by_key(&tag, |(tag, _)| *tag).ok()?;

@@ -216,11 +216,12 @@ pub trait Visitor<'l> {
     /// Whether entries of one size are only counted, not met one by one.
     const COUNTS: bool = false;
 
-    /// Whether fields that fill no column may be passed over.
+    /// Whether fields that fill no column and teach nothing may be passed over.
     const SKIPS: bool = Self::COUNTS;
 
-    /// So many whole entries of one size that make rows.
-    fn row_entries(&mut self, _: usize) {}
+    /// The walk goes by so many bytes of the message, from `at` on.
+    #[inline(always)]
+    fn reads(&mut self, _at: usize, _bytes: usize) {}
 
     /// The next thing.
     fn event(&mut self, event: Event<'l>, parts: Parts<'_>);
@@ -255,8 +256,7 @@ impl Walk<'_> {
             return self.switched(steps, switches, at, visitor);
         }
         for step in steps {
-            let rest = self.limit.saturating_sub(at);
-            if step.when.as_ref().is_none_or(|when| when.holds(self.parts(), rest)) {
+            if self.is_there(step.when.as_ref(), at, visitor) {
                 at = self.step(step, at, visitor)?;
             }
         }
@@ -271,18 +271,41 @@ impl Walk<'_> {
         mut at: usize,
         visitor: &mut impl Visitor<'l>,
     ) -> Result<usize, Cut> {
+        switches.fields().for_each(|field| self.goes_by(field, visitor));
         let (mut left, asked) = switches.steps(self.parts());
         while left != 0 {
             let i = left.trailing_zeros();
             left &= left - 1;
             let Some(step) = steps.get(i as usize) else { break };
             let when = step.when.as_ref().filter(|_| (asked >> i) & 1 == 1);
-            let rest = self.limit.saturating_sub(at);
-            if when.is_none_or(|when| when.holds(self.parts(), rest)) {
+            if self.is_there(when, at, visitor) {
                 at = self.step(step, at, visitor)?;
             }
         }
         Ok(at)
+    }
+
+    /// Whether something is there by its condition.
+    #[inline]
+    fn is_there<'l>(
+        &self,
+        when: Option<&Condition>,
+        at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> bool {
+        let Some(when) = when else { return true };
+        if let Decides::Field(field) = &when.of {
+            self.goes_by(field, visitor);
+        }
+        when.holds(self.parts(), self.limit.saturating_sub(at))
+    }
+
+    /// Tells the visitor of a number that the walk goes by.
+    #[inline(always)]
+    fn goes_by<'l>(&self, field: &Ref, visitor: &mut impl Visitor<'l>) {
+        let base = self.bases.get(usize::from(field.slot)).copied().unwrap_or(0) as usize;
+        let bytes = field.at.bytes();
+        visitor.reads(base.saturating_add(bytes.start as usize), bytes.len());
     }
 
     fn step<'l>(
@@ -303,24 +326,24 @@ impl Walk<'_> {
                 self.entries(step, (count, length.as_ref(), *rows, shape), at, visitor)
             }
             What::Elements { length, .. } => {
-                let len = self.bytes(length, at);
+                let len = self.bytes(length, at, visitor);
                 // A list that is cut still has its first elements.
                 let here = len.unwrap_or(self.limit.saturating_sub(at));
                 visitor.event(Event::Elements(step, at, here), self.parts());
                 Ok(at + len?)
             }
             What::Bits { count, slot } => {
-                let len = self.bytes(count, at)?;
+                let len = self.bytes(count, at, visitor)?;
                 self.remember(*slot, at);
                 visitor.event(Event::Bits(step, at, len), self.parts());
                 Ok(at + len)
             }
             What::Chosen { slot, count, fields } => {
-                let bytes = self.count(count, 0);
+                let bytes = self.count(count, 0, visitor);
                 self.chosen((*slot, bytes), fields, at, visitor)
             }
             What::Text { length, .. } => {
-                let len = self.bytes(length, at)?;
+                let len = self.bytes(length, at, visitor)?;
                 visitor.event(Event::Text(step, at, len), self.parts());
                 Ok(at + len)
             }
@@ -328,20 +351,26 @@ impl Walk<'_> {
     }
 
     /// Bytes of an item at `at`, which are all there.
-    fn bytes(&self, length: &Count, at: usize) -> Result<usize, Cut> {
+    fn bytes<'l>(
+        &self,
+        length: &Count,
+        at: usize,
+        visitor: &mut impl Visitor<'l>,
+    ) -> Result<usize, Cut> {
         let left = self.limit.saturating_sub(at);
-        let needed = self.count(length, left as u64);
+        let needed = self.count(length, left as u64, visitor);
         match usize::try_from(needed) {
             Ok(len) if len <= left => Ok(len),
             _ => Err(Cut::Short { at, needed: usize::try_from(needed).unwrap_or(usize::MAX) }),
         }
     }
 
-    fn count(&self, count: &Count, rest: u64) -> u64 {
+    fn count<'l>(&self, count: &Count, rest: u64, visitor: &mut impl Visitor<'l>) -> u64 {
         match count {
             Count::Fixed(count) => (*count).into(),
             Count::Rest => rest,
             Count::Field(at, none) => {
+                self.goes_by(at, visitor);
                 self.parts().count(at).filter(|number| Some(*number) != *none).unwrap_or(0)
             }
         }
@@ -365,7 +394,9 @@ impl Walk<'_> {
         let base = self.bases.get(usize::from(slot)).copied().unwrap_or(0) as usize;
         let from_here = body.get(base..).unwrap_or_default();
         let bits = usize::try_from(bytes).ok().and_then(|bytes| from_here.get(..bytes));
-        for (byte, set) in bits.unwrap_or_default().iter().enumerate() {
+        let bits = bits.unwrap_or_default();
+        visitor.reads(base, bits.len());
+        for (byte, set) in bits.iter().enumerate() {
             if V::SKIPS
                 && let Some(of_byte) = fields.byte(byte).filter(|of| of.unknown & set == 0)
                 && let end = at.saturating_add(of_byte.size[usize::from(*set)] as usize)
@@ -414,16 +445,16 @@ impl Walk<'_> {
         visitor: &mut V,
     ) -> Result<usize, Cut> {
         let to_the_end = *count == Count::Rest;
-        let count = self.count(count, u64::MAX);
+        let count = self.count(count, u64::MAX, visitor);
         let size = shape.size as usize;
-        let fills_nothing = V::SKIPS && !rows && shape.ops.is_empty();
+        let is_nothing = !rows && shape.ops.is_empty() && shape.learn.is_empty();
+        let fills_nothing = V::SKIPS && is_nothing;
         if (V::COUNTS || fills_nothing) && length.is_none() && shape.steps.is_empty() && size > 0 {
             let fit = self.limit.saturating_sub(at) / size;
             let here = usize::try_from(count).unwrap_or(usize::MAX).min(fit);
             if let Some(last) = here.checked_sub(1) {
                 self.remember(shape.slot, at + last * size);
             }
-            visitor.row_entries(if rows { here } else { 0 });
             let end = at + here * size;
             let is_whole = if to_the_end { end >= self.limit } else { here as u64 == count };
             return if is_whole { Ok(end) } else { Err(Cut::Short { at: end, needed: size }) };
@@ -460,6 +491,7 @@ impl Walk<'_> {
         if entry.len() < shape.size as usize {
             return Err(Cut::Short { at, needed: shape.size as usize });
         }
+        visitor.reads(at.saturating_add(length.bytes().start as usize), length.bytes().len());
         let told = length.read(&entry).and_then(|len| usize::try_from(len).ok()).unwrap_or(0);
         if told > entry.len() {
             return Err(Cut::Short { at, needed: told });
@@ -527,20 +559,4 @@ impl<'l> Visitor<'l> for Nothing {
     const COUNTS: bool = true;
 
     fn event(&mut self, _: Event<'l>, _: Parts<'_>) {}
-}
-
-/// Counts whole entries that make rows.
-#[derive(Default)]
-pub struct RowCount(pub usize);
-
-impl<'l> Visitor<'l> for RowCount {
-    const COUNTS: bool = true;
-
-    fn row_entries(&mut self, entries: usize) {
-        self.0 += entries;
-    }
-
-    fn event(&mut self, event: Event<'l>, _: Parts<'_>) {
-        self.0 += usize::from(matches!(event, Event::RowEnd));
-    }
 }

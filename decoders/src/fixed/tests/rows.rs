@@ -49,13 +49,12 @@ impl Rows {
         for messages in messages.chunks(block) {
             let mut queue = Vec::new();
             for (body, scope) in messages {
-                let (rows, layout) = self.decoder.protocol().rows_and_layout(body, sender);
-                let rows = rows as u16;
+                let seen = self.decoder.look(body, sender);
                 let row = self.batch.push(&head(body.len()), 0, Name(0)).expect("room") as u32;
-                for entry in 1..rows {
+                for entry in 1..seen.rows {
                     self.batch.push(&head(body.len()), entry, Name(0)).expect("room");
                 }
-                queue.push(Queued { row, body, scope: *scope, sender, rows, layout });
+                queue.push(Queued { row, body, scope: *scope, sender, seen });
             }
             self.decoder.decode(&queue, &mut self.batch, &mut self.names);
         }
