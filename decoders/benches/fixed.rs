@@ -5,8 +5,9 @@ mod itch;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use itch::{MESSAGES, Stream, decoder, push, queue};
+use itch::{MESSAGES, Stream, decoder, fill, push, queue};
 use taptrail_decoders::batch::{BATCH_ROWS, MessageBatch};
+use taptrail_decoders::decoder::FILL_ROWS;
 use taptrail_decoders::names::Names;
 
 fn main() {
@@ -19,7 +20,8 @@ fn push_heads(bencher: Bencher<'_, '_>) {
     let mut batch = MessageBatch::new();
     bencher.counter(ItemsCount::new(MESSAGES)).bench_local(|| {
         for from in (0..MESSAGES).step_by(BATCH_ROWS) {
-            push(&stream, from, &mut batch);
+            batch.clear();
+            push(&stream, from..from + BATCH_ROWS, &mut batch);
         }
         batch.len()
     });
@@ -30,11 +32,11 @@ fn engine(bencher: Bencher<'_, '_>) {
     let stream = Stream::new(MESSAGES);
     let (mut batch, mut names) = (MessageBatch::new(), Names::new());
     let mut decoder = decoder(&mut names);
-    push(&stream, 0, &mut batch);
+    push(&stream, 0..FILL_ROWS, &mut batch);
     let mut queued = Vec::new();
     bencher.counter(ItemsCount::new(MESSAGES)).bench_local(|| {
-        for from in (0..MESSAGES).step_by(BATCH_ROWS) {
-            queue(&stream, from, &mut queued);
+        for from in (0..MESSAGES).step_by(FILL_ROWS) {
+            queue(&stream, from..from + FILL_ROWS, 0, &mut queued);
             decoder.decode(&queued, &mut batch, &mut names);
         }
         batch.len()
@@ -49,9 +51,7 @@ fn push_and_engine(bencher: Bencher<'_, '_>) {
     let mut queued = Vec::new();
     bencher.counter(ItemsCount::new(MESSAGES)).bench_local(|| {
         for from in (0..MESSAGES).step_by(BATCH_ROWS) {
-            push(&stream, from, &mut batch);
-            queue(&stream, from, &mut queued);
-            decoder.decode(&queued, &mut batch, &mut names);
+            fill(&stream, from, &mut batch, (&mut decoder, &mut names), &mut queued);
         }
         batch.len()
     });

@@ -5,6 +5,7 @@ use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use std::ops::Range;
 use taptrail_decoders::batch::{BATCH_ROWS, Head, MessageBatch};
+use taptrail_decoders::decoder::FILL_ROWS;
 use taptrail_decoders::fixed::catalog;
 use taptrail_decoders::fixed::decoder::{FixedDecoder, Queued, Seen};
 use taptrail_decoders::fixed::encode::{Dice, MOMENT_NS, Seeded, message};
@@ -86,7 +87,7 @@ fn head(len: usize) -> Head {
     }
 }
 
-/// Pushes rows and fills them, a batch at a time.
+/// Pushes rows and fills them, as many at a time as the pipeline does.
 fn decode(
     stream: &Stream,
     decoder: &mut FixedDecoder,
@@ -99,9 +100,12 @@ fn decode(
     for (range, sender) in &stream.messages {
         let body = &stream.bytes[range.clone()];
         let seen = if has_rows { decoder.look(body, *sender) } else { Seen::NOTHING };
-        if batch.room() < usize::from(seen.rows) {
+        let is_full = batch.room() < usize::from(seen.rows);
+        if is_full || queued.len() >= FILL_ROWS {
             decoder.decode(&queued, batch, names);
             queued.clear();
+        }
+        if is_full {
             batch.clear();
         }
         let row = batch.len() as u32;

@@ -181,6 +181,7 @@ impl MessageBatch {
 
     /// Appends a row with what the framing knows, kind [`Kind::Unknown`], and
     /// gives its index; `None` where the batch is full.
+    #[inline]
     pub fn push(&mut self, head: &Head, entry: u16, msg_type: Name) -> Option<usize> {
         if self.room() == 0 {
             return None;

@@ -35,7 +35,7 @@ use taptrail_capture::packet::PacketBatch;
 
 /// Rows that wait for their columns at once: few enough that they are still in
 /// the second-level cache, enough for blocks of each type.
-const FILL_ROWS: usize = 1024;
+pub const FILL_ROWS: usize = 1024;
 
 /// Decodes the packets of one capture, in order.
 ///

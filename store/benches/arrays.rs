@@ -6,7 +6,7 @@ mod itch;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use itch::{MESSAGES, Stream, decoder, push, queue};
+use itch::{MESSAGES, Stream, decoder, fill};
 use taptrail_decoders::batch::{BATCH_ROWS, MessageBatch};
 use taptrail_decoders::names::Names;
 use taptrail_store::arrays::messages::MessageArrays;
@@ -24,9 +24,7 @@ fn heads_engine_and_arrays(bencher: Bencher<'_, '_>) {
     let mut queued = Vec::new();
     bencher.counter(ItemsCount::new(MESSAGES)).bench_local(|| {
         for from in (0..MESSAGES).step_by(BATCH_ROWS) {
-            push(&stream, from, &mut batch);
-            queue(&stream, from, &mut queued);
-            decoder.decode(&queued, &mut batch, &mut names);
+            fill(&stream, from, &mut batch, (&mut decoder, &mut names), &mut queued);
             divan::black_box(arrays.batch(&batch, &names).expect("names are the decoder's"));
         }
     });
@@ -39,9 +37,7 @@ fn arrays_alone(bencher: Bencher<'_, '_>) {
     let mut decoder = decoder(&mut names);
     let mut arrays = MessageArrays::new(1);
     let mut queued = Vec::new();
-    push(&stream, 0, &mut batch);
-    queue(&stream, 0, &mut queued);
-    decoder.decode(&queued, &mut batch, &mut names);
+    fill(&stream, 0, &mut batch, (&mut decoder, &mut names), &mut queued);
     bencher
         .counter(ItemsCount::new(BATCH_ROWS))
         .bench_local(|| arrays.batch(&batch, &names).expect("names are the decoder's"));

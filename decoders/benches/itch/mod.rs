@@ -4,7 +4,9 @@
 //! F 3 %, P 1 %, C 1 %), 31 bytes on average, over 8,000 symbols with few very
 //! busy ones.
 
+use std::ops::Range;
 use taptrail_decoders::batch::{BATCH_ROWS, Head, MessageBatch};
+use taptrail_decoders::decoder::FILL_ROWS;
 use taptrail_decoders::fixed::catalog;
 use taptrail_decoders::fixed::decoder::{FixedDecoder, Queued, Seen};
 use taptrail_decoders::kind::SeqUnit;
@@ -141,22 +143,43 @@ pub fn decoder(names: &mut Names) -> FixedDecoder {
     FixedDecoder::new(protocol, names)
 }
 
-/// Rows of one batch, pushed as the framing would.
-pub fn push(stream: &Stream, from: usize, batch: &mut MessageBatch) {
-    batch.clear();
-    for i in from..from + BATCH_ROWS {
+/// Rows of some messages, pushed as the framing would.
+pub fn push(stream: &Stream, messages: Range<usize>, batch: &mut MessageBatch) {
+    for i in messages {
         batch.push(&head(i as u64, stream.body(i).len()), 0, Name(0));
     }
 }
 
-/// The messages of one batch.
-pub fn queue<'a>(stream: &'a Stream, from: usize, queued: &mut Vec<Queued<'a>>) {
+/// Messages whose rows are pushed, the first one at `row`.
+pub fn queue<'a>(
+    stream: &'a Stream,
+    messages: Range<usize>,
+    row: usize,
+    queued: &mut Vec<Queued<'a>>,
+) {
     queued.clear();
-    queued.extend((from..from + BATCH_ROWS).map(|i| Queued {
-        row: (i - from) as u32,
+    queued.extend(messages.zip(row as u32..).map(|(i, row)| Queued {
+        row,
         body: stream.body(i),
         scope: 1,
         sender: None,
         seen: Seen::NOTHING,
     }));
+}
+
+/// A batch of messages, pushed and filled as many at a time as the pipeline does.
+pub fn fill<'a>(
+    stream: &'a Stream,
+    from: usize,
+    batch: &mut MessageBatch,
+    (decoder, names): (&mut FixedDecoder, &mut Names),
+    queued: &mut Vec<Queued<'a>>,
+) {
+    batch.clear();
+    for start in (from..from + BATCH_ROWS).step_by(FILL_ROWS) {
+        let (messages, row) = (start..start + FILL_ROWS, batch.len());
+        push(stream, messages.clone(), batch);
+        queue(stream, messages, row, queued);
+        decoder.decode(queued, batch, names);
+    }
 }
