@@ -111,6 +111,31 @@ impl Default for MessageBatch {
     }
 }
 
+/// A row that is to have what another one of its message has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CopyOf {
+    /// The other one.
+    pub from: u32,
+    /// The row.
+    pub to: u32,
+}
+
+impl CopyOf {
+    /// Both as a column's indexes.
+    #[inline(always)]
+    fn slots(self) -> (usize, usize) {
+        const MASK: usize = BATCH_ROWS - 1;
+        (self.from as usize & MASK, self.to as usize & MASK)
+    }
+}
+
+fn copy_down<T: Copy>(fills: bool, column: &mut Rows<T>, copies: &[CopyOf]) {
+    for copy in copies.iter().filter(|_| fills) {
+        let (from, to) = copy.slots();
+        column[to] = column[from];
+    }
+}
+
 /// Kind, type and name of all rows, with the presence words.
 #[derive(Debug)]
 pub struct HeadsMut<'b> {
@@ -504,6 +529,34 @@ impl MessageBatch {
         col: TimeCol,
     ) -> (&Rows<i64>, &mut Rows<i64>, &mut Rows<u64>) {
         (&self.ts, &mut self.times[col as usize], &mut self.present)
+    }
+
+    /// Gives rows what another row has in all columns with one of these bits.
+    pub fn copy_down(&mut self, bits: u64, copies: &[CopyOf]) {
+        if copies.is_empty() {
+            return;
+        }
+        macro_rules! columns {
+            ($($class:ident: $columns:ident,)*) => {$(
+                for (col, column) in $class::ALL.iter().zip(&mut self.$columns) {
+                    copy_down(bits & col.bit() != 0, column, copies);
+                }
+            )*};
+        }
+        columns! {
+            TimeCol: times, IntCol: ints, SmallCol: smalls, DecimalCol: decimals,
+            NameCol: names, EnumCol: enums, TextCol: spans,
+        }
+        for copy in copies {
+            let (from, to) = copy.slots();
+            self.present[to] = self.present[to] & !bits | self.present[from] & bits;
+        }
+    }
+
+    /// Sets and clears flag bits of a row, and gives those it had.
+    pub fn change_flags(&mut self, row: usize, set: u32, clear: u32) -> u32 {
+        let Some(flags) = self.flags.get_mut(row) else { return 0 };
+        std::mem::replace(flags, *flags & !clear | set)
     }
 
     /// What says what a message is, for engines that write a block.

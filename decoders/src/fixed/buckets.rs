@@ -5,6 +5,7 @@
 //! buckets    A: A A    D: D D    U: U      in the order of their first message
 //! ```
 
+use crate::batch::CopyOf;
 use crate::fixed::bytes::{Lane, Spot, Within, write_lane};
 use crate::fixed::outline::{Outline, Outlines};
 use crate::fixed::parts::Part;
@@ -129,8 +130,10 @@ pub struct WideBuckets {
 /// Those of one layout.
 #[derive(Debug, Default)]
 pub struct WideBucket {
-    /// One for every row.
-    rows: Vec<Placed>,
+    /// The first row of each.
+    firsts: Vec<Placed>,
+    /// Of those with more rows, the others.
+    pub copies: Vec<CopyOf>,
     /// The messages.
     pub messages: Vec<Wide>,
 }
@@ -158,8 +161,9 @@ impl WideBuckets {
         let (at, len) = (self.bytes.len() as u32, body.len() as u32);
         self.bytes.extend_from_slice(body);
         bucket.messages.push(Wide { at, len, row, rows, scope, outline });
-        let placed = |entry| Placed { at, row: row.saturating_add(entry), scope };
-        bucket.rows.extend((0..rows).map(placed));
+        bucket.firsts.push(Placed { at, row, scope });
+        let others = row.saturating_add(1)..row.saturating_add(rows);
+        bucket.copies.extend(others.map(|to| CopyOf { from: row, to }));
     }
 
     /// Whether the run should end, as its messages would leave the
@@ -179,9 +183,9 @@ impl WideBuckets {
         Some((layout, self.layouts.get(layout)?))
     }
 
-    /// All rows of a bucket.
-    pub fn rows<'a>(&'a self, bucket: &'a WideBucket) -> impl Bucket + use<'a> {
-        placed(&self.bytes, &bucket.rows)
+    /// The messages of a bucket, for the first row of each.
+    pub fn firsts<'a>(&'a self, bucket: &'a WideBucket) -> impl Bucket + use<'a> {
+        placed(&self.bytes, &bucket.firsts)
     }
 
     /// The bytes of a message.
@@ -194,7 +198,8 @@ impl WideBuckets {
     pub fn clear(&mut self) {
         for &layout in &self.touched {
             if let Some(bucket) = self.layouts.get_mut(usize::from(layout)) {
-                bucket.rows.clear();
+                bucket.firsts.clear();
+                bucket.copies.clear();
                 bucket.messages.clear();
             }
         }
@@ -224,8 +229,10 @@ pub struct PartBuckets {
 struct PartBucket {
     /// As many slots as the part needs the places of.
     slots: usize,
+    /// Those of the first row of several that have the same.
     items: Vec<Placed>,
-    /// Of each, where its message is and where the places of the message's
+    copies: Vec<CopyOf>,
+    /// Of each item, where its message is and where the places of the message's
     /// parts are, if the part needs that.
     places: Vec<Place>,
 }
@@ -253,16 +260,21 @@ impl PartBuckets {
             if bucket.items.is_empty() {
                 self.touched.push(part.part);
             }
-            let at = message.at.wrapping_add(part.at);
-            for row in part.rows(message.row, message.rows) {
-                bucket.items.push(Placed { at, row, scope: message.scope });
-                if bucket.slots > 0 {
-                    let Wide { at, len, .. } = *message;
-                    bucket.places.push(Place { at, len, bases: part.bases });
-                }
-                self.kept += 1;
+            let rows = part.rows(message.row, message.rows);
+            if rows.is_empty() {
+                continue;
+            }
+            let (at, row) = (message.at.wrapping_add(part.at), rows.start);
+            bucket.items.push(Placed { at, row, scope: message.scope });
+            for to in rows.skip(1) {
+                bucket.copies.push(CopyOf { from: row, to });
+            }
+            if bucket.slots > 0 {
+                let Wide { at, len, .. } = *message;
+                bucket.places.push(Place { at, len, bases: part.bases });
             }
         }
+        self.kept += outlines.parts(outline).len();
     }
 
     /// Whether they should be decoded before more are added.
@@ -279,11 +291,17 @@ impl PartBuckets {
         for &number in &touched {
             if let Some(bucket) = self.parts.get_mut(number as usize) {
                 bucket.items.clear();
+                bucket.copies.clear();
                 bucket.places.clear();
             }
         }
         touched.clear();
         (self.touched, self.kept) = (touched, 0);
+    }
+
+    /// The rows that have the same as others in the columns of a part.
+    pub fn copies(&self, number: u32) -> &[CopyOf] {
+        self.parts.get(number as usize).map_or(&[], |bucket| &bucket.copies)
     }
 
     /// The parts with this number.
@@ -299,7 +317,8 @@ impl PartBuckets {
         wide: &'a WideBuckets,
         outlines: &'a Outlines,
     ) -> impl Bucket + use<'a> {
-        const NONE: &PartBucket = &PartBucket { slots: 0, items: vec![], places: vec![] };
+        const NONE: &PartBucket =
+            &PartBucket { slots: 0, items: vec![], copies: vec![], places: vec![] };
         let bucket = self.parts.get(number as usize).unwrap_or(NONE);
         let bytes = wide.bytes.as_slice();
         bucket.items.iter().zip(&bucket.places).filter_map(move |(item, place)| {

@@ -25,7 +25,7 @@ use crate::fixed::outline::{NO_OUTLINE, Outlines};
 use crate::fixed::place::{KeyAt, NumberAt, Parts, Ref};
 use crate::fixed::program::{Layout, Learn, Op};
 use crate::fixed::protocol::{Choice, Fit, FixedProtocol};
-use crate::fixed::run::{Bucket, Item, Lesson, Machine, Output, Tables};
+use crate::fixed::run::{self, Item, Lesson, Machine, Output, Tables};
 use crate::fixed::text::NO_NAME;
 use crate::fixed::walk::{Step, What};
 use crate::kind::{Kind, Sender, flags};
@@ -89,6 +89,8 @@ pub struct LayoutHead {
     name_bit: u64,
     /// Presence bits that are set before the operations run.
     pub presumed: u64,
+    /// Those of all columns that the operations fill.
+    pub bits: u64,
     /// Whether a message may teach.
     teaches: bool,
     /// Whether one teaches where `lesson` is not known yet.
@@ -370,7 +372,7 @@ impl FixedDecoder {
         let mut fill = Fill { protocol, heads, machine, outlines };
         for i in 0..self.buckets.count() {
             if let Some((layout, bucket)) = self.buckets.bucket(i) {
-                fill.fixed(layout, bucket, out);
+                fill.fixed(layout, bucket, &[], out);
             }
         }
         fill.wide(&self.wide, &mut self.parts, out);
@@ -397,7 +399,7 @@ impl FixedDecoder {
         };
         let body = Within { body: queued.body, parts: None };
         let item = Item { body, row: queued.row, scope: queued.scope };
-        head.write(std::iter::once(item), 0, out.batch);
+        head.write(std::iter::once(queued.row), 0, out.batch);
         let ops = layout.ops.iter().filter(|op| op.end() as usize <= queued.body.len());
         run_alone(&mut self.machine, ops, item, Tables::of(protocol), out);
         out.batch.add_flags(queued.row as usize, flags::DECODE_ERROR);
@@ -523,6 +525,7 @@ impl LayoutHead {
             msg_name: msg_name.map_or(NO_NAME, |name| name.0),
             name_bit: msg_name.map_or(0, |_| NameCol::MsgName.bit()),
             presumed: layout.presumed,
+            bits: layout.ops.iter().fold(0, |bits, op| bits | op.bit()),
             teaches: !layout.learn.is_empty() || layout.teaches_behind,
             asks: asks(&layout.ops, &layout.learn, &layout.steps),
             where_absent,
@@ -534,10 +537,9 @@ impl LayoutHead {
     }
 
     /// Writes what every row of the layout has, and presence bits.
-    pub fn write(&self, bucket: impl Bucket, presumed: u64, batch: &mut MessageBatch) {
+    pub fn write(&self, rows: impl Iterator<Item = u32>, presumed: u64, batch: &mut MessageBatch) {
         let heads = batch.heads_mut();
-        for item in bucket {
-            let row = item.slot();
+        for row in rows.map(run::slot) {
             heads.kind[row] = self.kind;
             heads.msg_type[row] = self.msg_type;
             heads.msg_name[row] = self.msg_name;

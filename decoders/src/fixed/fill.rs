@@ -7,13 +7,14 @@
 //! by itself  messages that have a part twice, or parts in any order
 //! ```
 
+use crate::batch::CopyOf;
 use crate::fixed::alone::run_alone;
 use crate::fixed::buckets::{PartBuckets, Wide, WideBuckets};
 use crate::fixed::bytes::Within;
 use crate::fixed::decoder::LayoutHead;
 use crate::fixed::outline::{Outline, Outlines, TextAt};
-use crate::fixed::parts::Part;
 use crate::fixed::place::Parts;
+use crate::fixed::program::Op;
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::run::{Bucket, Item, Machine, Output, Tables, long_name};
 use crate::fixed::text::NO_NAME;
@@ -34,23 +35,30 @@ pub struct Fill<'d> {
 }
 
 impl Fill<'_> {
-    /// The fixed parts of messages of one layout.
-    pub fn fixed(&mut self, at: usize, bucket: impl Bucket, out: &mut Output<'_>) {
+    /// The fixed parts of messages of one layout, and rows that have the same.
+    pub fn fixed(
+        &mut self,
+        at: usize,
+        bucket: impl Bucket,
+        copies: &[CopyOf],
+        out: &mut Output<'_>,
+    ) {
         let protocol = self.protocol;
         let (Some(layout), Some(head)) = (protocol.layouts.get(at), self.heads.get(at)) else {
             return;
         };
-        head.write(bucket.clone(), head.presumed, out.batch);
-        for op in &layout.ops {
-            self.machine.run(op, bucket.clone(), Tables::of(protocol), out);
-        }
+        head.write(bucket.clone().map(|item| item.row), head.presumed, out.batch);
+        head.write(copies.iter().map(|copy| copy.to), 0, out.batch);
+        with_copies(copies, head.bits, out, |out| {
+            self.ops(&layout.ops, bucket, out);
+        });
     }
 
     /// Messages that are wide or go on behind their fixed parts.
     pub fn wide(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
         for i in 0..wide.count() {
             let Some((at, bucket)) = wide.bucket(i) else { continue };
-            self.fixed(at, wide.rows(bucket), out);
+            self.fixed(at, wide.firsts(bucket), &bucket.copies, out);
             for message in &bucket.messages {
                 let Some(outline) = self.outlines.get(message.outline) else { continue };
                 if outline.flags != 0 || outline.entries > message.rows {
@@ -93,7 +101,8 @@ impl Fill<'_> {
             for row in at.rows(message.row, message.rows) {
                 let body = Within { body: rest, parts };
                 let item = Item { body, row, scope: message.scope };
-                run_alone(self.machine, &part.ops, item, Tables::of(self.protocol), out);
+                let ops = part.near.iter().chain(&part.far);
+                run_alone(self.machine, ops, item, Tables::of(self.protocol), out);
             }
         }
         texts.for_each(|text| put_text(text, message, wide, out));
@@ -103,20 +112,44 @@ impl Fill<'_> {
     fn parts(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
         parts.each(|number, parts| {
             let Some(part) = self.protocol.parts.get(number as usize) else { return };
-            if part.slots > 0 {
-                self.part(part, parts.within(number, wide, self.outlines), out);
-            } else {
-                self.part(part, parts.items(number, wide), out);
-            }
+            let items = parts.items(number, wide);
+            let heads = out.batch.heads_mut();
+            items.clone().for_each(|item| heads.present[item.slot()] |= part.presumed);
+            with_copies(parts.copies(number), part.bits, out, |out| {
+                self.ops(&part.near, items, out);
+                if !part.far.is_empty() {
+                    self.ops(&part.far, parts.within(number, wide, self.outlines), out);
+                }
+            });
         });
     }
 
-    fn part(&mut self, part: &Part, items: impl Bucket, out: &mut Output<'_>) {
-        let heads = out.batch.heads_mut();
-        items.clone().for_each(|item| heads.present[item.slot()] |= part.presumed);
-        for op in &part.ops {
+    fn ops(&mut self, ops: &[Op], items: impl Bucket, out: &mut Output<'_>) {
+        for op in ops {
             self.machine.run(op, items.clone(), Tables::of(self.protocol), out);
         }
+    }
+}
+
+/// Fills columns of rows, and gives what they then have to others of the same
+/// messages.
+fn with_copies(
+    copies: &[CopyOf],
+    bits: u64,
+    out: &mut Output<'_>,
+    fill: impl FnOnce(&mut Output<'_>),
+) {
+    const DOUBT: u32 = flags::MAYBE_BAD_STATE;
+    let take = |copy: &CopyOf| out.batch.change_flags(copy.from as usize, 0, DOUBT) & DOUBT;
+    let before: Vec<u32> = copies.iter().map(take).collect();
+    fill(out);
+    out.batch.copy_down(bits, copies);
+    for copy in copies {
+        let new = out.batch.change_flags(copy.from as usize, 0, 0) & DOUBT;
+        out.batch.change_flags(copy.to as usize, new, 0);
+    }
+    for (copy, before) in copies.iter().zip(before) {
+        out.batch.change_flags(copy.from as usize, before, 0);
     }
 }
 

@@ -444,7 +444,16 @@ impl Outlining<'_> {
         self.again(number, part.again, &rows);
         let Outlines { bases, parts: kept, last, .. } = &mut *self.outlines;
         let (at, first_base) = (at as u32, bases.len() as u32);
-        bases.extend(parts.bases.iter().take(part.slots));
+        let slots = parts.bases.get(..part.slots).unwrap_or_default();
+        // Fields around entries: those of the row before, for one more.
+        let before = last.get(number as usize).and_then(|last| kept.get_mut(*last as usize));
+        if let Some(before) = before.filter(|before| before.at == at && before.end == rows.start)
+            && bases.get(before.bases as usize..).is_some_and(|bases| bases.starts_with(slots))
+        {
+            before.end = rows.end;
+            return;
+        }
+        bases.extend(slots);
         if let Some(last) = last.get_mut(number as usize) {
             *last = kept.len() as u32;
         }
@@ -461,9 +470,10 @@ impl Outlining<'_> {
             return;
         };
         match again {
+            _ if (last.first..last.end) != *rows => self.walked.by_itself = true,
             Again::Adds => {}
-            Again::Replaces if (last.first..last.end) == *rows => last.end = last.first,
-            _ => self.walked.by_itself = true,
+            Again::Replaces => last.end = last.first,
+            Again::Matters => self.walked.by_itself = true,
         }
     }
 

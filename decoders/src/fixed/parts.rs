@@ -20,8 +20,12 @@ use std::sync::Arc;
 /// What decoding does with a part.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
-    /// Its operations.
-    pub ops: Vec<Op>,
+    /// Its operations that need no other part ...
+    pub near: Vec<Op>,
+    /// ... and those that do.
+    pub far: Vec<Op>,
+    /// The columns' presence bits.
+    pub bits: u64,
     /// Presence bits that are set before they run.
     pub presumed: u64,
     /// What it teaches.
@@ -55,7 +59,9 @@ impl Part {
             (_, true) => Again::Replaces,
             _ => Again::Matters,
         };
-        Self { ops: ops.to_vec(), presumed, learn: learn.to_vec(), again, slots }
+        let is_near = |op: &Op| farthest(op, slot).is_none();
+        let (near, far) = ops.iter().cloned().partition(is_near);
+        Self { near, far, bits: bits(ops), presumed, learn: learn.to_vec(), again, slots }
     }
 }
 

@@ -25,35 +25,49 @@ const EIGHT: u64 = 100_000_000;
 /// Sets a text to a number in decimal digits.
 #[inline]
 pub fn set_decimal(batch: &mut MessageBatch, row: usize, col: TextCol, number: u64) {
-    let count = number.checked_ilog10().unwrap_or(0) as usize + 1;
-    if number < EIGHT {
-        return batch.set_end(row, col, &eight_digits(number), count);
+    let (high, low) = (number / EIGHT, eight_digits(number % EIGHT));
+    if high == 0 {
+        let count = digits_in(low).max(1);
+        return batch.set_end(row, col, &text(low), count);
     }
-    batch.set_end(row, col, &decimal_digits(number), count);
-}
-
-/// A number in decimal digits, with zeros before it.
-#[inline]
-fn decimal_digits(number: u64) -> [u8; 24] {
-    let (high, low) = (number / EIGHT, number % EIGHT);
-    let [a, b, c] = [high / EIGHT, high % EIGHT, low].map(eight_digits);
     let mut digits = [0; 24];
-    for (place, part) in digits.chunks_exact_mut(8).zip([a, b, c]) {
-        place.copy_from_slice(&part);
+    let mut put = |at: usize, part: u64| {
+        if let Some(place) = digits.get_mut(at..at + 8) {
+            place.copy_from_slice(&text(part));
+        }
+    };
+    let middle = eight_digits(high % EIGHT);
+    put(16, low);
+    put(8, middle);
+    let mut count = 8 + digits_in(middle);
+    if high >= EIGHT {
+        let first = eight_digits(high / EIGHT);
+        put(0, first);
+        count = 16 + digits_in(first);
     }
-    digits
+    batch.set_end(row, col, &digits, count);
 }
 
-/// The digits of a number below 10^8: halves, quarters and single digits, all
-/// of one size at once.
+/// Digits without the zeros before them.
 #[inline]
-fn eight_digits(number: u64) -> [u8; 8] {
+fn digits_in(eight: u64) -> usize {
+    8 - (eight.trailing_zeros() / 8) as usize
+}
+
+#[inline]
+fn text(eight: u64) -> [u8; 8] {
+    (eight | 0x3030_3030_3030_3030).to_le_bytes()
+}
+
+/// The digits of a number below 10^8, one a byte, the first one lowest: halves,
+/// quarters and single digits, all of one size at once.
+#[inline]
+fn eight_digits(number: u64) -> u64 {
     let fours = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x7F_0000_007F;
     let twos = hundreds | (fours.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
     let tens = (twos.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
-    let ones = tens | (twos.wrapping_sub(tens.wrapping_mul(10)) << 8);
-    (ones | 0x3030_3030_3030_3030).to_le_bytes()
+    tens | (twos.wrapping_sub(tens.wrapping_mul(10)) << 8)
 }
 
 #[cfg(test)]
@@ -87,7 +101,8 @@ mod tests {
     #[test]
     fn every_eight_digits_stand_in_their_places() {
         for number in (0..100_000_000).step_by(997).chain([99_999_999, 9_999, 10_000]) {
-            assert_eq!(eight_digits(number), format!("{number:08}").as_bytes(), "{number}");
+            let digits = text(eight_digits(number));
+            assert_eq!(digits, format!("{number:08}").as_bytes(), "{number}");
         }
     }
 }

@@ -41,11 +41,17 @@ pub struct Item<B> {
 const ROW_MASK: usize = BATCH_ROWS - 1;
 const _: () = assert!(BATCH_ROWS.is_power_of_two());
 
+/// A row as a column's index.
+#[inline(always)]
+pub fn slot(row: u32) -> usize {
+    row as usize & ROW_MASK
+}
+
 impl<B> Item<B> {
     /// The row as a column's index.
     #[inline(always)]
     pub fn slot(&self) -> usize {
-        self.row as usize & ROW_MASK
+        slot(self.row)
     }
 
     /// The same with a reference to the message.
@@ -257,35 +263,22 @@ impl Machine {
         tables: Tables<'_>,
         batch: &mut MessageBatch,
     ) {
-        for item in bucket {
-            let row = item.slot();
-            let (at, last) = match scale {
-                ScaleAt::Last(table) => match tables.factors.get(*table) {
-                    Some(factors) => at.but_last(&item.body, factors),
-                    None => (at, None),
-                },
-                _ => (at, None),
-            };
-            let number = at.read(&item.body);
-            let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
-            let parts = item.body.parts();
-            let minus = sign.and_then(|sign| sign.read(&item.body, parts));
-            let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
-            let known = self.tables.as_mut_slice();
-            let told = || factor(scale, &item.body, parts, item.scope, known, tables.factors);
-            let factor = last.or_else(told);
-            let (column, present) = batch.decimals_mut(col);
-            match (number, factor) {
-                (Some(number), Some(factor)) => {
-                    column[row] = times_factor(number, factor);
-                }
-                (number, _) => {
-                    present[row] &= !col.bit();
-                    if number.is_some() {
-                        batch.add_flags(row, flags::MAYBE_BAD_STATE);
-                    }
-                }
+        let known = self.tables.as_mut_slice();
+        let from = (at, sign, null);
+        match scale {
+            ScaleAt::Last(table) => {
+                let Some(factors) = tables.factors.get(*table) else { return };
+                let last = |at: NumberAt, item: &Item<_>| at.but_last(&item.body, factors);
+                let last = |at, item: &Item<_>| match last(at, item) {
+                    (at, None) => (at, Some(ONE)),
+                    told => told,
+                };
+                scale_all(from, col, bucket, batch, last);
             }
+            scale => scale_all(from, col, bucket, batch, |at, item| {
+                let parts = item.body.parts();
+                (at, factor(scale, &item.body, parts, item.scope, known, tables.factors))
+            }),
         }
     }
 
@@ -381,6 +374,36 @@ fn put<T>(
         match number.and_then(&mut value) {
             Some(value) => column[item.slot()] = value,
             None => present[item.slot()] &= !bit,
+        }
+    }
+}
+
+/// Writes numbers of which `told` says where they stand and what they are
+/// multiplied with to count in billionths.
+#[inline(always)]
+fn scale_all<I: Bucket>(
+    (at, sign, null): (NumberAt, Option<Ref>, &[u64]),
+    col: DecimalCol,
+    bucket: I,
+    batch: &mut MessageBatch,
+    mut told: impl FnMut(NumberAt, &Item<I::Bytes>) -> (NumberAt, Option<i64>),
+) {
+    for item in bucket {
+        let row = item.slot();
+        let (at, factor) = told(at, &item);
+        let number = at.read(&item.body);
+        let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
+        let minus = sign.and_then(|sign| sign.read(&item.body, item.body.parts()));
+        let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
+        let (column, present) = batch.decimals_mut(col);
+        match (number, factor) {
+            (Some(number), Some(factor)) => column[row] = times_factor(number, factor),
+            (number, _) => {
+                present[row] &= !col.bit();
+                if number.is_some() {
+                    batch.add_flags(row, flags::MAYBE_BAD_STATE);
+                }
+            }
         }
     }
 }

@@ -132,18 +132,40 @@ impl Trim {
     }
 
     /// The bytes without their padding.
+    #[inline]
     pub fn apply(self, bytes: &[u8]) -> &[u8] {
-        let is_text = |&b: &u8| b != b' ' && b != 0;
-        let first = bytes.iter().position(is_text).unwrap_or(bytes.len());
-        let end = bytes.iter().rposition(is_text).map_or(0, |last| last + 1);
-        let range = match self {
-            Self::Right => 0..end,
-            Self::Left => first..bytes.len(),
-            Self::Both => first.min(end)..end,
-            Self::Never => 0..bytes.len(),
-        };
-        bytes.get(range).unwrap_or_default()
+        match self {
+            Self::Right => without_end(bytes),
+            Self::Left => without_start(bytes),
+            Self::Both => without_start(without_end(bytes)),
+            Self::Never => bytes,
+        }
     }
+}
+
+fn is_padding(byte: u8) -> bool {
+    byte == b' ' || byte == 0
+}
+
+fn without_start(bytes: &[u8]) -> &[u8] {
+    let first = bytes.iter().position(|&b| !is_padding(b)).unwrap_or(bytes.len());
+    bytes.get(first..).unwrap_or_default()
+}
+
+#[inline]
+fn without_end(mut bytes: &[u8]) -> &[u8] {
+    // Most padding is of many bytes of one kind.
+    while let Some((rest, last)) = bytes.split_last_chunk::<8>()
+        && (*last == [b' '; 8] || *last == [0; 8])
+    {
+        bytes = rest;
+    }
+    while let Some((last, rest)) = bytes.split_last()
+        && is_padding(*last)
+    {
+        bytes = rest;
+    }
+    bytes
 }
 
 impl FieldType {

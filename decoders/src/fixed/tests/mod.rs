@@ -12,4 +12,5 @@ mod ouch;
 pub mod rows;
 mod spec_faults;
 mod ways;
+
 mod wire_bytes;
