@@ -125,6 +125,8 @@ pub struct WideBuckets {
     bytes: Vec<u8>,
     layouts: Vec<WideBucket>,
     touched: Vec<u16>,
+    /// Those that are more than parts that can be put to their like.
+    pub special: Vec<Wide>,
 }
 
 /// Those of one layout.
@@ -134,8 +136,6 @@ pub struct WideBucket {
     firsts: Vec<Placed>,
     /// Of those with more rows, the others.
     pub copies: Vec<CopyOf>,
-    /// The messages.
-    pub messages: Vec<Wide>,
 }
 
 impl WideBuckets {
@@ -146,24 +146,27 @@ impl WideBuckets {
         buckets
     }
 
-    /// Adds a message that has so many rows.
+    /// Adds a message that has so many rows, and gives where it now is.
+    #[inline(always)]
     pub fn push(
         &mut self,
         layout: u16,
         body: &[u8],
         (row, rows): (u32, u32),
         (scope, outline): (u32, u32),
-    ) {
-        let Some(bucket) = self.layouts.get_mut(usize::from(layout)) else { return };
-        if bucket.messages.is_empty() {
+    ) -> Wide {
+        let (at, len) = (self.bytes.len() as u32, body.len() as u32);
+        let message = Wide { at, len, row, rows, scope, outline };
+        let Some(bucket) = self.layouts.get_mut(usize::from(layout)) else { return message };
+        if bucket.firsts.is_empty() {
             self.touched.push(layout);
         }
-        let (at, len) = (self.bytes.len() as u32, body.len() as u32);
         self.bytes.extend_from_slice(body);
-        bucket.messages.push(Wide { at, len, row, rows, scope, outline });
         bucket.firsts.push(Placed { at, row, scope });
-        let others = row.saturating_add(1)..row.saturating_add(rows);
-        bucket.copies.extend(others.map(|to| CopyOf { from: row, to }));
+        for entry in 1..rows {
+            bucket.copies.push(CopyOf { from: row, to: row.saturating_add(entry) });
+        }
+        message
     }
 
     /// Whether the run should end, as its messages would leave the
@@ -200,10 +203,10 @@ impl WideBuckets {
             if let Some(bucket) = self.layouts.get_mut(usize::from(layout)) {
                 bucket.firsts.clear();
                 bucket.copies.clear();
-                bucket.messages.clear();
             }
         }
         self.touched.clear();
+        self.special.clear();
         self.bytes.clear();
     }
 }
@@ -277,26 +280,30 @@ impl PartBuckets {
         self.kept += outlines.parts(outline).len();
     }
 
-    /// Whether they should be decoded before more are added.
+    /// Whether the run should end, as there are many.
     pub fn is_full(&self) -> bool {
         self.kept > PARTS_MAX
     }
 
-    /// Gives each part that occurs, in the order of their numbers.
-    pub fn each(&mut self, mut f: impl FnMut(u32, &Self)) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        touched.iter().for_each(|&number| f(number, self));
-        for &number in &touched {
+    /// The numbers of the parts that occur, in order.
+    pub fn numbers(&self) -> Vec<u32> {
+        let mut numbers = self.touched.clone();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// Forgets the parts.
+    pub fn clear(&mut self) {
+        for &number in &self.touched {
             if let Some(bucket) = self.parts.get_mut(number as usize) {
                 bucket.items.clear();
                 bucket.copies.clear();
                 bucket.places.clear();
             }
         }
-        touched.clear();
-        (self.touched, self.kept) = (touched, 0);
+        self.touched.clear();
+        self.kept = 0;
     }
 
     /// The rows that have the same as others in the columns of a part.

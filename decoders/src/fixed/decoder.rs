@@ -252,7 +252,7 @@ impl FixedDecoder {
             if !goes_on {
                 return i;
             }
-            if self.wide.is_full() {
+            if self.wide.is_full() || self.parts.is_full() {
                 return i + 1;
             }
         }
@@ -303,7 +303,16 @@ impl FixedDecoder {
         if has_lane {
             self.buckets.push(layout, body, row, scope);
         } else {
-            self.wide.push(layout, body, (row, queued.seen.rows.into()), (scope, outline));
+            let rows = u32::from(queued.seen.rows);
+            let message = self.wide.push(layout, body, (row, rows), (scope, outline));
+            if let Some(outline) = self.outlines.get(outline) {
+                if self.outlines.is_special(outline, rows) {
+                    self.wide.special.push(message);
+                }
+                if !outline.by_itself {
+                    self.parts.push(&message, outline, &self.outlines);
+                }
+            }
         }
         true
     }
@@ -375,7 +384,7 @@ impl FixedDecoder {
                 fill.fixed(layout, bucket, &[], out);
             }
         }
-        fill.wide(&self.wide, &mut self.parts, out);
+        fill.wide(&self.wide, &self.parts, out);
         self.forget_run();
         if self.run_teaches {
             self.learn_run(protocol, messages, out);
@@ -385,6 +394,7 @@ impl FixedDecoder {
     fn forget_run(&mut self) {
         self.buckets.clear();
         self.wide.clear();
+        self.parts.clear();
     }
 
     fn decode_short(

@@ -55,29 +55,28 @@ impl Fill<'_> {
     }
 
     /// Messages that are wide or go on behind their fixed parts.
-    pub fn wide(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
+    pub fn wide(&mut self, wide: &WideBuckets, parts: &PartBuckets, out: &mut Output<'_>) {
         for i in 0..wide.count() {
-            let Some((at, bucket)) = wide.bucket(i) else { continue };
-            self.fixed(at, wide.firsts(bucket), &bucket.copies, out);
-            for message in &bucket.messages {
-                let Some(outline) = self.outlines.get(message.outline) else { continue };
-                if outline.flags != 0 || outline.entries > message.rows {
-                    mark(outline, message, out);
-                }
-                if outline.by_itself {
-                    self.by_itself(message, outline, wide, out);
-                    continue;
-                }
-                parts.push(message, outline, self.outlines);
-                for text in self.outlines.texts(outline) {
-                    put_text(text, message, wide, out);
-                }
-                if parts.is_full() {
-                    self.parts(wide, parts, out);
-                }
+            if let Some((at, bucket)) = wide.bucket(i) {
+                self.fixed(at, wide.firsts(bucket), &bucket.copies, out);
             }
         }
-        self.parts(wide, parts, out);
+        for message in &wide.special {
+            let Some(outline) = self.outlines.get(message.outline) else { continue };
+            if outline.flags != 0 || outline.entries > message.rows {
+                mark(outline, message, out);
+            }
+            if outline.by_itself {
+                self.by_itself(message, outline, wide, out);
+                continue;
+            }
+            for text in self.outlines.texts(outline) {
+                put_text(text, message, wide, out);
+            }
+        }
+        for number in parts.numbers() {
+            self.part(number, wide, parts, out);
+        }
     }
 
     /// The parts of one message, as they stand.
@@ -108,19 +107,17 @@ impl Fill<'_> {
         texts.for_each(|text| put_text(text, message, wide, out));
     }
 
-    /// The parts that were put together.
-    fn parts(&mut self, wide: &WideBuckets, parts: &mut PartBuckets, out: &mut Output<'_>) {
-        parts.each(|number, parts| {
-            let Some(part) = self.protocol.parts.get(number as usize) else { return };
-            let items = parts.items(number, wide);
-            let heads = out.batch.heads_mut();
-            items.clone().for_each(|item| heads.present[item.slot()] |= part.presumed);
-            with_copies(parts.copies(number), part.bits, out, |out| {
-                self.ops(&part.near, items, out);
-                if !part.far.is_empty() {
-                    self.ops(&part.far, parts.within(number, wide, self.outlines), out);
-                }
-            });
+    /// The parts with one number.
+    fn part(&mut self, number: u32, wide: &WideBuckets, parts: &PartBuckets, out: &mut Output<'_>) {
+        let Some(part) = self.protocol.parts.get(number as usize) else { return };
+        let items = parts.items(number, wide);
+        let heads = out.batch.heads_mut();
+        items.clone().for_each(|item| heads.present[item.slot()] |= part.presumed);
+        with_copies(parts.copies(number), part.bits, out, |out| {
+            self.ops(&part.near, items, out);
+            if !part.far.is_empty() {
+                self.ops(&part.far, parts.within(number, wide, self.outlines), out);
+            }
         });
     }
 

@@ -48,7 +48,9 @@ pub struct Outline {
     pub flags: u32,
     /// Whether its parts must be decoded in the order in which they stand.
     pub by_itself: bool,
-    decides: Span,
+    /// What decides, as far as two words have it, and the rest.
+    decides: [Word; 2],
+    more: Span,
     parts: Span,
     texts: Span,
     lessons: Span,
@@ -120,7 +122,7 @@ pub struct Outlines {
     texts: Vec<TextAt>,
     lessons: Vec<LessonAt>,
     bases: Vec<u32>,
-    homes: Vec<[Home; WAYS]>,
+    homes: Vec<Home>,
     /// By layout: the bytes that lead to a home.
     keys: Vec<[Word; 2]>,
     /// By part: the last one.
@@ -137,10 +139,14 @@ struct Home {
     outline: u32,
 }
 
+/// Many more than outlines: most stand in the first place that is looked at.
 const HOMES: usize = 1 << HOME_BITS;
-const HOME_BITS: u32 = 9;
+const HOME_BITS: u32 = 12;
+
+/// How many places are looked at.
 const WAYS: usize = 4;
-const FREE: [Home; WAYS] = [Home { tag: 0, outline: NO_OUTLINE }; WAYS];
+
+const FREE: Home = Home { tag: 0, outline: NO_OUTLINE };
 
 impl PartAt {
     /// The rows that it belongs to, of a message with so many from `first` on.
@@ -196,7 +202,7 @@ impl Outlines {
             texts: Vec::new(),
             lessons: Vec::new(),
             bases: Vec::new(),
-            homes: vec![FREE; HOMES],
+            homes: vec![FREE; HOMES + WAYS],
             keys: vec![<[Word; 2]>::default(); protocol.layouts.len()],
             last: vec![u32::MAX; protocol.parts.len()],
             walked: Walked::default(),
@@ -220,6 +226,14 @@ impl Outlines {
     #[inline(always)]
     pub fn parts(&self, outline: &Outline) -> &[PartAt] {
         outline.parts.of(&self.parts)
+    }
+
+    /// Whether a message of so many rows is more than parts that can be put to
+    /// their like.
+    #[inline(always)]
+    pub fn is_special(&self, outline: &Outline, rows: u32) -> bool {
+        let has_texts = outline.texts.from != outline.texts.end;
+        outline.by_itself | has_texts | (outline.flags != 0) | (outline.entries > rows)
     }
 
     /// Its texts.
@@ -282,12 +296,17 @@ impl Outlines {
     #[inline]
     fn find(&self, layout: u16, body: &[u8]) -> Option<u32> {
         let (home, tag) = self.home(layout, body);
-        let homes = self.homes.get(home)?.iter().filter(|home| home.tag == tag);
-        let mut numbers = homes.map(|home| home.outline);
+        let homes = self.homes.get(home..home + WAYS)?;
+        let homes = homes.iter().take_while(|home| home.outline != NO_OUTLINE);
+        let mut numbers = homes.filter(|home| home.tag == tag).map(|home| home.outline);
         numbers.find(|number| {
             self.get(*number).is_some_and(|outline| {
-                let is_it = outline.layout == layout && outline.size as usize == body.len();
-                is_it && outline.decides.of(&self.words).iter().all(|word| word.holds(body))
+                let [first, second] = outline.decides;
+                let is_it = (outline.layout == layout)
+                    & (outline.size as usize == body.len())
+                    & first.holds(body)
+                    & second.holds(body);
+                is_it && outline.more.of(&self.words).iter().all(|word| word.holds(body))
             })
         })
     }
@@ -323,6 +342,9 @@ impl Outlines {
             Err(_) => flags::DECODE_ERROR,
         };
         decide(&mut walked.reads, body, &mut self.words, words as usize);
+        let first = |i: u32| self.words.get((words + i) as usize).copied().unwrap_or_default();
+        let decides = [first(0), first(1)];
+        let words = (words + 2).min(self.words.len() as u32);
         let rows = if layout.has_rows { walked.whole.clamp(1, ROWS_MAX as u32) } else { 1 };
         let outline = Outline {
             layout: at,
@@ -331,7 +353,8 @@ impl Outlines {
             entries: walked.whole,
             flags: walked.flags,
             by_itself: walked.by_itself,
-            decides: Span::since(words, &self.words),
+            decides,
+            more: Span::since(words, &self.words),
             parts: Span::since(parts, &self.parts),
             texts: Span::since(texts, &self.texts),
             lessons: Span::since(lessons, &self.lessons),
@@ -344,17 +367,20 @@ impl Outlines {
     fn keep(&mut self, outline: Outline, body: &[u8]) -> u32 {
         let number = self.first.wrapping_add(self.kept.len() as u32);
         self.kept.push(outline);
-        let words = outline.decides.of(&self.words);
         if let Some(key) = self.keys.get_mut(usize::from(outline.layout)) {
             // The first ones are those of most messages.
-            for (known, word) in key.iter_mut().zip(words).filter(|(known, _)| known.mask == 0) {
-                *known = *word;
+            for (known, word) in key.iter_mut().zip(outline.decides) {
+                if known.mask == 0 {
+                    *known = word;
+                }
             }
         }
         let (home, tag) = self.home(outline.layout, body);
-        if let Some(home) = self.homes.get_mut(home).filter(|_| !self.plainly) {
-            home.rotate_right(1);
-            home[0] = Home { tag, outline: number };
+        let homes = self.homes.get_mut(home..home + WAYS).filter(|_| !self.plainly);
+        let homes = homes.unwrap_or_default();
+        let free = homes.iter().position(|home| home.outline == NO_OUTLINE).unwrap_or(0);
+        if let Some(home) = homes.get_mut(free) {
+            *home = Home { tag, outline: number };
         }
         number
     }
