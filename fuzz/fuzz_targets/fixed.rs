@@ -25,11 +25,11 @@ fuzz_target!(|data: &[u8]| {
     let mut names = Names::new();
     let mut batch = MessageBatch::new();
     let mut decoder = FixedDecoder::new(Arc::clone(protocol), &mut names);
-    let (rows, layout) = protocol.rows_and_layout(body, sender);
-    for entry in 0..rows {
-        batch.push(&head(body.len()), entry as u16, Name(0));
+    let seen = decoder.look(body, sender);
+    for entry in 0..seen.rows {
+        batch.push(&head(body.len()), entry, Name(0));
     }
-    let queued = Queued { row: 0, body, scope: 1, sender, rows: rows as u16, layout };
+    let queued = Queued { row: 0, body, scope: 1, sender, seen };
     decoder.decode(&[queued, queued], &mut batch, &mut names);
 });
 

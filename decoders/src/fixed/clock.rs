@@ -3,6 +3,9 @@
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::Tz;
 
+use crate::fixed::bytes::Body;
+use crate::fixed::place::eight_digits;
+
 /// A time further than this from the packet's own is looked at again with the
 /// neighbouring days. Days differ by 23 hours or more, so nearer is nearest.
 const NEAR_NS: u64 = 11 * 3_600 * 1_000_000_000;
@@ -121,14 +124,15 @@ impl RunningClock {
     /// The time of a date and a time of day in digits.
     fn calendar(&mut self, tz: Tz, number: u128, digits: u32) -> Option<i64> {
         let places = digits.checked_sub(14)?;
-        let unit = 10u64.checked_pow(places.checked_add(6)?)?;
-        let (date, daytime) = match u64::try_from(number) {
-            Ok(number) => (number / unit, number % unit),
-            Err(_) => {
-                let unit = u128::from(unit);
-                (u64::try_from(number / unit).ok()?, u64::try_from(number % unit).ok()?)
-            }
-        };
+        let unit = u128::from(power_of_10(places.checked_add(6)?)?);
+        let date = u64::try_from(number / unit).ok()?;
+        let daytime = u64::try_from(number % unit).ok()?;
+        self.time_of_date(tz, date, daytime, places)
+    }
+
+    /// The time of a date and a time of day; `places` digits stand after the
+    /// seconds.
+    fn time_of_date(&mut self, tz: Tz, date: u64, daytime: u64, places: u32) -> Option<i64> {
         let (date, ns) = (u32::try_from(date).ok()?, daytime_ns(daytime, places)?);
         if self.is_calm && date == self.date && ns < COUNT_MAX_NS {
             return self.base_ns.checked_add_unsigned(ns);
@@ -137,6 +141,19 @@ impl RunningClock {
         (self.date, self.base_ns) = (date, time.wrapping_sub_unsigned(ns));
         self.is_calm = is_calm(tz, self.base_ns);
         Some(time)
+    }
+
+    /// The time of a date and a time of day that stand in a message as `width`
+    /// digits and nothing else; `None` where that has to be looked at.
+    #[inline]
+    pub fn stamp<B: Body>(&mut self, body: &B, offset: usize, width: usize) -> Option<i64> {
+        let Since::Calendar(tz) = self.clock.since else { return None };
+        let rest = width.checked_sub(16).filter(|rest| (1..=8).contains(rest))?;
+        let date = eight_digits(body, offset, 8)?;
+        let hours = eight_digits(body, offset.checked_add(8)?, 8)?;
+        let behind = eight_digits(body, offset.checked_add(16)?, rest)?;
+        let daytime = hours * power_of_10(rest as u32)? + behind;
+        self.time_of_date(tz, date, daytime, rest as u32 + 2)
     }
 
     /// The time that a count and what is added to it mean; `digits` is how
@@ -190,6 +207,20 @@ impl RunningClock {
     }
 }
 
+/// 10^n, of those that a word has.
+#[inline]
+fn power_of_10(n: u32) -> Option<u64> {
+    const POWERS: [u64; 20] = {
+        let (mut powers, mut i) = ([1; 20], 1);
+        while i < powers.len() {
+            powers[i] = 10 * powers[i - 1];
+            i += 1;
+        }
+        powers
+    };
+    POWERS.get(n as usize).copied()
+}
+
 /// A time of day in digits as ns; `places` digits stand after the seconds.
 fn daytime_ns(number: u64, places: u32) -> Option<u64> {
     let (hhmmss, part) = match places {
@@ -199,7 +230,7 @@ fn daytime_ns(number: u64, places: u32) -> Option<u64> {
         6 => (number / 1_000_000, number % 1_000_000),
         9 => (number / 1_000_000_000, number % 1_000_000_000),
         _ => {
-            let unit = 10u64.checked_pow(places)?;
+            let unit = power_of_10(places)?;
             (number / unit, number % unit)
         }
     };
@@ -207,9 +238,9 @@ fn daytime_ns(number: u64, places: u32) -> Option<u64> {
     if hours > 47 || minutes > 59 || seconds > 60 {
         return None;
     }
-    let part_ns = match 10u64.checked_pow(9u32.wrapping_sub(places)) {
-        Some(ns) => part * ns,
-        None => part / 10u64.checked_pow(places.checked_sub(9)?)?,
+    let part_ns = match 9u32.checked_sub(places) {
+        Some(missing) => part * power_of_10(missing)?,
+        None => part / power_of_10(places - 9)?,
     };
     Some((hours * 3_600 + minutes * 60 + seconds) * 1_000_000_000 + part_ns)
 }
@@ -334,6 +365,21 @@ mod tests {
         let mut daytime = clock(Since::Daytime { tz: zone, digits: 9 });
         assert_eq!(daytime.time_of_digits(93001250, 9, want + 7), Some(want));
         assert_eq!(daytime.time_of_digits(996001250, 9, want), None);
+    }
+
+    #[test]
+    fn a_stamp_read_at_once_is_that_of_its_number() {
+        let zone = chrono_tz::America::Toronto;
+        let clock = || RunningClock::new(Clock { since: Since::Calendar(zone), unit_ns: 1 });
+        for text in ["20230710093001250", "20230710093001250999", "202307100930012509991234"] {
+            let body = [text.as_bytes(), b"77777777"].concat();
+            let stamp = clock().stamp(&body.as_slice(), 0, text.len());
+            let number = text.parse().unwrap();
+            let digits = clock().time_of_digits(number, text.len() as u32, 0);
+            assert_eq!(stamp, digits, "{text}");
+            assert!(stamp.is_some());
+        }
+        assert_eq!(clock().stamp(&b"2023 710093001250".as_slice(), 0, 17), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use crate::fixed::bitfields::{Bit, set_bits};
 use crate::fixed::clock::Since;
 use crate::fixed::place::{NumberAt, Parts, Ref, SLOTS_MAX};
-use crate::fixed::program::{FieldDef, Layout, Op};
+use crate::fixed::program::{ElsewhereAt, FieldDef, Layout, Op, Plus};
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::targets::{any_number_at, number_at};
 use crate::fixed::walk::{Condition, Count, Decides, Shape, Step, Test, What};
@@ -212,17 +212,39 @@ impl<D: Dice> Encoder<'_, '_, D> {
         }
     }
 
-    /// Writes times near the moment into the fields that are one whole.
+    /// Writes times near the moment into the fields that tell them.
     fn times(&mut self, base: usize, defs: &[FieldDef], ops: &[Op]) {
         for op in ops {
-            let Op::Time { at, clock, .. } = op else { continue };
-            let Some(clock) = self.protocol.clocks.get(*clock) else { continue };
+            let (at, clock, plus, some_ns) = match op {
+                Op::Time { at, clock, .. } => {
+                    let some_ns = self.dice.below(1_000_000_000);
+                    (NumberAt::Plain { at: *at, signed: false }, *clock, None, some_ns)
+                }
+                Op::Moment { at, clock, plus, .. } => (*at, *clock, plus.as_ref(), 123_456_789),
+                _ => continue,
+            };
+            let Some(clock) = self.protocol.clocks.get(clock) else { continue };
             let since = if clock.since == Since::Epoch { MOMENT_NS } else { DAYTIME_NS };
-            let count = (since + self.dice.below(1_000_000_000)) / clock.unit_ns.max(1);
-            let is_time = |def: &&FieldDef| matches!(number_at(def), Some(NumberAt::Plain { at: found, .. }) if found == *at);
-            if let Some(def) = defs.iter().find(is_time).cloned() {
-                self.write(base, &def, count.into());
+            let (mut count, unit) = (since + some_ns, clock.unit_ns.max(1));
+            if let Some(Plus { at, unit_ns }) = plus {
+                let ElsewhereAt::Field(whole) = at else { continue };
+                self.write_at(base, defs, whole.at, (since / unit_ns.max(&1)).into());
+                count = some_ns % unit_ns.max(&1);
             }
+            let number = match (clock.since, at) {
+                (Since::Calendar(_) | Since::Daytime { .. }, NumberAt::Digits { width, .. }) => {
+                    in_digits(clock.since, some_ns, width)
+                }
+                _ => (count / unit).into(),
+            };
+            self.write_at(base, defs, at, number);
+        }
+    }
+
+    /// Writes a number where one of these fields has it.
+    fn write_at(&mut self, base: usize, defs: &[FieldDef], at: NumberAt, number: i128) {
+        if let Some(def) = defs.iter().find(|def| number_at(def) == Some(at)).cloned() {
+            self.write(base, &def, number);
         }
     }
 
@@ -345,6 +367,15 @@ impl<D: Dice> Encoder<'_, '_, D> {
             self.write(base, &def, len as i128);
         }
     }
+}
+
+/// Half past nine and some ns, with the date where a clock shows it, in so many
+/// digits.
+fn in_digits(since: Since, some_ns: u64, width: u32) -> i128 {
+    let has_date = matches!(since, Since::Calendar(_));
+    let second = if has_date { "20230110093000" } else { "093000" };
+    let digits = format!("{second}{some_ns:09}");
+    digits.get(..width as usize).unwrap_or(&digits).parse().unwrap_or(0)
 }
 
 fn place_value(place: &[u8], little: bool) -> u64 {

@@ -37,6 +37,7 @@ pub mod program;
 pub mod protocol;
 pub mod radix;
 pub mod run;
+pub mod scale;
 pub mod shapes;
 pub mod shelf;
 pub mod source;

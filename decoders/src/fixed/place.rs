@@ -183,17 +183,16 @@ fn digits_of<B: Body>(body: &B, offset: usize, width: usize) -> Option<i128> {
 /// The number of up to eight bytes, where all of them are digits: pairs, fours
 /// and all eight are put together at once.
 #[inline(always)]
-fn eight_digits<B: Body>(body: &B, offset: usize, width: usize) -> Option<u64> {
+pub fn eight_digits<B: Body>(body: &B, offset: usize, width: usize) -> Option<u64> {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const SIXES: u64 = 0x0606_0606_0606_0606;
     const HIGH: u64 = 0xF0F0_F0F0_F0F0_F0F0;
     const LANES: u64 = 0x0000_00FF_0000_00FF;
     let read = u64::from_le_bytes(body.eight(offset));
     // The first digit stands lowest; what is before it are zeros.
     let missing = 8 * (8 - width.min(8)) as u32;
-    let text = read.checked_shl(missing).unwrap_or(0)
-        | ZEROS.checked_shr(u64::BITS - missing).unwrap_or(0);
-    let values = text ^ ZEROS;
-    if (text & HIGH) != ZEROS || (values.wrapping_add(0x0606_0606_0606_0606) & HIGH) != 0 {
+    let values = (read ^ ZEROS).checked_shl(missing).unwrap_or(0);
+    if (values.wrapping_add(SIXES) | values) & HIGH != 0 {
         return None;
     }
     let pairs = values.wrapping_mul(10).wrapping_add(values >> 8);

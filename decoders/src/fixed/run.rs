@@ -20,6 +20,7 @@ use crate::fixed::program::{
 };
 use crate::fixed::protocol::FixedProtocol;
 use crate::fixed::radix::{base36_text, set_decimal};
+use crate::fixed::scale::{ONE, factor, scale_all};
 use crate::fixed::text::{NO_NAME, NameCache};
 use crate::fixed::wire::Trim;
 use crate::kind::flags;
@@ -237,8 +238,20 @@ impl Machine {
     ) {
         let Some(clock) = self.clocks.get_mut(clock) else { return };
         let (ts, column, present) = batch.ts_and_times_mut(col);
+        let stamp = match at {
+            NumberAt::Digits { offset, width } if plus.is_none() && null.is_empty() => {
+                Some((offset as usize, width as usize))
+            }
+            _ => None,
+        };
         for item in bucket {
             let row = item.slot();
+            if let Some((offset, width)) = stamp
+                && let Some(time) = clock.stamp(&item.body, offset, width)
+            {
+                column[row] = time;
+                continue;
+            }
             let count = at.read(&item.body).filter(|count| !is_null(null, *count));
             let count = count.and_then(|count| u128::try_from(count).ok());
             let plus_ns = plus.map(|plus| {
@@ -268,12 +281,10 @@ impl Machine {
         match scale {
             ScaleAt::Last(table) => {
                 let Some(factors) = tables.factors.get(*table) else { return };
-                let last = |at: NumberAt, item: &Item<_>| at.but_last(&item.body, factors);
-                let last = |at, item: &Item<_>| match last(at, item) {
-                    (at, None) => (at, Some(ONE)),
-                    told => told,
-                };
-                scale_all(from, col, bucket, batch, last);
+                scale_all(from, col, bucket, batch, |at, item| {
+                    let (at, told) = at.but_last(&item.body, factors);
+                    (at, told.or(Some(ONE)))
+                });
             }
             scale => scale_all(from, col, bucket, batch, |at, item| {
                 let parts = item.body.parts();
@@ -378,66 +389,9 @@ fn put<T>(
     }
 }
 
-/// Writes numbers of which `told` says where they stand and what they are
-/// multiplied with to count in billionths.
-#[inline(always)]
-fn scale_all<I: Bucket>(
-    (at, sign, null): (NumberAt, Option<Ref>, &[u64]),
-    col: DecimalCol,
-    bucket: I,
-    batch: &mut MessageBatch,
-    mut told: impl FnMut(NumberAt, &Item<I::Bytes>) -> (NumberAt, Option<i64>),
-) {
-    for item in bucket {
-        let row = item.slot();
-        let (at, factor) = told(at, &item);
-        let number = at.read(&item.body);
-        let number = number.filter(|n| !is_null_at(null, *n, at, &item.body));
-        let minus = sign.and_then(|sign| sign.read(&item.body, item.body.parts()));
-        let number = number.map(|n| if minus == Some(b'-'.into()) { -n } else { n });
-        let (column, present) = batch.decimals_mut(col);
-        match (number, factor) {
-            (Some(number), Some(factor)) => column[row] = times_factor(number, factor),
-            (number, _) => {
-                present[row] &= !col.bit();
-                if number.is_some() {
-                    batch.add_flags(row, flags::MAYBE_BAD_STATE);
-                }
-            }
-        }
-    }
-}
-
-/// A number in billionths.
-#[inline(always)]
-fn times_factor(number: i128, factor: i64) -> i128 {
-    match i64::try_from(number) {
-        // One multiplication of two words.
-        Ok(number) => i128::from(number).wrapping_mul(factor.into()),
-        Err(_) => number.wrapping_mul(factor.into()),
-    }
-}
-
-/// Of a number without places.
-const ONE: i64 = 1_000_000_000;
-
-/// 10^(9 - places).
-const FACTORS: [i64; 10] =
-    [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
-
 /// Whether a number means that there is none.
 pub fn is_null(null: &[u64], number: i128) -> bool {
     null.iter().any(|&null| i128::from(null) == number)
-}
-
-/// The same where sentinels are the bits of a perhaps signed integer.
-#[inline(always)]
-fn is_null_at<B: Body>(null: &[u64], number: i128, at: NumberAt, body: &B) -> bool {
-    !null.is_empty()
-        && match at {
-            NumberAt::Plain { at, .. } => null.contains(&at.unsigned_in(body)),
-            _ => is_null(null, number),
-        }
 }
 
 /// Digits of a number in text; what a clock needs that counts in them.
@@ -460,30 +414,6 @@ pub fn elsewhere<B: Body>(
     match at {
         ElsewhereAt::Field(at) => at.read(body, parts),
         ElsewhereAt::Learned(learned) => learned.find(body, parts, scope, known).map(i128::from),
-    }
-}
-
-/// What a number is multiplied with to count in billionths, where its places
-/// are told elsewhere.
-#[inline(always)]
-pub fn factor<B: Body>(
-    scale: &ScaleAt,
-    body: &B,
-    parts: Option<Parts<'_>>,
-    scope: u32,
-    known: &mut (impl Learned + ?Sized),
-    factors: &[FactorTable],
-) -> Option<i64> {
-    match scale {
-        ScaleAt::Places(from) => {
-            let places = elsewhere(from, body, parts, scope, known)?;
-            FACTORS.get(usize::try_from(places).ok()?).copied()
-        }
-        ScaleAt::Code(from, table) => {
-            let code = u64::try_from(from.read(body, parts)?).ok()?;
-            factors.get(*table)?.factor(code)
-        }
-        ScaleAt::Last(_) => Some(ONE),
     }
 }
 

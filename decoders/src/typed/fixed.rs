@@ -12,6 +12,7 @@ use crate::fixed::place::{Parts, SLOTS_MAX};
 use crate::fixed::program::FieldDef;
 use crate::fixed::protocol::{Fit, FixedProtocol};
 use crate::fixed::run::{self, elsewhere};
+use crate::fixed::scale::factor;
 use crate::fixed::value;
 use crate::fixed::walk::{self, Event, Step, Visitor, What};
 use crate::typed::history::Before;
@@ -241,7 +242,7 @@ impl<'a> Reader<'a, '_, '_> {
                     .read(&body)
                     .filter(|_| !value::is_sentinel(&field.def.ty, bytes_of(&field.def, body)))?;
                 let factors = &self.protocol.factor_tables;
-                let factor = run::factor(scale, &body, parts, scope, self.before, factors)?;
+                let factor = factor(scale, &body, parts, scope, self.before, factors)?;
                 Some(Datum::Decimal(number.checked_mul(factor.into())?, DECIMAL_SCALE))
             }
             Reading::Time { at, clock, plus, null } => {
