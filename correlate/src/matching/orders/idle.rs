@@ -1,7 +1,8 @@
 //! Which orders leave memory when too much is held.
 //!
 //! ```text
-//! opened ──settled after 4 windows──> rests ──longest without a message first──> laid down
+//! opened ──settled after 4 windows──> silent for 8 windows ───────────────> laid down
+//!                                     └─ for a moment, where far too much is held ─^
 //! ```
 
 use super::{Book, OrderNumber, Sharing};
@@ -14,8 +15,16 @@ use crate::text::{TextId, Texts};
 /// other side) nothing does any more.
 const SETTLED_WINDOWS: i64 = 4;
 
-/// What was heard of within this part of a window is likely to be heard of again.
-const QUIET_SHARE: i64 = 16;
+/// An order that was silent for so many windows rests: most have ended by then.
+const SILENT_WINDOWS: i64 = 8;
+
+/// Where so many times as much is held as there is to be (all that rests is cancelled
+/// at the close), a part of a window without a message is enough.
+const PRESSED: usize = 4;
+const MOMENT_SHARE: i64 = 16;
+
+/// Orders that are looked at then before the next message is taken.
+const LOOKED_AT: usize = 4;
 
 /// The list of orders that may be idle is not looked through for those that have ended
 /// before there are so many.
@@ -36,7 +45,15 @@ impl Book {
     fn idle_at(&self, order: &Order) -> i64 {
         let settled_ns = self.window_ns.saturating_mul(SETTLED_WINDOWS);
         let settled = order.asked_at.saturating_add(settled_ns);
-        settled.max(order.last_at.saturating_add(self.window_ns / QUIET_SHARE))
+        let silent_ns = match self.is_pressed() {
+            true => self.window_ns / MOMENT_SHARE,
+            false => self.window_ns.saturating_mul(SILENT_WINDOWS),
+        };
+        settled.max(order.last_at.saturating_add(silent_ns))
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.held > self.held_max.saturating_mul(PRESSED)
     }
 
     /// Takes out a trade of which nothing was heard for long by `watermark` (corrected
@@ -46,9 +63,11 @@ impl Book {
         if self.held <= self.held_max {
             return None;
         }
+        let mut looks = if self.is_pressed() { LOOKED_AT } else { 0 };
         while let Some(&(due, number)) = self.resting.front()
-            && due <= watermark
+            && (due <= watermark || looks > 0)
         {
+            looks = looks.saturating_sub(1);
             self.resting.pop_front();
             let members = self.members(number);
             let orders = members.iter().filter_map(|n| self.orders.get(n));
