@@ -33,6 +33,9 @@ pub const ORDERS_MAX: usize = 1 << 19;
 /// idle could not be laid down.
 pub const EVENTS_MAX: usize = 1 << 20;
 
+/// So many times as many as there are to be, where that is more.
+const EVENTS_SHARE: usize = 8;
+
 /// Most events of one order; further ones stand alone, counted.
 pub const ORDER_EVENTS_MAX: usize = 1 << 16;
 
@@ -474,7 +477,8 @@ impl Book {
                 return closed;
             }
         }
-        if self.orders.len() <= ORDERS_MAX && self.held <= EVENTS_MAX {
+        let held_max = self.held_max.saturating_mul(EVENTS_SHARE).max(EVENTS_MAX);
+        if self.orders.len() <= ORDERS_MAX && self.held <= held_max {
             return None;
         }
         self.closed_early += 1;
